@@ -1,0 +1,214 @@
+package event
+
+func init() {
+	register[RoomCreated]("chat", TopicRooms, "a room exists")
+	register[RoomJoined]("chat", TopicRooms, "a person or agent came into a room")
+	register[RoomLeft]("chat", TopicRooms, "a person or agent left a room")
+	register[ConsentChanged]("chat", TopicRooms, "a person allows or forbids signals from what they do in a room")
+	register[MessageCreated]("chat", TopicRooms, "a message was said; ids, features and stamps, never its text")
+	register[MessageEdited]("chat", TopicRooms, "a message has another text")
+	register[MessageDeleted]("chat", TopicRooms, "a message is gone")
+	register[ReactionAdded]("chat", TopicRooms, "an emoji on a message")
+	register[ReactionRemoved]("chat", TopicRooms, "the emoji was taken back")
+	register[AgentInvited]("chat", TopicAgents, "somebody asked an agent into a room")
+	register[SessionStarted]("chat", TopicAgents, "an agent and people began to talk in a room")
+	register[SessionEnded]("chat", TopicAgents, "the talk ended, with its counts")
+}
+
+// The kinds of author and member.
+const (
+	KindPerson = "person"
+	KindAgent  = "agent"
+)
+
+// The places an agent can be, the keys of its reply frequency.
+const (
+	ContextDMWithOwner  = "dmWithOwner"
+	ContextDMWithOthers = "dmWithOthers"
+	ContextGroupSmall   = "groupSmall"
+	ContextGroupLarge   = "groupLarge"
+)
+
+// Member is a person or an agent in a room; exactly one id is set.
+type Member struct {
+	Kind     string   `json:"kind"`
+	PersonID PersonID `json:"personId,omitempty"`
+	AgentID  AgentID  `json:"agentId,omitempty"`
+}
+
+// ID is the member's id, whichever kind it is.
+func (m Member) ID() string {
+	if m.Kind == KindAgent {
+		return string(m.AgentID)
+	}
+	return string(m.PersonID)
+}
+
+// RoomCreated: a room exists.
+type RoomCreated struct {
+	RoomID RoomID   `json:"roomId"`
+	By     PersonID `json:"by"`
+	Direct bool     `json:"direct"` // one person and one agent
+}
+
+// RoomJoined: somebody came in.
+type RoomJoined struct {
+	RoomID  RoomID   `json:"roomId"`
+	Member  Member   `json:"member"`
+	Inviter PersonID `json:"inviter,omitempty"`
+	Members int      `json:"members"` // how many after this
+}
+
+// RoomLeft: somebody left.
+type RoomLeft struct {
+	RoomID  RoomID `json:"roomId"`
+	Member  Member `json:"member"`
+	Members int    `json:"members"`
+}
+
+// ConsentChanged: a person's word on signals in one room.
+type ConsentChanged struct {
+	RoomID   RoomID   `json:"roomId"`
+	PersonID PersonID `json:"personId"`
+	Consent  bool     `json:"consent"`
+}
+
+// Features are what the versioned text detector measured on a message; nothing
+// of the text can be read back from them.
+type Features struct {
+	Detector  int      `json:"detector"` // version of the detector
+	Chars     int      `json:"chars"`
+	Words     int      `json:"words"`
+	Sentences int      `json:"sentences"`
+	Questions int      `json:"questions"`
+	Sentiment float64  `json:"sentiment"` // -1…1
+	Tags      []string `json:"tags,omitempty"`
+}
+
+// MessageSession names the session a message belongs to for one agent of the room.
+type MessageSession struct {
+	AgentID   AgentID   `json:"agentId"`
+	SessionID SessionID `json:"sessionId"`
+}
+
+// MessageCreated: a message was said.
+type MessageCreated struct {
+	RoomID     RoomID           `json:"roomId"`
+	MessageID  MessageID        `json:"messageId"`
+	Author     Member           `json:"author"`
+	Sequence   int64            `json:"sequence"` // place in the room, from 1
+	ReplyTo    MessageID        `json:"replyTo,omitempty"`
+	Addressed  []AgentID        `json:"addressed,omitempty"`
+	Sessions   []MessageSession `json:"sessions,omitempty"`
+	DecisionID DecisionID       `json:"decisionId,omitempty"` // of an agent's message made here
+	Features   Features         `json:"features"`
+	Direct     bool             `json:"direct"`
+	People     int              `json:"people"` // people in the room
+	Members    int              `json:"members"`
+	Consent    bool             `json:"consent"`   // the author allows signals
+	Protected  bool             `json:"protected"` // somebody in the room is protected
+	Imported   bool             `json:"imported,omitempty"`
+	OccurredAt Micros           `json:"occurredAt,omitempty"` // a foreign clock's word, for display
+}
+
+// MessageEdited: a message has another text.
+type MessageEdited struct {
+	RoomID    RoomID    `json:"roomId"`
+	MessageID MessageID `json:"messageId"`
+	Features  Features  `json:"features"`
+}
+
+// MessageDeleted: a message is gone.
+type MessageDeleted struct {
+	RoomID    RoomID    `json:"roomId"`
+	MessageID MessageID `json:"messageId"`
+}
+
+// ReactionAdded: an emoji on a message.
+type ReactionAdded struct {
+	RoomID    RoomID    `json:"roomId"`
+	MessageID MessageID `json:"messageId"`
+	PersonID  PersonID  `json:"personId"`
+	Emoji     string    `json:"emoji"`
+	Consent   bool      `json:"consent"`
+}
+
+// ReactionRemoved: the emoji was taken back.
+type ReactionRemoved struct {
+	RoomID    RoomID    `json:"roomId"`
+	MessageID MessageID `json:"messageId"`
+	PersonID  PersonID  `json:"personId"`
+	Emoji     string    `json:"emoji"`
+}
+
+// AgentInvited: somebody asked an agent into a room.
+type AgentInvited struct {
+	AgentID AgentID  `json:"agentId"`
+	RoomID  RoomID   `json:"roomId"`
+	By      PersonID `json:"by"`
+	Again   bool     `json:"again"` // this person had invited it before
+	Consent bool     `json:"consent"`
+}
+
+// SessionStarted: an agent and people began to talk in a room.
+type SessionStarted struct {
+	SessionID SessionID `json:"sessionId"`
+	AgentID   AgentID   `json:"agentId"`
+	RoomID    RoomID    `json:"roomId"`
+	StartedBy PersonID  `json:"startedBy,omitempty"` // empty when the agent began
+	Protected bool      `json:"protected"`
+}
+
+// SessionPerson is one person's part in a session.
+type SessionPerson struct {
+	PersonID     PersonID `json:"personId"`
+	Turns        int      `json:"turns"`
+	MedianChars  int      `json:"medianChars"`
+	Sentiment    float64  `json:"sentiment"`    // mean over their messages
+	LatencyMilli int64    `json:"latencyMilli"` // median pause before they answered the agent, 0 when they never did
+	LeftAfter    bool     `json:"leftAfter"`    // left the room right after a message of the agent
+	Abandoned    bool     `json:"abandoned"`    // never answered the agent's last message
+	Consent      bool     `json:"consent"`
+}
+
+// SessionEnded: the talk ended.
+type SessionEnded struct {
+	SessionID     SessionID       `json:"sessionId"`
+	AgentID       AgentID         `json:"agentId"`
+	RoomID        RoomID          `json:"roomId"`
+	StartedBy     PersonID        `json:"startedBy,omitempty"`
+	StartedAt     Micros          `json:"startedAt"`
+	EndedAt       Micros          `json:"endedAt"`
+	AgentMessages int             `json:"agentMessages"`
+	Messages      int             `json:"messages"`
+	People        []SessionPerson `json:"people"`
+	Direct        bool            `json:"direct"`
+	Protected     bool            `json:"protected"`
+	Imported      bool            `json:"imported,omitempty"`
+}
+
+func (RoomCreated) EventType() Type     { return "room.created" }
+func (RoomJoined) EventType() Type      { return "room.joined" }
+func (RoomLeft) EventType() Type        { return "room.left" }
+func (ConsentChanged) EventType() Type  { return "room.consent.changed" }
+func (MessageCreated) EventType() Type  { return "message.created" }
+func (MessageEdited) EventType() Type   { return "message.edited" }
+func (MessageDeleted) EventType() Type  { return "message.deleted" }
+func (ReactionAdded) EventType() Type   { return "reaction.added" }
+func (ReactionRemoved) EventType() Type { return "reaction.removed" }
+func (AgentInvited) EventType() Type    { return "agent.invited" }
+func (SessionStarted) EventType() Type  { return "session.started" }
+func (SessionEnded) EventType() Type    { return "session.ended" }
+
+func (e RoomCreated) Key() string     { return string(e.RoomID) }
+func (e RoomJoined) Key() string      { return string(e.RoomID) }
+func (e RoomLeft) Key() string        { return string(e.RoomID) }
+func (e ConsentChanged) Key() string  { return string(e.RoomID) }
+func (e MessageCreated) Key() string  { return string(e.RoomID) }
+func (e MessageEdited) Key() string   { return string(e.RoomID) }
+func (e MessageDeleted) Key() string  { return string(e.RoomID) }
+func (e ReactionAdded) Key() string   { return string(e.RoomID) }
+func (e ReactionRemoved) Key() string { return string(e.RoomID) }
+func (e AgentInvited) Key() string    { return string(e.AgentID) }
+func (e SessionStarted) Key() string  { return string(e.AgentID) }
+func (e SessionEnded) Key() string    { return string(e.AgentID) }

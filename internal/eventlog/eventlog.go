@@ -1,0 +1,95 @@
+// Package eventlog is the contract of the event log: one small interface with an
+// embedded and a Kafka implementation, and one suite (eventlogtest) that proves
+// each.
+//
+// Owns: Log, Reader, Record, Position. What one implementation cannot promise is
+// not in the contract. Promised: order per key; at least once; durable when
+// Append returns; groups do not disturb each other. Not promised: order between
+// keys, delivery once (internal/relay makes effects happen once).
+//
+// Start reading here, then embedded/embedded.go, then eventlogtest.
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Position is a place in one partition. It grows along the partition, with
+// gaps; 0 is before the first record.
+type Position int64
+
+// Record is one entry. ID and Type let a reader decide without decoding Value;
+// on Kafka they are headers.
+type Record struct {
+	Topic string
+	Key   string
+	ID    string // unique in the log
+	Type  string
+	Value []byte
+
+	// Set by the log on reading.
+	Partition int
+	Position  Position
+}
+
+// Partition names one ordered part of a topic.
+type Partition struct {
+	Topic string
+	Index int
+}
+
+func (p Partition) String() string { return fmt.Sprintf("%s/%d", p.Topic, p.Index) }
+
+// Log is an append-only, partitioned log.
+type Log interface {
+	// Append makes the records durable, in order per key. A record whose ID is
+	// already in the log with the same value is skipped; with another value the
+	// error is an *IDConflict naming it, and all other records are durable.
+	// Any other error means that none or some are durable: append again.
+	Append(ctx context.Context, records []Record) error
+
+	// Read joins a group that shares the partitions of the topics. from is asked
+	// for the position to read after whenever a partition is assigned. It fails
+	// with ErrPositionLost when a position lies outside what the log holds.
+	Read(ctx context.Context, group string, topics []string, from func(context.Context, Partition) (Position, error)) (Reader, error)
+
+	// Tail reads all partitions of the topics without a group, from the end as
+	// it is now: a way to hear news, not to keep state.
+	Tail(ctx context.Context, topics []string) (Reader, error)
+
+	// Partitions lists the partitions of a topic with the position of the last
+	// record of each.
+	Partitions(ctx context.Context, topic string) (map[Partition]Position, error)
+
+	Close() error
+}
+
+// Reader gives the records of a group's partitions. It is used by one goroutine.
+type Reader interface {
+	// Next gives up to max records of one partition in order, as soon as there
+	// is one. It ends with ctx's error, or ErrClosed.
+	Next(ctx context.Context, max int) ([]Record, error)
+
+	// Seek makes the partition's next record the one after position: used after
+	// a failed batch.
+	Seek(p Partition, after Position)
+
+	Close() error
+}
+
+var (
+	// ErrClosed: the log or reader was closed.
+	ErrClosed = errors.New("event log closed")
+	// ErrPositionLost: a position is beyond the end of the log, or before what it
+	// still holds. Never answered by starting somewhere else.
+	ErrPositionLost = errors.New("position outside the log")
+)
+
+// IDConflict: ids that are in the log with another value.
+type IDConflict struct{ IDs []string }
+
+func (e *IDConflict) Error() string {
+	return fmt.Sprintf("%d ids are in the log with another value, first %s", len(e.IDs), e.IDs[0])
+}
