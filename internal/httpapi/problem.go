@@ -1,0 +1,124 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"rapport/internal/fault"
+)
+
+// Problem is an RFC 9457 problem document. Type is urn:rapport:problem:<code>.
+type Problem struct {
+	Type   string   `json:"type"`
+	Title  string   `json:"title"`
+	Status int      `json:"status"`
+	Code   string   `json:"code"`
+	Detail string   `json:"detail,omitempty"`
+	Errors []string `json:"errors,omitempty"` // one per field that was refused
+
+	retryAfter time.Duration
+}
+
+func (p *Problem) Error() string               { return p.Code + ": " + p.Detail }
+func (p *Problem) GetStatus() int              { return p.Status }
+func (p *Problem) ContentType(_ string) string { return "application/problem+json" }
+func (p *Problem) GetHeaders() http.Header     { return retryHeader(p.retryAfter) }
+
+var statusOf = [...]int{
+	fault.Internal: 500, fault.Invalid: 422, fault.Unauthenticated: 401, fault.Forbidden: 403, fault.NotFound: 404,
+	fault.Conflict: 409, fault.TooLarge: 413, fault.RateLimited: 429, fault.Unavailable: 503,
+}
+
+// ProblemOf turns any error into its problem document. An error that is no
+// fault becomes a 500 without its text, which is logged.
+func ProblemOf(err error) *Problem {
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		err = fault.New(fault.TooLarge, "body_too_large", "The request body is too large.")
+	}
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		f = fault.New(fault.Internal, "internal", "Something broke on our side; it was logged.").Because(err)
+	}
+	if f.Kind == fault.Internal {
+		slog.Error("request failed", "code", f.Code, "err", f.Err)
+	}
+	status := statusOf[f.Kind]
+	return &Problem{Type: "urn:rapport:problem:" + f.Code, Title: http.StatusText(status), Status: status, Code: f.Code, Detail: f.Message, retryAfter: f.RetryAfter}
+}
+
+func toStatus(err error) error {
+	p := ProblemOf(err)
+	if p.retryAfter > 0 {
+		return huma.ErrorWithHeaders(p, retryHeader(p.retryAfter))
+	}
+	return p
+}
+
+func retryHeader(d time.Duration) http.Header {
+	h := http.Header{}
+	if d > 0 {
+		h.Set("Retry-After", strconv.Itoa(int((d+time.Second-1)/time.Second)))
+	}
+	return h
+}
+
+// newProblem is what huma makes of its own refusals.
+func newProblem(status int, msg string, errs ...error) huma.StatusError {
+	if status == http.StatusBadRequest {
+		status = http.StatusUnprocessableEntity
+	}
+	p := &Problem{Title: http.StatusText(status), Status: status, Detail: msg}
+	switch status {
+	case http.StatusUnprocessableEntity:
+		p.Code = "invalid_request"
+	case http.StatusRequestEntityTooLarge:
+		p.Code = "body_too_large"
+	case http.StatusUnsupportedMediaType, http.StatusNotAcceptable:
+		p.Code = "media_type"
+	default:
+		p.Code = "internal"
+	}
+	for _, e := range errs {
+		if d, ok := e.(*huma.ErrorDetail); ok { // without the value, which may be a person's words
+			p.Errors = append(p.Errors, d.Location+": "+d.Message)
+		} else if e != nil {
+			p.Errors = append(p.Errors, e.Error())
+		}
+	}
+	p.Type = "urn:rapport:problem:" + p.Code
+	return p
+}
+
+// WriteError answers a plain handler's request with err's problem document.
+func WriteError(w http.ResponseWriter, _ *http.Request, err error) {
+	p := ProblemOf(err)
+	for k, v := range p.GetHeaders() {
+		w.Header()[k] = v
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p)
+}
+
+// WriteJSON answers with a JSON document.
+func WriteJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+func reportPanic(r *http.Request, v any) {
+	slog.Error("panic in a request", "method", r.Method, "route", r.Pattern, "panic", v, "stack", string(debug.Stack()))
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
