@@ -80,3 +80,33 @@ type Runtime struct {
 // ToneWeights are display values in [0,1] that sum to 1: softmax of fixed tone
 // directions in trait space.
 type ToneWeights map[string]float64
+
+// Default is the first policy of an agent about which nothing was said: neutral
+// levels, answers where it is asked, explores in every session by the posterior
+// mixture, acts unasked never (autonomy 0).
+func Default(agentID string) Document {
+	d := Document{
+		AgentID: agentID, Version: 1, Reason: "created", Traits: Neutral(),
+		ActionPolicy: ActionPolicy{
+			ReplyFrequency:  ReplyFrequency{DMWithOwner: .9, DMWithOthers: .6, GroupSmall: .7, GroupLarge: .4},
+			PostProbability: .15, CommentProbability: .10, InviteProbability: .03, StartThreadProbability: .02,
+			MaxAutonomousActionsPerDay: 3,
+		},
+		Exploration: Exploration{Epsilon: 1, Strategy: StrategyMixture},
+		Memory:      Memory{LeanInto: []string{}, AvoidWith: []string{}},
+		Bounds:      Bounds{}, LastUpdatedBy: ByOwner,
+	}
+	d.ToneWeights = ToneWeightsOf(d.Traits)
+	return d
+}
+
+// Who a version of a document was made by.
+const (
+	ByOwner    = "owner"
+	ByLearning = "learning"
+	ByPlatform = "platform"
+)
+
+// Limits are the bounds that hold for the document: its own inside the
+// platform's.
+func (d Document) Limits() Bounds { return d.Bounds.Within(Platform(d.Runtime.Archetype)) }

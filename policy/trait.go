@@ -1,10 +1,10 @@
 package policy
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
+	"strconv"
 )
 
 // Trait is one dimension of an agent's personality; its number is its place in
@@ -87,22 +87,24 @@ func (t Traits) Valid() bool {
 
 // MarshalJSON writes the traits as an object in the order of the vocabulary,
 // rounded to 1e-6 so that equal policies give equal bytes.
-func (t Traits) MarshalJSON() ([]byte, error) {
-	var b bytes.Buffer
-	b.WriteByte('{')
+func (t Traits) MarshalJSON() ([]byte, error) { return t.AppendJSON(make([]byte, 0, 160)) }
+
+// AppendJSON appends what MarshalJSON gives; an error when a level is no number.
+func (t Traits) AppendJSON(b []byte) ([]byte, error) {
+	b = append(b, '{')
 	for i, v := range t {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil, fmt.Errorf("trait %s is %v", traitNames[i], v)
+		}
 		if i > 0 {
-			b.WriteByte(',')
+			b = append(b, ',')
 		}
-		fmt.Fprintf(&b, "%q:", traitNames[i])
-		n, err := json.Marshal(math.Round(v*1e6) / 1e6)
-		if err != nil {
-			return nil, fmt.Errorf("trait %s: %w", traitNames[i], err)
-		}
-		b.Write(n)
+		b = append(b, '"')
+		b = append(b, traitNames[i]...)
+		b = append(b, '"', ':')
+		b = strconv.AppendFloat(b, round(v, 1e6), 'f', -1, 64)
 	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
+	return append(b, '}'), nil
 }
 
 // UnmarshalJSON reads an object of trait levels. A trait that is absent keeps

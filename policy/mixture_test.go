@@ -1,0 +1,250 @@
+package policy
+
+import (
+	"encoding/json"
+	"math"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func key(n uint64) (k [32]byte) {
+	s := n
+	for i := range k {
+		if i%8 == 0 { // SplitMix64
+			n += 0x9e3779b97f4a7c15
+			s = (n ^ n>>30) * 0xbf58476d1ce4e5b9
+			s = (s ^ s>>27) * 0x94d049bb133111eb
+			s ^= s >> 31
+		}
+		k[i] = byte(s >> (8 * (i % 8)))
+	}
+	return k
+}
+
+func drawMixture(t *rapid.T, strategies ...string) Mixture {
+	level := rapid.Float64Range(0, 1)
+	var theta Traits
+	for i := range theta {
+		theta[i] = level.Draw(t, "θ")
+	}
+	centres := make([]Traits, rapid.IntRange(0, DefaultCentres).Draw(t, "M"))
+	for q := range centres {
+		for i := range theta {
+			centres[q][i] = level.Draw(t, "c")
+		}
+	}
+	bounds := Bounds{}
+	for i := range NTraits {
+		if rapid.Bool().Draw(t, "bounded") {
+			lo := rapid.Float64Range(0, theta[i]).Draw(t, "lo")
+			bounds[Trait(i)] = Range{lo, rapid.Float64Range(theta[i], 1).Draw(t, "hi")}
+		}
+	}
+	return NewMixture(theta, centres, Exploration{Epsilon: level.Draw(t, "ε"), Strategy: rapid.SampledFrom(strategies).Draw(t, "strategy")},
+		bounds, Mask(rapid.Uint16Range(0, uint16(AllTraits)).Draw(t, "pinned")))
+}
+
+func TestDrawsStayInTheBoxAndPinnedNeverMove(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		m := drawMixture(rt, StrategyMixture, StrategyEpsilon, StrategyOff)
+		for n := range uint64(20) {
+			x, free := m.Draw(key(n))
+			if free != m.Free() {
+				rt.Fatalf("free set %b, want %b", free, m.Free())
+			}
+			for j := range NTraits {
+				if !free.Has(Trait(j)) && x[j] != m.Theta[j] {
+					rt.Fatalf("%s is not free and moved", Trait(j))
+				}
+				if free.Has(Trait(j)) && !m.box(j).Has(x[j]) {
+					rt.Fatalf("%s = %v outside %v", Trait(j), x[j], m.box(j))
+				}
+			}
+			if l := m.LogDensity(x, free); math.IsInf(l, 0) || math.IsNaN(l) {
+				rt.Fatalf("a drawn variation has log density %v", l)
+			}
+			if again, _ := m.Draw(key(n)); again != x {
+				rt.Fatal("equal keys, other variation")
+			}
+		}
+	})
+}
+
+func TestDensityOfDecodedIsThatOfPublished(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		m := drawMixture(rt, StrategyMixture, StrategyEpsilon)
+		b, err := json.Marshal(m)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		var back Mixture
+		if err := json.Unmarshal(b, &back); err != nil {
+			rt.Fatal(err)
+		}
+		for n := range uint64(5) {
+			x, free := m.Draw(key(n))
+			y, f := back.Draw(key(n))
+			if x != y || free != f || m.LogDensity(x, free) != back.LogDensity(x, free) {
+				rt.Fatal("the decoded mixture is another one")
+			}
+		}
+	})
+}
+
+// testMixture has a few centres, one box at a bound, and only the given traits
+// free.
+func testMixture(epsilon float64, strategy string, free ...Trait) Mixture {
+	theta := Neutral()
+	theta[Humor] = .93
+	centres := make([]Traits, 3)
+	for q := range centres {
+		for j := range NTraits {
+			centres[q][j] = theta[j] + .06*float64(q-1)
+		}
+	}
+	return NewMixture(theta, centres, Exploration{Epsilon: epsilon, Strategy: strategy}, Bounds{Empathy: {.45, .6}}, AllTraits&^MaskOf(free...))
+}
+
+func TestDensityIntegratesToOne(t *testing.T) {
+	t.Parallel()
+	const n = 2000 // midpoints
+	integral := func(m Mixture, j Trait) float64 {
+		var sum float64
+		x, w := m.Theta, (m.Hi[j]-m.Lo[j])/n
+		for i := range n {
+			x[j] = m.Lo[j] + (float64(i)+.5)*w
+			if x[j] != m.Theta[j] {
+				sum += math.Exp(m.LogDensity(x, m.Free())) * w
+			}
+		}
+		return sum
+	}
+	for _, c := range []struct {
+		name string
+		m    Mixture
+		want float64 // without the atom at θ
+	}{
+		{"free", testMixture(1, StrategyMixture, Humor), 1},
+		{"bounded", testMixture(1, StrategyMixture, Empathy), 1},
+		{"a share", testMixture(.3, StrategyMixture, Humor), .3},
+		{"epsilon", testMixture(.3, StrategyEpsilon, Humor), .3},
+	} {
+		j := c.m.Free().Traits()[0]
+		if got := integral(c.m, j); math.Abs(got-c.want) > 1e-3 {
+			t.Errorf("%s: integral %v, want %v", c.name, got, c.want)
+		}
+		if atom := math.Exp(c.m.LogDensity(c.m.Theta, c.m.Free())); c.want < 1 && math.Abs(atom-(1-c.want)) > 1e-12 {
+			t.Errorf("%s: mass %v at θ, want %v", c.name, atom, 1-c.want)
+		}
+	}
+	// two axes of the plain strategy share ε
+	plain := testMixture(.3, StrategyEpsilon, Humor, Empathy)
+	if got := integral(plain, Humor) + integral(plain, Empathy); math.Abs(got-.3) > 1e-3 {
+		t.Errorf("epsilon on two traits: integral %v, want .3", got)
+	}
+	// a plane
+	m := testMixture(1, StrategyMixture, Humor, Empathy)
+	const k = 400
+	var sum float64
+	x := m.Theta
+	wh, we := (m.Hi[Humor]-m.Lo[Humor])/k, (m.Hi[Empathy]-m.Lo[Empathy])/k
+	for a := range k {
+		x[Humor] = m.Lo[Humor] + (float64(a)+.5)*wh
+		for b := range k {
+			x[Empathy] = m.Lo[Empathy] + (float64(b)+.5)*we
+			sum += math.Exp(m.LogDensity(x, m.Free())) * wh * we
+		}
+	}
+	if math.Abs(sum-1) > 1e-3 {
+		t.Errorf("plane: integral %v", sum)
+	}
+}
+
+func TestImportanceWeightsAverageOne(t *testing.T) {
+	t.Parallel()
+	logged := testMixture(1, StrategyMixture, Humor, Empathy, Brevity)
+	target := logged
+	target.Centres, target.Eta = []Traits{logged.Theta}, 0
+	if !logged.Contains(&target) {
+		t.Fatal("the target's support is not in the logged one")
+	}
+	const n = 40000
+	var sum, squares float64
+	for i := range uint64(n) {
+		x, free := logged.Draw(key(i))
+		w := math.Exp(target.LogDensity(x, free) - logged.LogDensity(x, free))
+		sum, squares = sum+w, squares+w*w
+	}
+	mean := sum / n
+	if se := math.Sqrt((squares/n - mean*mean) / n); math.Abs(mean-1) > 4*se || se > .03 {
+		t.Errorf("mean importance weight %v ± %v, want 1", mean, se)
+	}
+}
+
+func TestContains(t *testing.T) {
+	t.Parallel()
+	m := testMixture(1, StrategyMixture, Humor, Empathy)
+	shifted := m
+	shifted.Theta[Humor] -= .01
+	shifted.Lo[Humor] -= .01
+	pinned := m
+	pinned.Pinned |= MaskOf(Humor)
+	moved := m
+	moved.Theta[Brevity] = .6 // pinned there
+	lazy := testMixture(.5, StrategyMixture, Humor, Empathy)
+	for name, c := range map[string]struct {
+		a, b *Mixture
+		want bool
+	}{
+		"itself":            {&m, &m, true},
+		"wider box":         {&m, &shifted, false},
+		"other free set":    {&m, &pinned, false},
+		"other fixed level": {&m, &moved, false},
+		"atom not logged":   {&m, &lazy, false},
+		"atom logged":       {&lazy, &m, true},
+	} {
+		if got := c.a.Contains(c.b); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestNormalQuantileInvertsTheDistribution(t *testing.T) {
+	t.Parallel()
+	for z := -8.; z <= 5; z += .03 {
+		if got := normalQuantile(normalCDF(z)); math.Abs(got-z) > 1e-8 {
+			t.Errorf("quantile(cdf(%v)) = %v", z, got)
+		}
+	}
+}
+
+func TestStreamIsFixedForever(t *testing.T) {
+	t.Parallel()
+	// the reference outputs of xoshiro256** from the state 1, 2, 3, 4
+	r := NewStream([32]byte{0: 1, 8: 2, 16: 3, 24: 4})
+	for i, want := range []uint64{11520, 0, 1509978240, 1215971899390074240} {
+		if got := r.Uint64(); got != want {
+			t.Errorf("number %d is %d, want %d", i, got, want)
+		}
+	}
+}
+
+func BenchmarkDrawAndDensity(b *testing.B) {
+	centres := make([]Traits, DefaultCentres)
+	for q := range centres {
+		for j := range NTraits {
+			centres[q][j] = .5 + .01*float64(q-8)
+		}
+	}
+	m := NewMixture(Neutral(), centres, Exploration{Epsilon: 1, Strategy: StrategyMixture}, nil, 0)
+	b.ReportAllocs()
+	var n uint64
+	for b.Loop() {
+		n++
+		x, free := m.Draw(key(n))
+		m.LogDensity(x, free)
+	}
+}
