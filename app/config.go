@@ -1,0 +1,205 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/providers/env"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/v2"
+
+	"rapport/internal/fault"
+)
+
+// Setting is one thing that can be configured: by a flag of the same name where
+// there is one, else by the environment (RAPPORT_ and the key in capitals, dots
+// as underscores), else by rapport.yaml in the data directory, else Default.
+type Setting struct {
+	Key     string
+	Default any
+	Doc     string
+	Secret  bool // shown as set or not set only
+}
+
+// Settings lists everything that can be configured, by key.
+func Settings() []Setting {
+	s := []Setting{
+		{Key: "data", Default: "rapport-data", Doc: "directory that holds everything; made with mode 0700 when absent"},
+		{Key: "listen", Default: "127.0.0.1:8080", Doc: "address to serve on; port 0 picks a free one. Listening beyond loopback needs this to be said"},
+		{Key: "log.level", Default: "warn", Doc: "debug, info, warn or error; logs go to standard error"},
+		{Key: "chat.idle", Default: "20m", Doc: "silence after which a session of talk ends"},
+		{Key: "feedback.window", Default: "336h", Doc: "how long after a decision feedback on it still counts"},
+		{Key: "gateway.workers", Default: 8, Doc: "replies that are made at the same time"},
+		{Key: "provider.base_url", Default: "", Doc: "an OpenAI-compatible server, as https://api.openai.com/v1; without one the environment's keys, then local servers, then the offline demo are tried"},
+		{Key: "provider.key", Default: "", Doc: "key for provider.base_url; better in the environment than in a file", Secret: true},
+		{Key: "provider.model", Default: "", Doc: "model to ask for at provider.base_url"},
+		{Key: "provider.offline", Default: false, Doc: "use the built-in offline demo, which is not an AI model, whatever else is there"},
+	}
+	sort.Slice(s, func(i, j int) bool { return s[i].Key < s[j].Key })
+	return s
+}
+
+// Config is the effective configuration.
+type Config struct {
+	Data    string `koanf:"data"`
+	Listen  string `koanf:"listen"`
+	LogConf struct {
+		Level string `koanf:"level"`
+	} `koanf:"log"`
+	Chat struct {
+		Idle time.Duration `koanf:"idle"`
+	} `koanf:"chat"`
+	Feedback struct {
+		Window time.Duration `koanf:"window"`
+	} `koanf:"feedback"`
+	Gateway struct {
+		Workers int `koanf:"workers"`
+	} `koanf:"gateway"`
+	Provider struct {
+		BaseURL string `koanf:"base_url"`
+		Key     string `koanf:"key"`
+		Model   string `koanf:"model"`
+		Offline bool   `koanf:"offline"`
+	} `koanf:"provider"`
+
+	// Clock is the time everything is stamped with; nil for the real one. The
+	// demo runs weeks in seconds with it.
+	Clock func() time.Time `koanf:"-"`
+
+	origin map[string]string
+}
+
+const envPrefix = "RAPPORT_"
+
+// LoadConfig merges defaults, file, environment and flags, the later winning.
+// Errors name the setting: invalid_setting, unknown_setting.
+func LoadConfig(flags map[string]any) (Config, error) {
+	k := koanf.New(".")
+	origin := map[string]string{}
+	known := map[string]Setting{}
+	defaults := map[string]any{}
+	for _, s := range Settings() {
+		known[s.Key], defaults[s.Key], origin[s.Key] = s, s.Default, "default"
+	}
+	if err := k.Load(confmap.Provider(defaults, "."), nil); err != nil {
+		return Config{}, err
+	}
+	layer := func(name string, load func(*koanf.Koanf) error) error {
+		l := koanf.New(".")
+		if err := load(l); err != nil {
+			return fault.New(fault.Invalid, "invalid_setting", "Settings from %s cannot be read.", name).Because(err)
+		}
+		for _, key := range l.Keys() {
+			if _, ok := known[key]; !ok {
+				return fault.New(fault.Invalid, "unknown_setting", "There is no setting %q (from %s). `rapport config` lists them.", key, name)
+			}
+			origin[key] = name
+		}
+		return k.Merge(l)
+	}
+	fromEnv := func(l *koanf.Koanf) error {
+		return l.Load(env.ProviderWithValue(envPrefix, ".", func(name, value string) (string, any) {
+			key := envKey(name, known)
+			if key == "" {
+				return "", nil
+			}
+			return key, value
+		}), nil)
+	}
+	dataDir := defaults["data"].(string)
+	if v := os.Getenv(envPrefix + "DATA"); v != "" {
+		dataDir = v
+	}
+	if v, ok := flags["data"].(string); ok && v != "" {
+		dataDir = v
+	}
+	path := filepath.Join(dataDir, "rapport.yaml")
+	if _, err := os.Stat(path); err == nil {
+		if err := layer(path, func(l *koanf.Koanf) error { return l.Load(file.Provider(path), yaml.Parser()) }); err != nil {
+			return Config{}, err
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return Config{}, fault.New(fault.Invalid, "invalid_setting", "%s cannot be read.", path).Because(err)
+	}
+	if err := layer("the environment", fromEnv); err != nil {
+		return Config{}, err
+	}
+	if err := layer("a flag", func(l *koanf.Koanf) error { return l.Load(confmap.Provider(flags, "."), nil) }); err != nil {
+		return Config{}, err
+	}
+	c := Config{origin: origin}
+	if err := k.Unmarshal("", &c); err != nil {
+		return Config{}, fault.New(fault.Invalid, "invalid_setting", "A setting has the wrong form: %v.", err)
+	}
+	return c, c.check()
+}
+
+func envKey(name string, known map[string]Setting) string {
+	want := strings.TrimPrefix(name, envPrefix)
+	for key := range known {
+		if strings.ToUpper(strings.ReplaceAll(key, ".", "_")) == want {
+			return key
+		}
+	}
+	return ""
+}
+
+func (c Config) check() error {
+	bad := func(key, why string, args ...any) error {
+		return fault.New(fault.Invalid, "invalid_setting", "The setting %s (from %s) %s.", key, c.origin[key], fmt.Sprintf(why, args...))
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return bad("listen", "is %q; write host:port, as 127.0.0.1:8080", c.Listen)
+	}
+	switch c.LogConf.Level {
+	case "debug", "info", "warn", "error":
+	default:
+		return bad("log.level", "is %q; use debug, info, warn or error", c.LogConf.Level)
+	}
+	if c.Chat.Idle < time.Second {
+		return bad("chat.idle", "is %v; use at least 1s", c.Chat.Idle)
+	}
+	if c.Feedback.Window < time.Minute {
+		return bad("feedback.window", "is %v; use at least 1m", c.Feedback.Window)
+	}
+	if c.Gateway.Workers < 1 || c.Gateway.Workers > 1024 {
+		return bad("gateway.workers", "is %d; use 1 to 1024", c.Gateway.Workers)
+	}
+	return nil
+}
+
+// Effective is one setting as it is in force.
+type Effective struct {
+	Key    string `json:"key"`
+	Value  any    `json:"value"`
+	Origin string `json:"origin"`
+	Doc    string `json:"doc"`
+}
+
+// Effective lists every setting with its value and where that came from.
+// Secrets are shown as set or not set.
+func (c Config) Effective() []Effective {
+	values := map[string]any{
+		"data": c.Data, "listen": c.Listen, "log.level": c.LogConf.Level, "chat.idle": c.Chat.Idle.String(),
+		"feedback.window": c.Feedback.Window.String(), "gateway.workers": c.Gateway.Workers,
+		"provider.base_url": c.Provider.BaseURL, "provider.key": c.Provider.Key, "provider.model": c.Provider.Model, "provider.offline": c.Provider.Offline,
+	}
+	var out []Effective
+	for _, s := range Settings() {
+		v := values[s.Key]
+		if s.Secret {
+			v = map[bool]string{true: "set", false: "not set"}[v != ""]
+		}
+		out = append(out, Effective{s.Key, v, c.origin[s.Key], s.Doc})
+	}
+	return out
+}

@@ -1,0 +1,87 @@
+// Package door is where a foreign platform's events come in: POST /v1/events.
+// It takes commands only (rooms, sessions, messages, reactions, raw feedback),
+// never what this system alone may say (rl.*, agent.*, account.*).
+//
+// Owns: the items' form and the dispatch to the verbs of chat and feedback. Ids
+// are hashes of the token's source and the external id, so sending again is
+// harmless; people become pseudonyms; the foreign time is kept as occurredAt,
+// order is by receipt.
+//
+// Start reading at Item, then Door.Take.
+package door
+
+import (
+	"encoding/json"
+
+	"rapport/event"
+)
+
+// The item types, as CloudEvents types.
+const (
+	RoomCreated    = "room.created"
+	RoomJoined     = "room.joined"
+	RoomLeft       = "room.left"
+	MessageIngest  = "message.ingested"
+	SessionStarted = "session.started"
+	SessionEnded   = "session.ended"
+	ReactionAdded  = "reaction.added"
+	FeedbackGiven  = "feedback.given"
+)
+
+// Types lists what the door takes.
+func Types() []string {
+	return []string{RoomCreated, RoomJoined, RoomLeft, MessageIngest, SessionStarted, SessionEnded, ReactionAdded, FeedbackGiven}
+}
+
+// Item is one CloudEvent of a foreign platform. ID is unique within its Source.
+type Item struct {
+	SpecVersion string          `json:"specversion"`
+	ID          string          `json:"id"`
+	Source      string          `json:"source"` // the platform's name; a token's own source wins
+	Type        string          `json:"type"`
+	Time        string          `json:"time,omitempty"`
+	Data        json.RawMessage `json:"data"`
+}
+
+// Who is the author or subject of an item: a person of the foreign platform by
+// its id there, or an agent by its id here.
+type Who struct {
+	Person string        `json:"person,omitempty"`
+	Agent  event.AgentID `json:"agent,omitempty"`
+}
+
+// Data is the payload of every item type; each uses the fields it names.
+//
+//	room.created      room, agents
+//	room.joined/left  room, who
+//	message.ingested  room, message, who, text, replyTo
+//	session.started   room, agent
+//	session.ended     room, agent
+//	reaction.added    room, message, who (a person), emoji
+//	feedback.given    message, who (a person), mark (-1, 0 or 1)
+type Data struct {
+	Room    string          `json:"room,omitempty"`
+	Agents  []event.AgentID `json:"agents,omitempty"`
+	Agent   event.AgentID   `json:"agent,omitempty"`
+	Who     *Who            `json:"who,omitempty"`
+	Message string          `json:"message,omitempty"`
+	ReplyTo string          `json:"replyTo,omitempty"`
+	Text    string          `json:"text,omitempty"`
+	Emoji   string          `json:"emoji,omitempty"`
+	Mark    *int            `json:"mark,omitempty"`
+}
+
+// The fates of an item.
+const (
+	Accepted  = "accepted"  // durable, once
+	Duplicate = "duplicate" // was here before; nothing changed
+	Waiting   = "waiting"   // durable; takes effect when what it is about arrives
+	Refused   = "refused"   // see Reason; send it corrected under another id
+)
+
+// Result is the fate of one item.
+type Result struct {
+	ID     string `json:"id"`
+	Status string `json:"status"`
+	Reason string `json:"reason,omitempty"` // code of a refusal
+}
