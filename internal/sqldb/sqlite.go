@@ -30,7 +30,11 @@ func openSQLite(o Options) (*DB, error) {
 	if sync == "" {
 		sync = "FULL"
 	}
-	if db.write, err = openFile(path, url.Values{"_synchronous": {sync}}); err != nil {
+	if db.write, err = openFile(path, url.Values{
+		"_synchronous": {sync},
+		// Fewer and larger checkpoints, and room for a large transaction's pages.
+		"_pragma": {"wal_autocheckpoint(4000)", "cache_size(-16000)", "journal_size_limit(67108864)"},
+	}); err != nil {
 		return nil, err
 	}
 	if db.read, err = openFile(path, url.Values{"_query_only": {"1"}}); err != nil {
