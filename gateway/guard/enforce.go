@@ -1,0 +1,214 @@
+package guard
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Limits are what a reply must keep to.
+type Limits struct {
+	MaxWords int      // 0: no cap
+	Banned   []string // phrases that are taken out, ASCII case does not matter
+	Canary   string   // a secret of the prompt: a reply that holds it ends there
+}
+
+// What an Enforcer did.
+const (
+	CutLength = "length"        // the reply was longer than the cap
+	CutCanary = "canary_leak"   // the reply gave away the prompt
+	CutBanned = "banned_phrase" // a phrase was taken out
+	CutTokens = "control_token" // a control token was taken out
+)
+
+// Enforcer lets a reply out piece by piece. The text let out is the same however
+// the reply was cut into pieces. It is used by one goroutine.
+//
+// Length: up to 60 % of the cap words leave as they come; after that only whole
+// sentences that end within the cap do, so a cut reply ends at a sentence. A
+// sentence that alone runs over the cap is cut at a word, with an ellipsis.
+type Enforcer struct {
+	limits  Limits
+	needles []needle
+	longest int
+	pending string          // not yet searched to its end
+	held    strings.Builder // searched, waits for the end of its sentence
+	words   int             // words begun, held ones included
+	inWord  bool
+	stop    bool // the last rune ended a sentence, perhaps
+	mid     bool // let out text ends inside a sentence
+	done    bool
+	did     []string
+	out     strings.Builder
+}
+
+type needle struct{ text, why string }
+
+// NewEnforcer makes an enforcer for one reply.
+func NewEnforcer(l Limits) *Enforcer {
+	e := &Enforcer{limits: l}
+	if l.Canary != "" {
+		e.needles = append(e.needles, needle{strings.ToLower(l.Canary), CutCanary})
+	}
+	for _, p := range l.Banned {
+		if p != "" {
+			e.needles = append(e.needles, needle{strings.ToLower(p), CutBanned})
+		}
+	}
+	for _, t := range tokens {
+		if t != "{{" && t != "}}" && t != "{%" && t != "%}" { // harmless in a reply, and found in code
+			e.needles = append(e.needles, needle{t, CutTokens})
+		}
+	}
+	for _, n := range e.needles {
+		e.longest = max(e.longest, len(n.text))
+	}
+	return e
+}
+
+// Push takes a piece and gives what may leave now, often less or more than the
+// piece. After Done it gives nothing.
+func (e *Enforcer) Push(piece string) string {
+	if e.done {
+		return ""
+	}
+	e.pending += piece
+	e.scan(false)
+	return e.take()
+}
+
+// Finish says that the reply is complete and gives the rest.
+func (e *Enforcer) Finish() string {
+	if !e.done {
+		e.scan(true)
+		if !e.done {
+			e.out.WriteString(e.held.String())
+			e.held.Reset()
+			e.done = true
+		}
+	}
+	return e.take()
+}
+
+// Done says that nothing more will leave: the reply was cut or is finished.
+func (e *Enforcer) Done() bool { return e.done }
+
+// Did lists what was done to the reply, each once, in the order of happening.
+func (e *Enforcer) Did() []string { return e.did }
+
+// Enforce applies limits to a whole reply.
+func Enforce(text string, l Limits) (string, []string) {
+	e := NewEnforcer(l)
+	out := e.Push(text) + e.Finish()
+	return out, e.Did()
+}
+
+func (e *Enforcer) take() string {
+	s := e.out.String()
+	e.out.Reset()
+	return s
+}
+
+func (e *Enforcer) note(why string) {
+	for _, d := range e.did {
+		if d == why {
+			return
+		}
+	}
+	e.did = append(e.did, why)
+}
+
+// scan lets through what is certain: everything but a tail that might be the
+// beginning of a needle or of a rune.
+func (e *Enforcer) scan(last bool) {
+	s := e.pending
+	i := 0
+	for i < len(s) && !e.done {
+		if !last && len(s)-i < e.longest {
+			break
+		}
+		if n := e.match(s[i:]); n != nil {
+			e.note(n.why)
+			i += len(n.text)
+			if n.why == CutCanary {
+				e.held.Reset()
+				e.done = true
+			}
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s[i:])
+		i += size
+		if r == utf8.RuneError && size == 1 || r != '\u200d' && hidden(r) {
+			continue
+		}
+		e.rune(r)
+	}
+	e.pending = strings.Clone(s[i:])
+	if e.done {
+		e.pending = ""
+	}
+}
+
+func (e *Enforcer) match(s string) *needle {
+	for i := range e.needles {
+		n := &e.needles[i]
+		if len(s) >= len(n.text) && strings.EqualFold(s[:len(n.text)], n.text) {
+			return n
+		}
+	}
+	return nil
+}
+
+func (e *Enforcer) rune(r rune) {
+	space := unicode.IsSpace(r)
+	if space {
+		e.inWord = false
+		if e.stop || r == '\n' {
+			e.release()
+		}
+		e.stop = false
+	} else {
+		if !e.inWord {
+			e.words++
+			e.inWord = true
+			if e.limits.MaxWords > 0 && e.words > e.limits.MaxWords {
+				e.cut()
+				return
+			}
+		}
+		switch r {
+		case '.', '!', '?', '…', '。', '！', '？':
+			e.stop = true
+		case '"', '\'', ')', ']', '”', '’', '»', '*', '_':
+		default:
+			e.stop = false
+		}
+	}
+	if e.limits.MaxWords > 0 && e.words*10 > e.limits.MaxWords*6 {
+		e.held.WriteRune(r)
+		return
+	}
+	e.out.WriteRune(r)
+	if !space {
+		e.mid = !e.stop
+	}
+}
+
+// release lets a finished sentence out.
+func (e *Enforcer) release() {
+	if e.held.Len() > 0 {
+		e.out.WriteString(e.held.String())
+		e.held.Reset()
+		e.mid = false
+	}
+}
+
+// cut ends the reply at the cap.
+func (e *Enforcer) cut() {
+	e.note(CutLength)
+	if e.mid { // the sentence that was on its way is longer than the rest of the cap
+		e.out.WriteString(strings.TrimRightFunc(e.held.String(), unicode.IsSpace) + "…")
+	}
+	e.held.Reset()
+	e.done = true
+}
