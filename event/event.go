@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -139,12 +140,18 @@ func (e *Event) UnmarshalJSON(b []byte) error {
 		if err != nil {
 			return fmt.Errorf("%w: time: %v", ErrMalformed, err)
 		}
+		if y := t.UTC().Year(); y < 0 || y > 9999 {
+			return fmt.Errorf("%w: time: year %d", ErrMalformed, y)
+		}
 		e.Time = t.UnixMicro()
 	}
-	if i := strings.LastIndex(w.DataSchema, "v"); i >= 0 && strings.HasPrefix(w.DataSchema, schemaBase) {
-		if _, err := fmt.Sscanf(w.DataSchema[i:], "v%d", &e.Version); err != nil {
-			return fmt.Errorf("%w: dataschema %q", ErrMalformed, w.DataSchema)
+	if ours, ok := strings.CutPrefix(w.DataSchema, schemaBase); ok {
+		n, ok := strings.CutPrefix(ours, string(w.Type)+":v")
+		v, err := strconv.ParseUint(n, 10, 31)
+		if !ok || err != nil {
+			return fmt.Errorf("%w: dataschema %q of a %q", ErrMalformed, w.DataSchema, w.Type)
 		}
+		e.Version = int(v)
 	}
 	return nil
 }
