@@ -1,0 +1,108 @@
+package compile
+
+import (
+	"rapport/event"
+	"rapport/policy"
+)
+
+// Situation is what the decision to speak depends on.
+type Situation struct {
+	Place         string  // one of event's Context constants
+	Direct        bool    // one person and one agent
+	Addressed     bool    // the message names the agent or answers it
+	AuthorIsAgent bool    // the message to answer is another agent's
+	AgentTurns    int     // messages of agents at the end of the talk, that one included, no person between
+	FloorShare    float64 // the agent's share of the last ten messages, [0,1]
+	Autonomous    int     // what the agent did today without a person asking
+	Quiet         bool    // quiet hours
+	Killed        bool    // the kill switch is on
+	Protected     bool    // somebody in the room is protected
+	Draw          float64 // a uniform number in [0,1), a function of message and agent
+}
+
+// MaxAgentTurns is how many messages of agents may follow each other without a
+// person: then every agent is silent until a person speaks.
+const MaxAgentTurns = 3
+
+// The reasons of a decision to speak or not.
+const (
+	ReasonKilled     = "killed"
+	ReasonAgentTurns = "agent_turns"
+	ReasonDirect     = "direct"
+	ReasonAddressed  = "addressed"
+	ReasonProtected  = "protected"
+	ReasonAutonomy   = "autonomy"
+	ReasonQuiet      = "quiet_hours"
+	ReasonDailyCap   = "daily_cap"
+	ReasonFrequency  = "reply_frequency"
+	ReasonFloor      = "floor_share"
+)
+
+// ActionController decides whether to speak.
+type ActionController struct {
+	Policy   policy.ActionPolicy
+	Autonomy int
+}
+
+var (
+	frequencyOnly  = []string{ReasonFrequency}
+	frequencyFloor = []string{ReasonFrequency, ReasonFloor}
+	single         = func() map[string][]string {
+		m := map[string][]string{}
+		for _, r := range []string{ReasonKilled, ReasonAgentTurns, ReasonDirect, ReasonAddressed, ReasonProtected, ReasonAutonomy, ReasonQuiet, ReasonDailyCap} {
+			m[r] = []string{r}
+		}
+		return m
+	}()
+)
+
+// ShouldReply gives the decision, its probability and the reasons, in this order:
+// killed: no. Three agent turns without a person: no. A person in a direct room,
+// or one who addresses the agent: yes. From here on nobody asked: a protected
+// room, autonomy 0, quiet hours, and towards other agents the daily cap: no. An
+// agent that addressed it: yes. Else with the reply frequency of the place, less
+// when the agent already holds more than half of the floor.
+func (a ActionController) ShouldReply(s Situation) (bool, float64, []string) {
+	no := func(r string) (bool, float64, []string) { return false, 0, single[r] }
+	switch {
+	case s.Killed:
+		return no(ReasonKilled)
+	case s.AuthorIsAgent && s.AgentTurns >= MaxAgentTurns:
+		return no(ReasonAgentTurns)
+	case !s.AuthorIsAgent && s.Direct:
+		return true, 1, single[ReasonDirect]
+	case !s.AuthorIsAgent && s.Addressed:
+		return true, 1, single[ReasonAddressed]
+	case s.Protected:
+		return no(ReasonProtected)
+	case a.Autonomy < 1 && !s.Addressed:
+		return no(ReasonAutonomy)
+	case s.Quiet:
+		return no(ReasonQuiet)
+	case s.AuthorIsAgent && s.Autonomous >= a.Policy.MaxAutonomousActionsPerDay:
+		return no(ReasonDailyCap)
+	case s.Addressed:
+		return true, 1, single[ReasonAddressed]
+	}
+	p, reasons := a.frequency(s.Place), frequencyOnly
+	if s.FloorShare > .5 {
+		p, reasons = p*2*(1-min(s.FloorShare, 1)), frequencyFloor
+	}
+	p = clamp(p, 0, 1)
+	return s.Draw < p, p, reasons
+}
+
+func (a ActionController) frequency(place string) float64 {
+	f := a.Policy.ReplyFrequency
+	switch place {
+	case event.ContextDMWithOwner:
+		return f.DMWithOwner
+	case event.ContextDMWithOthers:
+		return f.DMWithOthers
+	case event.ContextGroupSmall:
+		return f.GroupSmall
+	case event.ContextGroupLarge:
+		return f.GroupLarge
+	}
+	return 0
+}
