@@ -27,7 +27,10 @@ func (l *Log) Read(ctx context.Context, group string, topics []string, from func
 	if group == "" {
 		return nil, fmt.Errorf("read %v: a group needs a name", topics)
 	}
-	r := l.join(group, topics)
+	r, err := l.join(group, topics)
+	if err != nil {
+		return nil, err
+	}
 	r.from = from
 	if err := r.claim(ctx); err != nil {
 		r.Close()
@@ -38,7 +41,10 @@ func (l *Log) Read(ctx context.Context, group string, topics []string, from func
 
 // Tail is eventlog.Log's.
 func (l *Log) Tail(ctx context.Context, topics []string) (eventlog.Reader, error) {
-	r := l.join("", topics)
+	r, err := l.join("", topics)
+	if err != nil {
+		return nil, err
+	}
 	for _, topic := range r.topics {
 		end, err := l.end(ctx, topic)
 		if err != nil {
@@ -50,7 +56,7 @@ func (l *Log) Tail(ctx context.Context, topics []string) (eventlog.Reader, error
 	return r, nil
 }
 
-func (l *Log) join(group string, topics []string) *reader {
+func (l *Log) join(group string, topics []string) (*reader, error) {
 	topics = slices.Clone(topics)
 	slices.Sort(topics)
 	r := &reader{
@@ -59,8 +65,11 @@ func (l *Log) join(group string, topics []string) *reader {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		return nil, eventlog.ErrClosed
+	}
 	l.readers[r] = true
-	return r
+	return r, nil
 }
 
 // claim takes the partitions that nobody of the group holds, and asks where to

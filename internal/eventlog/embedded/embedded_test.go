@@ -1,0 +1,121 @@
+package embedded_test
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+
+	"rapport/internal/eventlog"
+	"rapport/internal/eventlog/embedded"
+	"rapport/internal/eventlog/eventlogtest"
+	"rapport/internal/fault"
+)
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	eventlogtest.Run(t, func(t testing.TB) eventlogtest.Place {
+		path := filepath.Join(t.TempDir(), "log.db")
+		return func(ctx context.Context) (eventlog.Log, error) { return embedded.Open(ctx, path) }
+	})
+}
+
+// A topic with a backlog does not keep others waiting.
+func TestTopicsTakeTurns(t *testing.T) {
+	t.Parallel()
+	l := open(t)
+	records := batch(50, 0, "rising")
+	records = append(records, eventlog.Record{Topic: "rooms", Key: "r", ID: "r"})
+	if err := l.Append(t.Context(), records); err != nil {
+		t.Fatal(err)
+	}
+	r, err := l.Read(t.Context(), "g", []string{"agents", "rooms"}, fromStart)
+	if err != nil {
+		t.Fatal(err)
+	}
+	met := false
+	for range 2 {
+		got, err := r.Next(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		met = met || got[0].Topic == "rooms"
+	}
+	if !met {
+		t.Error("rooms waits behind the backlog of agents")
+	}
+}
+
+// A partition belongs to one reader of a group: the other hears nothing until it
+// takes over, from the position it is given then.
+func TestTakingOver(t *testing.T) {
+	t.Parallel()
+	l := open(t)
+	if err := l.Append(t.Context(), batch(30, 0, "rising")); err != nil {
+		t.Fatal(err)
+	}
+	first, err := l.Read(t.Context(), "g", []string{"agents"}, fromStart)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stored eventlog.Position
+	second, err := l.Read(t.Context(), "g", []string{"agents"}, func(context.Context, eventlog.Partition) (eventlog.Position, error) {
+		return stored, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan []eventlog.Record)
+	go func() {
+		records, _ := second.Next(t.Context(), 100)
+		got <- records
+	}()
+	records, err := first.Next(t.Context(), 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored = records[19].Position
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if rest := <-got; len(rest) != 10 || rest[0].Position <= stored {
+		t.Errorf("the second reader got %d records", len(rest))
+	}
+}
+
+func TestIncompleteRecord(t *testing.T) {
+	t.Parallel()
+	l := open(t)
+	for _, bad := range []eventlog.Record{{Topic: "agents"}, {ID: "1"}} {
+		err := l.Append(t.Context(), append(batch(1, 0, "rising"), bad))
+		if !fault.Is(err, "record_incomplete") {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+	ends, err := l.Partitions(t.Context(), "agents")
+	if err != nil || ends[eventlog.Partition{Topic: "agents"}] != 0 {
+		t.Errorf("something was appended: %v, %v", ends, err)
+	}
+}
+
+func TestBackupHoldsTheLog(t *testing.T) {
+	t.Parallel()
+	l := open(t)
+	if err := l.Append(t.Context(), batch(20, 0, "rising")); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "copy.db")
+	if err := l.Backup(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	c, err := embedded.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	want, _ := l.Partitions(t.Context(), "agents")
+	got, err := c.Partitions(t.Context(), "agents")
+	p := eventlog.Partition{Topic: "agents"}
+	if err != nil || got[p] != want[p] || got[p] == 0 {
+		t.Errorf("the copy ends at %v, the log at %v: %v", got, want, err)
+	}
+}
