@@ -36,7 +36,6 @@ func Settings() []Setting {
 		{Key: "data", Default: "rapport-data", Doc: "directory that holds everything; made with mode 0700 when absent"},
 		{Key: "listen", Default: "127.0.0.1:8080", Doc: "address to serve on; port 0 picks a free one. Listening beyond loopback needs this to be said"},
 		{Key: "log.level", Default: "warn", Doc: "debug, info, warn or error; logs go to standard error"},
-		{Key: "chat.idle", Default: "20m", Doc: "silence after which a session of talk ends"},
 		{Key: "feedback.window", Default: "336h", Doc: "how long after a decision feedback on it still counts"},
 		{Key: "gateway.workers", Default: 8, Doc: "replies that are made at the same time"},
 		{Key: "provider.base_url", Default: "", Doc: "an OpenAI-compatible server, as https://api.openai.com/v1; without one the environment's keys, then local servers, then the offline demo are tried"},
@@ -55,9 +54,6 @@ type Config struct {
 	LogConf struct {
 		Level string `koanf:"level"`
 	} `koanf:"log"`
-	Chat struct {
-		Idle time.Duration `koanf:"idle"`
-	} `koanf:"chat"`
 	Feedback struct {
 		Window time.Duration `koanf:"window"`
 	} `koanf:"feedback"`
@@ -166,7 +162,6 @@ func (c Config) check() error {
 		return bad("log.level", "is %q; use debug, info, warn or error", c.LogConf.Level)
 	}
 	if c.Chat.Idle < time.Second {
-		return bad("chat.idle", "is %v; use at least 1s", c.Chat.Idle)
 	}
 	if c.Feedback.Window < time.Minute {
 		return bad("feedback.window", "is %v; use at least 1m", c.Feedback.Window)
@@ -189,7 +184,6 @@ type Effective struct {
 // Secrets are shown as set or not set.
 func (c Config) Effective() []Effective {
 	values := map[string]any{
-		"data": c.Data, "listen": c.Listen, "log.level": c.LogConf.Level, "chat.idle": c.Chat.Idle.String(),
 		"feedback.window": c.Feedback.Window.String(), "gateway.workers": c.Gateway.Workers,
 		"provider.base_url": c.Provider.BaseURL, "provider.key": c.Provider.Key, "provider.model": c.Provider.Model, "provider.offline": c.Provider.Offline,
 	}

@@ -125,7 +125,7 @@ func (g *globals) config() (app.Config, error) {
 }
 
 // with runs a command against a server.
-func (g *globals) with(ctx context.Context, fn func(*client) error) error {
+func (g *globals) with(ctx context.Context, fn func(*session) error) error {
 	cfg, err := g.config()
 	if err != nil {
 		return err
