@@ -24,6 +24,12 @@ func OpenSmall(o Options, pages int) (*DB, error) {
 	return openSQLite(o)
 }
 
+// OpenSynced opens with another setting of synchronous.
+func OpenSynced(o Options, synchronous string) (*DB, error) {
+	o.synchronous = synchronous
+	return openSQLite(o)
+}
+
 // SetRoom changes the room.
 func SetRoom(db *DB, pages int) error {
 	db.queue.Lock()

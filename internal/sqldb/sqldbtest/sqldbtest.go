@@ -1,6 +1,7 @@
-// Package sqldbtest runs a store's tests on every engine.
+// Package sqldbtest runs a store's tests on every engine, and shows that what was
+// answered is on the disk.
 //
-// Start reading at Each.
+// Start reading at Each; then Kill and Trace.
 package sqldbtest
 
 import (
