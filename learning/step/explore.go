@@ -1,0 +1,76 @@
+package step
+
+import (
+	"math"
+
+	"rapport/policy"
+)
+
+// The loss that exploration may cost in expectation: a share of what is still to
+// be gained, and never less than the floor. Owner-rating units.
+const (
+	lossShare = .15
+	lossFloor = .01
+)
+
+// Centres draws the exploration centres around the levels theta: each the best
+// point of the box under one sample of the belief (Thompson 1933), drawn back
+// towards theta as far as its expected loss exceeds the budget. The box is
+// [lo,hi] within policy.DefaultRho of theta; a trait with an empty box stays. It
+// gives the budget. O(M·P²).
+func (b *Belief) Centres(theta, lo, hi *policy.Traits, r *policy.Stream, out *[policy.DefaultCentres]policy.Traits) float64 {
+	var zt, zlo, zhi policy.Traits
+	for j := range D {
+		zt[j] = 2*theta[j] - 1
+		zlo[j] = 2*max(lo[j], theta[j]-policy.DefaultRho) - 1
+		zhi[j] = 2*min(hi[j], theta[j]+policy.DefaultRho) - 1
+		if !(zlo[j] <= zhi[j]) {
+			zlo[j], zhi[j] = zt[j], zt[j]
+		}
+	}
+	sd, gap := math.Sqrt(b.Scale), 0.
+	for q := range out {
+		var v Vec
+		for i := range v {
+			v[i] = r.Normal()
+		}
+		b.backward(&v)
+		for j := range D {
+			m1 := b.M[1+j] + float64(sd*v[1+j])
+			m2 := b.M[1+D+j] + float64(sd*v[1+D+j])
+			out[q][j] = best(m1, m2, zlo[j], zhi[j]) // in z until below
+			top := best(m1, m2, -1, 1)
+			gap += float64(m1*(top-zt[j])) + float64(m2*(float64(top*top)-float64(zt[j]*zt[j])))
+		}
+	}
+	budget := max(lossFloor, float64(lossShare*gap)/float64(len(out)))
+	for q := range out {
+		c := &out[q]
+		// expected change along theta + α(c − theta): L·α + Q·α²
+		var l, quad float64
+		for j := range D {
+			d := c[j] - zt[j]
+			m1, m2 := b.M[1+j], b.M[1+D+j]
+			l += float64(d * (m1 + float64(float64(2*m2)*zt[j])))
+			quad += float64(m2 * float64(d*d))
+		}
+		alpha := 1.
+		if l+quad < -budget {
+			alpha = firstRoot(quad, l, budget)
+		}
+		for j := range D {
+			c[j] = (1 + zt[j] + float64(alpha*(c[j]-zt[j]))) / 2
+		}
+	}
+	return budget
+}
+
+// firstRoot is the smallest α in [0,1] with quad·α² + l·α + c = 0, where c > 0
+// and the value at 1 is below 0.
+func firstRoot(quad, l, c float64) float64 {
+	disc := math.Sqrt(max(0, float64(l*l)-4*float64(quad*c)))
+	if l > 0 { // up first, then down: quad < 0
+		return min(1, (-l-disc)/(2*quad))
+	}
+	return min(1, 2*c/(disc-l)) // the stable form
+}

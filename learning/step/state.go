@@ -1,0 +1,115 @@
+package step
+
+import (
+	"encoding/binary"
+	"math"
+
+	"rapport/policy"
+)
+
+// The shape of the model.
+const (
+	D   = policy.NTraits
+	P   = 2*D + 1         // coefficients: intercept, D linear, D quadratic
+	Tri = P * (P + 1) / 2 // of a symmetric P×P matrix
+)
+
+// The constants of formula version 1 (design page on learning, 3.2 to 3.7).
+const (
+	lambda     = .995 // forgetting per owner rating's worth of evidence
+	noise      = .2   // σ0², noise of one owner rating before any data
+	shape      = 10.  // a0 of the noise belief; b0 = a0·σ0²
+	shapeCap   = 60.  // how sure of its noise a learner may become
+	slope      = .35  // G: an owner who starts at z is believed to prefer more of it
+	cusumSlack = .35
+	cusumLimit = 5.
+	cusumKeep  = .1 // what a change of taste leaves of the evidence
+)
+
+// prior mean and precision of the intercept, a linear and a quadratic
+// coefficient; the mean of a linear one is slope·start.
+var (
+	priorMean      = [3]float64{.4, 0, -.35}
+	priorPrecision = [3]float64{1 / (.5 * .5), 1 / (.35 * .35), 1 / (.25 * .25)}
+)
+
+// Vec is one number per coefficient.
+type Vec [P]float64
+
+// kind of coefficient i: 0 intercept, 1 linear, 2 quadratic.
+func kind(i int) int { return (i + D - 1) / D }
+
+// State is the trait block of one agent's learner.
+type State struct {
+	S     [Tri]float64  // Σ w φφᵀ, lower triangle by rows, forgotten by λ
+	H     Vec           // Σ w φ y
+	Theta policy.Traits // the levels the evidence asks for
+	Start policy.Traits // the owner's start: levels that "better" is measured against
+	A, B  float64       // noise belief: σ² has mean about B/A
+	C     float64       // CUSUM of disappointments
+}
+
+// New is the state before any evidence.
+func New(start policy.Traits) State {
+	return State{Theta: start, Start: start, A: shape, B: shape * noise}
+}
+
+// Shrink keeps a share of the evidence: after a change of taste, or for a new
+// owner.
+func (s *State) Shrink(keep float64) {
+	for i := range s.S {
+		s.S[i] = float64(s.S[i] * keep)
+	}
+	for i := range s.H {
+		s.H[i] = float64(s.H[i] * keep)
+	}
+}
+
+// Keep is the share of the evidence that a new owner inherits.
+const Keep = cusumKeep
+
+// Features gives φ(x) over the active traits; the others contribute nothing.
+func Features(x *policy.Traits, active policy.Mask) Vec {
+	var f Vec
+	f[0] = 1
+	for j := range D {
+		if active.Has(policy.Trait(j)) {
+			z := 2*x[j] - 1
+			f[1+j], f[1+D+j] = z, float64(z*z)
+		}
+	}
+	return f
+}
+
+// Size is the length of an encoded State in bytes.
+const Size = 8 * (Tri + P + 2*D + 3)
+
+// Append encodes the state: little-endian float64, fixed places.
+func (s *State) Append(b []byte) []byte {
+	for _, part := range [...][]float64{s.S[:], s.H[:], s.Theta[:], s.Start[:], {s.A, s.B, s.C}} {
+		for _, v := range part {
+			b = binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
+		}
+	}
+	return b
+}
+
+// Read decodes a state from the first Size bytes; false when there are fewer, or
+// when they are no state: a number is not finite, a level lies outside [0,1], the
+// noise is not positive.
+func (s *State) Read(b []byte) bool {
+	if len(b) < Size {
+		return false
+	}
+	var tail [3]float64
+	finite := true
+	for _, part := range [...][]float64{s.S[:], s.H[:], s.Theta[:], s.Start[:], tail[:]} {
+		for i := range part {
+			v := math.Float64frombits(binary.LittleEndian.Uint64(b))
+			finite = finite && v-v == 0
+			part[i], b = v, b[8:]
+		}
+	}
+	s.A, s.B, s.C = tail[0], tail[1], tail[2]
+	return finite && s.Theta.Valid() && s.Start.Valid() && s.A > 0 && s.B > 0 && s.C >= 0
+}
