@@ -47,28 +47,17 @@ type Baseline struct {
 	Sessions int64
 	Turns    int64   // sum over sessions
 	Chars    int64   // sum of the sessions' median lengths
-	Engaged  int64   // sum of engagements, in millionths
 	Pauses   Moments // sessions' median pauses
 	Replies  Moments // single replies
 }
 
-// With adds a session and its engagement.
-func (b Baseline) With(turns, medianChars int, pauseMilli int64, engagement float64) Baseline {
+// With adds a session.
+func (b Baseline) With(turns, medianChars int, pauseMilli int64) Baseline {
 	b.Sessions++
 	b.Turns += int64(turns)
 	b.Chars += int64(medianChars)
-	b.Engaged += int64(math.Round(engagement * 1e6))
 	b.Pauses = b.Pauses.With(pauseMilli)
 	return b
-}
-
-// Delta is how far an engagement lies from the person's own mean; false before
-// the habit is known.
-func (b Baseline) Delta(engagement float64) (float64, bool) {
-	if b.Sessions < Known {
-		return 0, false
-	}
-	return round(engagement - float64(b.Engaged)/1e6/float64(b.Sessions)), true
 }
 
 func round(v float64) float64 { return math.Round(v*1e6) / 1e6 }

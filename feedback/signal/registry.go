@@ -36,7 +36,7 @@ var detectors = []Detector{
 	{Reaction, -1, 1, "an emoji whose sign is known on a message of the agent"},
 }
 
-// Detectors lists the registry by id order of registration.
+// Detectors lists the registry.
 func Detectors() []Detector { return append([]Detector(nil), detectors...) }
 
 // Lookup finds a detector. An unknown one is an error: a signal without a

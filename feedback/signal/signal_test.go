@@ -33,7 +33,7 @@ func TestEngagement(t *testing.T) {
 	t.Parallel()
 	habit := Baseline{}
 	for range Known {
-		habit = habit.With(2, 20, 30_000, .4)
+		habit = habit.With(2, 20, 30_000)
 	}
 	for _, c := range []struct {
 		name   string
@@ -57,12 +57,6 @@ func TestEngagement(t *testing.T) {
 			t.Errorf("%s: %v %v, want %v", c.name, got, ok, c.want)
 		}
 	}
-	if d, ok := habit.Delta(.5); !ok || d != .1 {
-		t.Errorf("delta %v %v", d, ok)
-	}
-	if _, ok := (Baseline{}).Delta(.5); ok {
-		t.Error("a delta without a habit")
-	}
 }
 
 func TestRangesAndOrder(t *testing.T) {
@@ -83,7 +77,7 @@ func TestRangesAndOrder(t *testing.T) {
 				if err := engagement.Check(e); err != nil {
 					t.Fatal(err)
 				}
-				b = b.With(s.turns, s.chars, s.pause, e)
+				b = b.With(s.turns, s.chars, s.pause)
 			}
 			if err := reply.Check(ReplyScore(s.pause, b)); err != nil {
 				t.Fatal(err)
@@ -93,7 +87,7 @@ func TestRangesAndOrder(t *testing.T) {
 		var forth, back Baseline
 		for i := range sessions {
 			a, z := sessions[i], sessions[len(sessions)-1-i]
-			forth, back = forth.With(a.turns, a.chars, a.pause, .3), back.With(z.turns, z.chars, z.pause, .3)
+			forth, back = forth.With(a.turns, a.chars, a.pause), back.With(z.turns, z.chars, z.pause)
 		}
 		if forth != back {
 			t.Fatalf("the order of sessions changed the habit: %+v, %+v", forth, back)

@@ -1,0 +1,99 @@
+package feedback
+
+import (
+	"context"
+
+	"rapport/event"
+	"rapport/internal/fault"
+	"rapport/internal/relay"
+	"rapport/internal/sqldb"
+)
+
+// MaxBatch is how many marks GiveAll takes at once.
+const MaxBatch = 1000
+
+// Given is a reviewer's mark on an agent's message, brought by a foreign platform.
+type Given struct {
+	FeedbackID event.FeedbackID // made of the platform's id of the mark, see event.HashID
+	RaterID    event.PersonID
+	MessageID  event.MessageID
+	Mark       int          // -1, 0 or 1
+	OccurredAt event.Micros // the foreign clock's word, for display
+}
+
+// Result is the fate of one mark.
+type Result struct {
+	FeedbackID event.FeedbackID
+	Status     string // Stored, Waiting, Duplicate or Refused
+	Err        error  // of Refused: a fault
+}
+
+// GiveAll stores marks in one durable transaction, in their order; results are in
+// that order too. One bad mark refuses itself alone; an error is the whole batch's
+// and means that nothing was stored: too_large above MaxBatch, unavailable. A mark
+// that is there already is Duplicate; a reviewer's newer mark on a message replaces
+// the older. Marks become feedback of role reviewer and channel review, with the
+// levels measured on a message that no variation of ours produced.
+func (s *Service) GiveAll(ctx context.Context, marks []Given) ([]Result, error) {
+	if len(marks) > MaxBatch {
+		return nil, fault.New(fault.TooLarge, "batch_too_large", "Send at most %d marks at once.", MaxBatch)
+	}
+	now := s.now()
+	var out []Result
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		out = make([]Result, 0, len(marks))
+		events := make([]event.Event, 0, len(marks))
+		look := remembered()
+		for _, g := range marks {
+			o, err := s.mark(tx, g, look, now)
+			if err != nil {
+				if _, ok := refusal(err); !ok {
+					return err
+				}
+				out = append(out, Result{g.FeedbackID, Refused, err})
+				continue
+			}
+			out = append(out, Result{g.FeedbackID, o.Status, nil})
+			if o.event != nil {
+				events = append(events, *o.event)
+			}
+		}
+		return relay.Emit(tx, events...)
+	})
+	return out, err
+}
+
+func (s *Service) mark(tx *sqldb.Tx, g Given, look lookup, now event.Micros) (outcome, error) {
+	for _, id := range []string{string(g.FeedbackID), string(g.RaterID), string(g.MessageID)} {
+		if id == "" || len(id) > 64 {
+			return outcome{}, fault.New(fault.Invalid, "bad_id", "A mark needs the ids of itself, its reviewer and the message, of 64 bytes at most.")
+		}
+	}
+	if g.Mark < -1 || g.Mark > 1 {
+		return outcome{}, fault.New(fault.Invalid, "unknown_value", "A mark is -1, 0 or 1.")
+	}
+	score := float64(g.Mark)
+	return s.settle(tx, draft{
+		ID: g.FeedbackID, Rater: g.RaterID, Channel: event.ChannelReview, Value: [...]string{"down", "neutral", "up"}[g.Mark+1], Score: &score,
+		Message: g.MessageID, Created: now, Occurred: g.OccurredAt, Brought: true,
+	}, look)
+}
+
+// remembered is find with a memory for one transaction: marks of a batch are often
+// about the same few messages.
+func remembered() lookup {
+	type answer struct {
+		t      target
+		awaits string
+		err    error
+	}
+	known := map[event.MessageID]answer{}
+	return func(tx *sqldb.Tx, d draft) (target, string, error) {
+		a, ok := known[d.Message]
+		if !ok {
+			a.t, a.awaits, a.err = find(tx, d)
+			known[d.Message] = a
+		}
+		return a.t, a.awaits, a.err
+	}
+}

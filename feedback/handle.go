@@ -1,0 +1,286 @@
+package feedback
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"rapport/event"
+	"rapport/internal/httpapi"
+	"rapport/internal/relay"
+	"rapport/internal/sqldb"
+	"rapport/policy"
+)
+
+// Consumer is what this context reads.
+func (s *Service) Consumer() relay.Consumer {
+	return relay.Consumer{
+		Group: "feedback", DB: s.db,
+		Topics: []string{event.TopicAgents, event.TopicRooms, event.TopicPeople},
+		Types: []event.Type{
+			event.AgentCreated{}.EventType(), event.AgentUpdated{}.EventType(), event.AgentTransferred{}.EventType(), event.AgentRetired{}.EventType(),
+			event.ReplyGenerated{}.EventType(), event.SessionStarted{}.EventType(), event.SessionEnded{}.EventType(),
+			event.MessageCreated{}.EventType(), event.ReactionAdded{}.EventType(), event.ReactionRemoved{}.EventType(),
+			event.AccountErased{}.EventType(),
+		},
+		Handle: s.handle,
+	}
+}
+
+func (s *Service) handle(_ context.Context, tx *sqldb.Tx, events []event.Event) error {
+	for _, e := range events {
+		if err := s.apply(tx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) apply(tx *sqldb.Tx, e event.Event) error {
+	switch e.Type {
+	case event.AgentCreated{}.EventType():
+		return with(e, func(p event.AgentCreated) error { return s.agentIs(tx, e, p.AgentState) })
+	case event.AgentUpdated{}.EventType():
+		return with(e, func(p event.AgentUpdated) error { return s.agentIs(tx, e, p.AgentState) })
+	case event.AgentTransferred{}.EventType():
+		return with(e, func(p event.AgentTransferred) error {
+			_, err := tx.Exec(`update agents set owner_id = $1 where agent_id = $2`, p.To, p.AgentID)
+			return err
+		})
+	case event.AgentRetired{}.EventType():
+		return with(e, func(p event.AgentRetired) error {
+			_, err := tx.Exec(`update agents set retired = $1 where agent_id = $2`, true, p.AgentID)
+			return err
+		})
+	case event.ReplyGenerated{}.EventType():
+		return with(e, func(p event.ReplyGenerated) error { return s.decided(tx, e, p) })
+	case event.SessionStarted{}.EventType():
+		return with(e, func(p event.SessionStarted) error { return s.sessionStarted(tx, e, p) })
+	case event.SessionEnded{}.EventType():
+		return with(e, func(p event.SessionEnded) error { return s.sessionEnded(tx, e, p) })
+	case event.MessageCreated{}.EventType():
+		return with(e, func(p event.MessageCreated) error { return s.messageCreated(tx, e, p) })
+	case event.ReactionAdded{}.EventType():
+		return with(e, func(p event.ReactionAdded) error { return s.reacted(tx, e, p) })
+	case event.ReactionRemoved{}.EventType():
+		return with(e, func(p event.ReactionRemoved) error { return s.unreacted(tx, e, p) })
+	case event.AccountErased{}.EventType():
+		return with(e, func(p event.AccountErased) error { return erase(tx, e, p.PersonID) })
+	}
+	return nil
+}
+
+func with[P event.Payload](e event.Event, fn func(P) error) error {
+	p, err := event.As[P](e)
+	if err != nil {
+		return err
+	}
+	return fn(p)
+}
+
+func (s *Service) agentIs(tx *sqldb.Tx, e event.Event, a event.AgentState) error {
+	doc := struct {
+		Traits policy.Traits `json:"traits"`
+	}{policy.Neutral()}
+	if err := json.Unmarshal(a.Policy, &doc); err != nil {
+		return fmt.Errorf("%w: policy of %s", event.ErrMalformed, a.AgentID)
+	}
+	levels, err := json.Marshal(doc.Traits)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`insert into agents (agent_id, owner_id, version, traits, retired) values ($1, $2, $3, $4, $5)
+		on conflict (agent_id) do update set owner_id = excluded.owner_id, version = excluded.version, traits = excluded.traits`,
+		a.AgentID, a.OwnerID, a.Version, string(levels), false); err != nil {
+		return err
+	}
+	return s.release(tx, e, string(a.AgentID))
+}
+
+// lean is the least deviation from the policy that more or less can be about.
+const lean = .02
+
+func (s *Service) decided(tx *sqldb.Tx, e event.Event, p event.ReplyGenerated) error {
+	trait, sign, err := leaning(tx, p)
+	if err != nil {
+		return err
+	}
+	fresh, err := tx.Exec(`insert into decisions (decision_id, agent_id, session_id, episode_id, start, room_id, message_id, context, tags, protected, lean_trait, lean_sign, at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) on conflict do nothing`,
+		p.DecisionID, p.AgentID, p.SessionID, p.EpisodeID, p.EpisodeStart, p.RoomID, p.MessageID, p.Context, list(p.Tags), p.Protected, trait, sign, e.Time)
+	if err != nil || fresh == 0 {
+		return err
+	}
+	if p.SessionID != "" {
+		if _, err := tx.Exec(`insert into sessions (session_id, agent_id, room_id, context, protected, imported, last_at) values ($1, $2, $3, $4, $5, $6, $7)
+			on conflict (session_id) do update set context = excluded.context, last_at = excluded.last_at, protected = (sessions.protected or excluded.protected)`,
+			p.SessionID, p.AgentID, p.RoomID, p.Context, p.Protected, false, e.Time); err != nil {
+			return err
+		}
+		if p.Action == "reply" {
+			if _, err := tx.Exec(`insert into episodes (session_id, episode_id, start, messages) values ($1, $2, $3, 1)
+				on conflict (session_id, episode_id) do update set messages = episodes.messages + 1`, p.SessionID, p.EpisodeID, p.EpisodeStart); err != nil {
+				return err
+			}
+		}
+		if err := takesPart(tx, p.SessionID, p.PersonID); err != nil {
+			return err
+		}
+	}
+	return s.release(tx, e, string(p.DecisionID), string(p.MessageID), string(p.SessionID))
+}
+
+// leaning is the trait that a decision rendered farthest from the policy, with the
+// sign; none below lean.
+func leaning(tx *sqldb.Tx, p event.ReplyGenerated) (trait string, sign int, err error) {
+	var levels string
+	ok, err := tx.Get(`select traits from agents where agent_id = $1`, []any{p.AgentID}, &levels)
+	if err != nil || !ok || len(p.Rendered) != policy.NTraits {
+		return "", 0, err
+	}
+	var theta policy.Traits
+	if err := json.Unmarshal([]byte(levels), &theta); err != nil {
+		return "", 0, err
+	}
+	far := lean - 1e-9
+	for i, x := range p.Rendered {
+		if d := x - theta[i]; math.Abs(d) >= far {
+			far = math.Abs(d) + 1e-9
+			trait, sign = policy.Trait(i).String(), 1
+			if d < 0 {
+				sign = -1
+			}
+		}
+	}
+	return trait, sign, nil
+}
+
+func (s *Service) sessionStarted(tx *sqldb.Tx, e event.Event, p event.SessionStarted) error {
+	if _, err := tx.Exec(`insert into sessions (session_id, agent_id, room_id, context, protected, imported, last_at) values ($1, $2, $3, '', $4, $5, $6)
+		on conflict (session_id) do update set protected = (sessions.protected or excluded.protected)`,
+		p.SessionID, p.AgentID, p.RoomID, p.Protected, false, e.Time); err != nil {
+		return err
+	}
+	if err := takesPart(tx, p.SessionID, p.StartedBy); err != nil {
+		return err
+	}
+	return s.release(tx, e, string(p.SessionID))
+}
+
+func (s *Service) sessionEnded(tx *sqldb.Tx, e event.Event, p event.SessionEnded) error {
+	if _, err := tx.Exec(`insert into sessions (session_id, agent_id, room_id, context, protected, imported, last_at) values ($1, $2, $3, '', $4, $5, $6)
+		on conflict (session_id) do update set protected = (sessions.protected or excluded.protected), imported = excluded.imported, last_at = excluded.last_at`,
+		p.SessionID, p.AgentID, p.RoomID, p.Protected, p.Imported, e.Time); err != nil {
+		return err
+	}
+	for _, person := range p.People {
+		if err := takesPart(tx, p.SessionID, person.PersonID); err != nil {
+			return err
+		}
+	}
+	if err := s.noticeSession(tx, e, p); err != nil {
+		return err
+	}
+	return s.release(tx, e, string(p.SessionID))
+}
+
+func (s *Service) messageCreated(tx *sqldb.Tx, e event.Event, p event.MessageCreated) error {
+	m := said{
+		id: p.MessageID, room: p.RoomID, sequence: p.Sequence, decision: p.DecisionID, context: contextOf(p), tags: p.Features.Tags, sentiment: p.Features.Sentiment,
+		words: p.Features.Words, chars: p.Features.Chars, questions: p.Features.Questions, protected: p.Protected, imported: p.Imported, at: e.Time,
+	}
+	if p.Author.Kind == event.KindAgent {
+		m.agent = p.Author.AgentID
+		for _, in := range p.Sessions {
+			if in.AgentID == m.agent {
+				m.session = in.SessionID
+			}
+		}
+	} else {
+		m.tags, m.sentiment, m.words, m.chars, m.questions = nil, 0, 0, 0, 0 // not about a person
+		for _, in := range p.Sessions {
+			if err := takesPart(tx, in.SessionID, p.Author.PersonID); err != nil {
+				return err
+			}
+		}
+		if err := s.noticeReply(tx, e, p); err != nil {
+			return err
+		}
+	}
+	if err := m.put(tx); err != nil {
+		return err
+	}
+	return s.release(tx, e, string(p.MessageID))
+}
+
+// smallGroup is the most members of a small group.
+const smallGroup = 6
+
+func contextOf(p event.MessageCreated) string {
+	switch {
+	case p.Direct:
+		return event.ContextDMWithOthers
+	case p.Members <= smallGroup:
+		return event.ContextGroupSmall
+	}
+	return event.ContextGroupLarge
+}
+
+// takesPart notes that a person was in a session, unless they were erased: on
+// whichever side of their erasure this arrives, the row is gone.
+func takesPart(tx *sqldb.Tx, session event.SessionID, person event.PersonID) error {
+	if session == "" || person == "" {
+		return nil
+	}
+	_, err := tx.Exec(`insert into participants (session_id, person_id) select $1, $2 where not exists (select 1 from erased where person_id = $3) on conflict do nothing`,
+		session, person, person)
+	return err
+}
+
+func isErased(tx *sqldb.Tx, person event.PersonID) (bool, error) {
+	return tx.Get(`select 1 from erased where person_id = $1`, []any{person}, new(int))
+}
+
+// erase drops what is held of a person, tells each agent's listeners, and leaves a
+// proof.
+func erase(tx *sqldb.Tx, e event.Event, person event.PersonID) error {
+	rows, err := tx.Query(`select feedback_id, agent_id from feedback_events where rater_id = $1 and emitted and retracted_at = 0 order by created_at, feedback_id`, person)
+	if err != nil {
+		return err
+	}
+	var gone []event.Event
+	for rows.Next() {
+		var id event.FeedbackID
+		var agent event.AgentID
+		if err := rows.Scan(&id, &agent); err != nil {
+			rows.Close()
+			return err
+		}
+		gone = append(gone, retraction(id, agent, person, "erased", e.Time, &e))
+	}
+	if err := rows.Close(); err != nil {
+		return err
+	}
+	if err := relay.Emit(tx, gone...); err != nil {
+		return err
+	}
+	signals, err := tx.Exec(`delete from feedback_events where rater_id = $1`, person)
+	if err != nil {
+		return err
+	}
+	waited, err := tx.Exec(`delete from waiting where rater_id = $1`, person)
+	if err != nil {
+		return err
+	}
+	for _, drop := range []string{`delete from participants where person_id = $1`, `delete from baselines where person_id = $1`, `insert into erased (person_id) values ($1) on conflict do nothing`} {
+		if _, err := tx.Exec(drop, person); err != nil {
+			return err
+		}
+	}
+	if err := httpapi.ForgetAnswers(tx, person); err != nil {
+		return err
+	}
+	_, err = tx.Exec(`insert into erasures (event_id, person_id, at, signals, waiting) values ($1, $2, $3, $4, $5) on conflict do nothing`, e.ID, person, e.Time, signals, waited)
+	return err
+}

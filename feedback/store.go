@@ -1,0 +1,199 @@
+package feedback
+
+import (
+	"encoding/json"
+	"strings"
+
+	"rapport/event"
+	"rapport/internal/relay"
+	"rapport/internal/sqldb"
+)
+
+// record is one row of feedback_events with what its event says beside.
+type record struct {
+	draft
+	target
+	role, source string
+	slot         string
+	score        *float64
+	trait        string
+	sign         int
+	supersedes   event.FeedbackID
+}
+
+func newRecord(d draft, t target, role string) record {
+	r := record{draft: d, target: t, role: role, score: d.Score, trait: d.Trait, sign: d.Sign}
+	switch {
+	case d.implicit():
+		r.source = sourceImplicit
+	case role == event.RoleOwner:
+		r.source = sourceOwner
+	case role == event.RoleReviewer:
+		r.source = sourceReviewer
+	default:
+		r.source = sourceParticipant
+	}
+	if d.Channel == event.ChannelMoreLess {
+		if r.trait, r.sign = t.leanTrait, d.Sign*t.leanSign; r.trait == "" {
+			r.sign = 0
+		}
+	}
+	if d.Sentiment != nil {
+		r.sentiment = d.Sentiment
+	}
+	r.slot = slotOf(d, t)
+	return r
+}
+
+// slotOf names what can hold one live signal.
+func slotOf(d draft, t target) string {
+	on := string(t.decision)
+	if on == "" || d.Channel == event.ChannelReaction {
+		on = string(t.message)
+	}
+	switch {
+	case d.Channel == event.ChannelCheckIn || d.Channel == kindComment:
+		return string(d.ID) // they add up
+	case d.Channel == event.ChannelReaction:
+		return reactionSlot(d.Rater, event.MessageID(on), d.Value)
+	case d.Channel == event.ChannelTone:
+		on += "|" + d.Trait // funnier and shorter go together
+	case d.Channel == event.ChannelSession || d.Channel == event.ChannelBehaviour && on == "":
+		on = string(t.session)
+	}
+	return strings.Join([]string{d.Channel, d.Signal, string(d.Rater), on}, "|")
+}
+
+func reactionSlot(rater event.PersonID, m event.MessageID, emoji string) string {
+	return strings.Join([]string{event.ChannelReaction, emoji, string(rater), string(m)}, "|")
+}
+
+// emitted says whether others hear of it: words without a number stay here.
+func (r *record) emitted() bool { return r.score != nil || r.trait != "" }
+
+// insert stores the record as the live one of its slot; the one before is
+// superseded. Duplicate when the id is there already.
+func (r *record) insert(tx *sqldb.Tx) (status string, err error) {
+	n, err := r.put(tx)
+	if err != nil || n > 0 {
+		return Stored, err
+	}
+	var before event.FeedbackID
+	there, err := tx.Get(`select feedback_id from feedback_events where feedback_id = $1`, []any{r.ID}, &before)
+	if err != nil || there {
+		return Duplicate, err
+	}
+	if _, err := tx.Get(`select feedback_id from feedback_events where slot = $1 and live`, []any{r.slot}, &before); err != nil {
+		return "", err
+	}
+	if _, err := tx.Exec(`update feedback_events set live = $1 where feedback_id = $2`, false, before); err != nil {
+		return "", err
+	}
+	r.supersedes = before
+	_, err = r.put(tx)
+	return Stored, err
+}
+
+func (r *record) put(tx *sqldb.Tx) (int64, error) {
+	return tx.Exec(`insert into feedback_events (feedback_id, slot, live, agent_id, owner_id, rater_id, role, source, channel, signal, value, score, trait, sign,
+		message_id, decision_id, session_id, room_id, sentiment, comment, correction, protected, imported, emitted, created_at, occurred_at, supersedes, retracted_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, 0) on conflict do nothing`,
+		string(r.ID), r.slot, true, string(r.agent), string(r.owner), string(r.Rater), r.role, r.source, r.Channel, r.Signal, r.Value, r.score, r.trait, r.sign,
+		string(r.message), string(r.decision), string(r.session), string(r.room), r.sentiment, r.Comment, r.Correction, r.protected, r.imported, r.emitted(),
+		r.Created, r.Occurred, string(r.supersedes))
+}
+
+// event tells the others. Its id is the signal's own.
+func (r *record) event() event.Event {
+	p := event.FeedbackCreated{
+		FeedbackID: r.ID, AgentID: r.agent, OwnerID: r.owner, RaterID: r.Rater, Role: r.role, Source: r.source, Channel: r.Channel, Signal: r.Signal,
+		Measured: r.measured, MessageID: r.message, DecisionID: r.decision, SessionID: r.session, RoomID: r.room, Shares: r.shares,
+		Sentiment: r.sentiment, Context: r.context, Tags: r.tags, Supersedes: r.supersedes, Protected: r.protected, Imported: r.imported, OccurredAt: r.Occurred,
+	}
+	if r.score != nil {
+		p.Score = *r.score
+	}
+	if r.Channel == event.ChannelSession && isLevel(r.Value) {
+		p.Level = r.Value
+	}
+	if r.trait != "" {
+		p.Direction = &event.Direction{Trait: r.trait, Sign: r.sign}
+	}
+	return event.New("feedback", string(r.ID), r.Created, p)
+}
+
+// retract marks a row as taken back and tells the others, once.
+func retract(tx *sqldb.Tx, id event.FeedbackID, now event.Micros, cause *event.Event) error {
+	var agent event.AgentID
+	var rater event.PersonID
+	var emitted bool
+	ok, err := tx.Get(`update feedback_events set retracted_at = $1, live = $2 where feedback_id = $3 and retracted_at = 0 returning agent_id, rater_id, emitted`,
+		[]any{now, false, id}, &agent, &rater, &emitted)
+	if err != nil || !ok || !emitted {
+		return err
+	}
+	return relay.Emit(tx, retraction(id, agent, rater, "withdrawn", now, cause))
+}
+
+func retraction(id event.FeedbackID, agent event.AgentID, rater event.PersonID, reason string, now event.Micros, cause *event.Event) event.Event {
+	p := event.FeedbackRetracted{FeedbackID: id, AgentID: agent, RaterID: rater, Reason: reason}
+	e := event.New("feedback", event.DerivedID("feedback", 1, string(id), p.EventType(), string(agent), 0), now, p)
+	if cause != nil {
+		e = e.CausedBy(*cause)
+	}
+	return e
+}
+
+// said is a message as far as this context knows it.
+type said struct {
+	id        event.MessageID
+	agent     event.AgentID // empty: a person
+	room      event.RoomID
+	sequence  int64
+	session   event.SessionID
+	decision  event.DecisionID
+	context   string
+	tags      []string
+	sentiment float64
+	words     int
+	chars     int
+	questions int
+	protected bool
+	imported  bool
+	at        event.Micros
+}
+
+func (m said) features() event.Features {
+	return event.Features{Words: m.words, Chars: m.chars, Questions: m.questions}
+}
+
+func (m *said) get(tx *sqldb.Tx, id event.MessageID) (bool, error) {
+	var tags string
+	m.id = id
+	ok, err := tx.Get(`select agent_id, room_id, sequence, session_id, decision_id, context, tags, sentiment, words, chars, questions, protected, imported, at
+		from messages where message_id = $1`, []any{id}, &m.agent, &m.room, &m.sequence, &m.session, &m.decision, &m.context, &tags, &m.sentiment,
+		&m.words, &m.chars, &m.questions, &m.protected, &m.imported, &m.at)
+	if err != nil || !ok {
+		return false, err
+	}
+	return true, json.Unmarshal([]byte(tags), &m.tags)
+}
+
+func (m said) put(tx *sqldb.Tx) error {
+	_, err := tx.Exec(`insert into messages (message_id, agent_id, room_id, sequence, session_id, decision_id, context, tags, sentiment, words, chars, questions, protected, imported, at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) on conflict do nothing`,
+		m.id, m.agent, m.room, m.sequence, m.session, m.decision, m.context, list(m.tags), m.sentiment, m.words, m.chars, m.questions, m.protected, m.imported, m.at)
+	return err
+}
+
+// list is a JSON list of names.
+func list(names []string) string {
+	if len(names) == 0 {
+		return "[]"
+	}
+	b, err := json.Marshal(names)
+	if err != nil {
+		panic(err) // strings always can be written
+	}
+	return string(b)
+}
