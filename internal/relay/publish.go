@@ -1,0 +1,303 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"rapport/event"
+	"rapport/internal/eventlog"
+	"rapport/internal/fault"
+	"rapport/internal/sqldb"
+)
+
+// muted marks the context of a transaction that must emit nothing.
+type muted struct{}
+
+// Emit puts events in the outbox of the transaction's database; they are on the
+// log soon after the commit, in this order per key. Emitting an id twice is
+// harmless; with another body the second becomes a dead letter, id_conflict.
+func Emit(tx *sqldb.Tx, events ...event.Event) error {
+	if len(events) == 0 || tx.Context().Value(muted{}) != nil {
+		return nil
+	}
+	// Who emits next about a key waits for this commit, so it reads a larger n.
+	var n int64
+	var db string
+	if _, err := tx.Get(`select coalesce(max(n), 0), (select id from identity) from outbox`, nil, &n, &db); err != nil {
+		return err
+	}
+	at := time.Now().UnixMicro()
+	for i, e := range events {
+		topic := e.Topic()
+		if e.ID == "" {
+			return fault.New(fault.Internal, "event_without_id", "An event of type %q has no id; give it one of its own or a derived one.", e.Type)
+		}
+		if topic == "" {
+			return fault.New(fault.Internal, "unknown_event_type", "The event type %q is not registered; register it in package event.", e.Type)
+		}
+		body, err := e.MarshalJSON()
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`insert into outbox (n, id, topic, key, type, body, at) values ($1, $2, $3, $4, $5, $6, $7)`,
+			n+1+int64(i), e.ID, topic, e.Subject, e.Type, body, at); err != nil {
+			return err
+		}
+	}
+	tx.OnCommit(func() { wake(db) })
+	return nil
+}
+
+// sleepers are the publishers of this process by the identity of their database.
+var sleepers = struct {
+	sync.Mutex
+	of map[string][]*publisher
+}{of: map[string][]*publisher{}}
+
+func wake(db string) {
+	sleepers.Lock()
+	defer sleepers.Unlock()
+	for _, p := range sleepers.of[db] {
+		select {
+		case p.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+const (
+	publishMax = 1000
+	publishTry = time.Second // how often to look for what other processes emitted
+	leaseFor   = 15 * time.Second
+	lease      = "outbox" // its name in the table
+)
+
+// remember is how long ids are kept in seen, and so how old an outbox may be.
+const remember = 14 * 24 * time.Hour
+
+// publisher moves one database's outbox to the log. Of all processes that share
+// the database, the one with the lease does.
+type publisher struct {
+	relay  *Relay
+	name   string
+	db     *sqldb.DB
+	holder string
+	until  time.Time // of the lease; zero without it
+	wake   chan struct{}
+}
+
+func newPublisher(r *Relay, name string, db *sqldb.DB) *publisher {
+	return &publisher{relay: r, name: name, db: db, holder: event.NewID(), wake: make(chan struct{}, 1)}
+}
+
+// refuseOld: what lay in the outbox longer than seen remembers might be on the
+// log already, and its second delivery would not be known.
+func (p *publisher) refuseOld(ctx context.Context) error {
+	var at int64
+	if err := p.db.Read(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Get(`select at from outbox order by n limit 1`, nil, &at)
+		return err
+	}); err != nil {
+		return err
+	}
+	if now := p.relay.now(); at != 0 && at < now.Add(-remember).UnixMicro() {
+		return fault.New(fault.Conflict, "outbox_too_old",
+			"The outbox of %s holds an event from %s; what is older than 14 days may be on the log already and would be taken in twice. Compare its id with the log, then publish or delete the row by hand.",
+			p.name, time.UnixMicro(at).UTC().Format(time.DateOnly))
+	}
+	return nil
+}
+
+func (p *publisher) empty(ctx context.Context) (bool, error) {
+	var n int64
+	has := false
+	err := p.db.Read(ctx, func(tx *sqldb.Tx) (err error) {
+		has, err = tx.Get(`select n from outbox limit 1`, nil, &n)
+		return err
+	})
+	return !has, err
+}
+
+// run publishes until ctx ends.
+func (p *publisher) run(ctx context.Context) error {
+	var id string
+	if err := p.db.Read(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Get(`select id from identity`, nil, &id)
+		return err
+	}); err != nil {
+		return err
+	}
+	sleepers.Lock()
+	sleepers.of[id] = append(sleepers.of[id], p)
+	sleepers.Unlock()
+	defer func() {
+		sleepers.Lock()
+		defer sleepers.Unlock()
+		sleepers.of[id] = without(sleepers.of[id], p)
+		if len(sleepers.of[id]) == 0 {
+			delete(sleepers.of, id)
+		}
+	}()
+	var back backoff
+	timer := time.NewTimer(publishTry)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		more, err := p.publish(ctx)
+		switch {
+		case err != nil && (ctx.Err() != nil || dead(err)):
+			return err
+		case err != nil:
+			slog.WarnContext(ctx, "the outbox cannot be published, trying again", "context", p.name, "error", err)
+			if err := back.wait(ctx, err); err != nil {
+				return err
+			}
+			continue
+		}
+		back.reset()
+		if more {
+			continue
+		}
+		timer.Reset(publishTry)
+		select {
+		case <-ctx.Done():
+		case <-p.wake:
+		case <-timer.C:
+		}
+	}
+	return nil
+}
+
+func without(list []*publisher, p *publisher) []*publisher {
+	kept := list[:0:0]
+	for _, other := range list {
+		if other != p {
+			kept = append(kept, other)
+		}
+	}
+	return kept
+}
+
+// dead says that a database or the log is closed for good.
+func dead(err error) bool {
+	return errors.Is(err, eventlog.ErrClosed) || errors.Is(err, sqldb.ErrCrashed)
+}
+
+// publish moves the first rows of the outbox; more says that it moved some. The
+// rows are taken from the front, never "after the last": PostgreSQL commits out
+// of order.
+func (p *publisher) publish(ctx context.Context) (more bool, err error) {
+	ns, records, err := p.front(ctx)
+	if err != nil || len(ns) == 0 {
+		return false, err
+	}
+	if mine, err := p.hold(ctx); err != nil || !mine {
+		return false, err
+	}
+	if p.relay.flaw == flawDelete {
+		if err := p.remove(ctx, ns, records, nil); err != nil {
+			return false, err
+		}
+		return true, p.relay.log.Append(ctx, records)
+	}
+	err = p.relay.log.Append(ctx, records)
+	conflict, _ := errors.AsType[*eventlog.IDConflict](err)
+	if err != nil && conflict == nil {
+		return false, err
+	}
+	if err := p.remove(ctx, ns, records, conflict); errors.Is(err, errLeaseLost) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// front reads the rows to publish next.
+func (p *publisher) front(ctx context.Context) (ns []int64, records []eventlog.Record, err error) {
+	err = p.db.Read(ctx, func(tx *sqldb.Tx) error {
+		rows, err := tx.Query(`select n, id, topic, key, type, body from outbox order by n, id limit $1`, publishMax)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var n int64
+			var r eventlog.Record
+			if err := rows.Scan(&n, &r.ID, &r.Topic, &r.Key, &r.Type, &r.Value); err != nil {
+				return err
+			}
+			ns, records = append(ns, n), append(records, r)
+		}
+		return rows.Err()
+	})
+	return ns, records, err
+}
+
+// remove deletes rows that are durable on the log, and keeps as dead letters those
+// that the log refused.
+func (p *publisher) remove(ctx context.Context, ns []int64, records []eventlog.Record, conflict *eventlog.IDConflict) error {
+	refused := map[string]bool{}
+	if conflict != nil {
+		for _, id := range conflict.IDs {
+			refused[id] = true
+			slog.ErrorContext(ctx, "an event id is on the log with another body; the event is a dead letter", "context", p.name, "event", id)
+		}
+	}
+	until := p.relay.now().Add(leaseFor)
+	err := p.db.Write(ctx, func(tx *sqldb.Tx) error {
+		// The lease is renewed in the transaction that relies on it.
+		if n, err := tx.Exec(`update leases set until = $1 where name = $2 and holder = $3`, until.UnixMicro(), lease, p.holder); err != nil {
+			return err
+		} else if n == 0 {
+			return errLeaseLost
+		}
+		for i, r := range records {
+			if _, err := tx.Exec(`delete from outbox where n = $1 and id = $2`, ns[i], r.ID); err != nil {
+				return err
+			}
+			if !refused[r.ID] {
+				continue
+			}
+			l := letter{id: event.HashID("conflict", p.name, r.ID, string(r.Value)), group: p.name, Record: r, reason: reasonConflict}
+			l.Partition = -1
+			if err := l.insert(tx, p.relay.now()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	p.until = time.Time{}
+	if err == nil {
+		p.until = until
+	}
+	return err
+}
+
+var errLeaseLost = errors.New("another publisher has the lease")
+
+// hold says whether this publisher has the lease for long enough to publish,
+// taking or renewing it when it can. An idle publisher lets it lapse.
+func (p *publisher) hold(ctx context.Context) (mine bool, err error) {
+	if p.until.Sub(p.relay.now()) > leaseFor/2 {
+		return true, nil
+	}
+	now := p.relay.now()
+	err = p.db.Write(ctx, func(tx *sqldb.Tx) error {
+		n, err := tx.Exec(`insert into leases (name, holder, until) values ($1, $2, $3)
+			on conflict (name) do update set holder = excluded.holder, until = excluded.until
+			where leases.holder = excluded.holder or leases.until < $4`, lease, p.holder, now.Add(leaseFor).UnixMicro(), now.UnixMicro())
+		mine = n > 0
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	p.until = time.Time{}
+	if mine {
+		p.until = now.Add(leaseFor)
+	}
+	return mine, nil
+}

@@ -1,0 +1,235 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rapport/event"
+	"rapport/internal/eventlog"
+	"rapport/internal/eventlog/embedded"
+	"rapport/internal/sqldb"
+)
+
+// world is two contexts and a log in a folder. "feedback" says numbers about
+// agents; "learning" lines up what it hears of each agent and emits an answer for
+// each; "feedback" lines up the answers. A line shows what was lost, taken twice
+// or out of order.
+type world struct {
+	dir                string
+	hook               func(where, op string) error // of all three files; may be nil
+	wrap               func(eventlog.Log) eventlog.Log
+	trouble            func(group string, e event.Event) error // asked before an event takes effect; may be nil
+	flaw               flaw
+	log                *embedded.Log
+	feedback, learning *sqldb.DB
+	relay              *Relay
+}
+
+var lines = fstest.MapFS{"0001_line.sql": {Data: []byte(`-- projections: line. records: given.
+-- +goose Up
+create table line (agent text primary key, list text not null);
+create table given (id text primary key, agent text not null, n bigint not null);
+`)}}
+
+// open opens or reopens all files. The relay does not run yet.
+func (w *world) open(ctx context.Context) (err error) {
+	options := func(name string) sqldb.Options {
+		o := sqldb.Options{Path: filepath.Join(w.dir, name+".db"), Name: name}
+		if w.hook != nil {
+			o.Hook = func(op string) error { return w.hook(name, op) }
+		}
+		return o
+	}
+	if w.log, err = embedded.OpenOptions(ctx, options("log")); err != nil {
+		return err
+	}
+	context := func(name string) (*sqldb.DB, error) {
+		db, err := sqldb.Open(ctx, options(name))
+		if err != nil {
+			return nil, err
+		}
+		return db, errors.Join(Migrate(ctx, db), db.Migrate(ctx, "context", lines))
+	}
+	var err1, err2 error
+	w.feedback, err1 = context("feedback")
+	w.learning, err2 = context("learning")
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	var log eventlog.Log = w.log
+	if w.wrap != nil {
+		log = w.wrap(w.log)
+	}
+	w.relay = New(log)
+	w.relay.flaw = w.flaw
+	w.relay.AddOutbox("feedback", w.feedback)
+	w.relay.AddOutbox("learning", w.learning)
+	w.relay.AddConsumer(w.listener("feedback", w.feedback))
+	w.relay.AddConsumer(w.listener("learning", w.learning))
+	return nil
+}
+
+func (w *world) close() {
+	for _, db := range []*sqldb.DB{w.feedback, w.learning} {
+		if db != nil {
+			db.Close()
+		}
+	}
+	if w.log != nil {
+		w.log.Close()
+	}
+	w.log, w.feedback, w.learning = nil, nil, nil
+}
+
+// listener is the consumer of either context.
+func (w *world) listener(group string, db *sqldb.DB) Consumer {
+	c := Consumer{Group: group, DB: db, Topics: []string{event.TopicAgents}, Max: 16}
+	c.Types = []event.Type{event.FeedbackRetracted{}.EventType()}
+	if group == "feedback" {
+		c.Types = []event.Type{event.RelationshipUpdated{}.EventType()}
+	}
+	c.Handle = Each(func(ctx context.Context, tx *sqldb.Tx, e event.Event) error {
+		if w.trouble != nil {
+			if err := w.trouble(group, e); err != nil {
+				return err
+			}
+		}
+		n := numberOf(e)
+		if _, err := tx.Exec(`insert into line (agent, list) values ($1, $2) on conflict (agent) do update set list = line.list || excluded.list`,
+			e.Subject, n+" "); err != nil {
+			return err
+		}
+		if group == "feedback" {
+			return nil
+		}
+		answer := event.RelationshipUpdated{AgentID: event.AgentID(e.Subject), PersonID: "p", Level: n}
+		id := event.DerivedID("learning", 1, e.ID, answer.EventType(), e.Subject, 0)
+		return Emit(tx, event.New("learning", id, e.Time, answer).CausedBy(e))
+	})
+	return c
+}
+
+// numberOf is the number an event carries.
+func numberOf(e event.Event) string {
+	if e.Type == (event.RelationshipUpdated{}).EventType() {
+		p, err := event.As[event.RelationshipUpdated](e)
+		if err != nil {
+			panic(err)
+		}
+		return p.Level
+	}
+	p, err := event.As[event.FeedbackRetracted](e)
+	if err != nil {
+		panic(err)
+	}
+	return string(p.FeedbackID)
+}
+
+// give says numbers about agents in one transaction, as agent → number pairs.
+func (w *world) give(ctx context.Context, pairs ...pair) error {
+	return w.feedback.Write(ctx, func(tx *sqldb.Tx) error {
+		for _, p := range pairs {
+			e := said(fmt.Sprintf("said-%d", p.n), p.agent, p.n)
+			if _, err := tx.Exec(`insert into given (id, agent, n) values ($1, $2, $3)`, e.ID, p.agent, p.n); err != nil {
+				return err
+			}
+			if err := Emit(tx, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+type pair struct {
+	agent string
+	n     int
+}
+
+// lines reads the lines of a context.
+func linesOf(ctx context.Context, db *sqldb.DB) (map[string]string, error) {
+	out := map[string]string{}
+	err := db.Read(ctx, func(tx *sqldb.Tx) error {
+		rows, err := tx.Query(`select agent, list from line`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var agent, list string
+			if err := rows.Scan(&agent, &list); err != nil {
+				return err
+			}
+			out[agent] = strings.TrimSpace(list)
+		}
+		return rows.Err()
+	})
+	return out, err
+}
+
+// expect compares both contexts' lines with what was acknowledged, apart from
+// the numbers that were set aside.
+func (w *world) expect(ctx context.Context, acked []pair, aside ...int) error {
+	want := map[string]string{}
+	for _, p := range acked {
+		if !slices.Contains(aside, p.n) {
+			want[p.agent] = strings.TrimSpace(want[p.agent] + " " + strconv.Itoa(p.n))
+		}
+	}
+	for name, db := range map[string]*sqldb.DB{"learning": w.learning, "feedback": w.feedback} {
+		got, err := linesOf(ctx, db)
+		if err != nil {
+			return err
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			return fmt.Errorf("lines of %s (-want +got):\n%s", name, diff)
+		}
+	}
+	return nil
+}
+
+// newWorld opens a world that ends with the test.
+func newWorld(t testing.TB, change func(w *world)) *world {
+	t.Helper()
+	w := &world{dir: t.TempDir()}
+	if change != nil {
+		change(w)
+	}
+	if err := w.open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.close)
+	return w
+}
+
+func TestEffectsHappenOnceAndInOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	start(t, w.relay)
+	var all []pair
+	for i := range 100 {
+		p := pair{fmt.Sprintf("agent-%d", i%7), i}
+		all = append(all, p)
+		if err := w.give(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	idle(t, w.relay)
+	if err := w.expect(t.Context(), all); err != nil {
+		t.Error(err)
+	}
+	for _, n := range w.relay.Counts() {
+		if n.Handled != 100 || n.SetAside+n.Parked+n.Duplicates != 0 {
+			t.Errorf("%+v", n)
+		}
+	}
+}
