@@ -127,6 +127,11 @@ func eachRow(tx *Tx, query string, n int, f func(row []any) error) error {
 		if err := rows.Scan(dest...); err != nil {
 			return err
 		}
+		for i, v := range row {
+			if b, ok := v.([]byte); ok && b == nil {
+				row[i] = []byte{} // the driver's empty bytes; NULL is nil
+			}
+		}
 		if err := f(row); err != nil {
 			return err
 		}

@@ -396,6 +396,32 @@ func TestDumpIsAFunctionOfTheRows(t *testing.T) {
 	})
 }
 
+func TestWriteJSON(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		create(t, db, `create table t (id text primary key, n bigint, x double precision, raw bytea, none text);`)
+		err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
+			for _, id := range []string{"b \"", "a"} {
+				if _, err := tx.Exec(`insert into t (id, n, x, raw) values ($1, 7, 0.5, $2)`, id, []byte(id[1:])); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if err := db.WriteJSON(t.Context(), "t", &out); err != nil {
+			t.Fatal(err)
+		}
+		want := `{"id":"a","n":7,"x":0.5,"raw":"","none":null}` + "\n" + `{"id":"b \"","n":7,"x":0.5,"raw":"ICI=","none":null}` + "\n"
+		if diff := cmp.Diff(want, out.String()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 func TestCopyTables(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, live *sqldb.DB) {
