@@ -1,0 +1,67 @@
+package discover
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"rapport/gateway/compile"
+)
+
+// server answers some paths and gives its port.
+func server(t *testing.T, answers map[string]string) int {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, ok := answers[r.URL.Path]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = io.WriteString(w, body)
+	}))
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().(*net.TCPAddr).Port
+}
+
+func TestOrder(t *testing.T) {
+	t.Parallel()
+	none := server(t, nil)
+	models := map[string]string{"/v1/models": `{"data":[{"id":"m1"},{"id":"m2"}]}`, "/health": `{"status":"ok"}`}
+	some := server(t, models)
+	loading := server(t, map[string]string{"/v1/models": models["/v1/models"], "/health": `{"status":"loading"}`})
+	ollama := server(t, map[string]string{"/api/version": `{"version":"0.17"}`,
+		"/api/tags": `{"models":[{"name":"big","size":9},{"name":"nomic-embed-text","size":1},{"name":"small","size":2}]}`})
+	empty := server(t, map[string]string{"/api/version": `{"version":"0.17"}`, "/api/tags": `{"models":[]}`})
+	env := func(k string) string { return map[string]string{"OPENAI_API_KEY": "sk-1"}[k] }
+	for _, c := range []struct {
+		name          string
+		o             Options
+		why, id, vend string
+	}{
+		{"settings win", Options{Settings: []Setting{{Name: "mine", BaseURL: "https://x.example/v1", Model: "m"}}, Getenv: env, Ollama: ollama}, "settings", "m", compile.VendorCompatible},
+		{"environment before probes", Options{Getenv: env, Ollama: ollama}, "environment", "gpt-5.1", compile.VendorOpenAI},
+		{"ollama, the smallest that can chat", Options{Ollama: ollama, LlamaCPP: some, VLLM: some}, "ollama", "small", compile.VendorOllama},
+		{"ollama without models", Options{Ollama: empty, LlamaCPP: some, VLLM: none}, "llama.cpp", "m1", compile.VendorLlamaCPP},
+		{"llama-server that still loads", Options{Ollama: none, LlamaCPP: loading, VLLM: some}, "vllm", "m1", compile.VendorVLLM},
+		{"nothing", Options{Ollama: none, LlamaCPP: none, VLLM: none}, "offline-demo", "offline-demo", compile.VendorOffline},
+		{"probes off", Options{NoProbe: true, Ollama: ollama}, "offline-demo", "offline-demo", compile.VendorOffline},
+		{"the demo by choice", Options{Settings: []Setting{{Vendor: compile.VendorOffline}}}, "settings", "offline-demo", compile.VendorOffline},
+	} {
+		c.o.Timeout = 2 * time.Second
+		f, err := Find(t.Context(), c.o)
+		if err != nil || f.Why != c.why || f.Registry.Default[0].ID != c.id || f.Registry.Default[0].Vendor != c.vend {
+			t.Errorf("%s: %s %+v %v", c.name, f.Why, f.Registry.Default, err)
+			continue
+		}
+		if f.Providers[f.Registry.Default[0].Provider] == nil || f.Providers["offline-demo"] == nil || len(f.Registry.Default) != 1 {
+			t.Errorf("%s: providers %v", c.name, f.Providers)
+		}
+	}
+	for _, bad := range []Setting{{Name: "x", BaseURL: "http://169.254.169.254/v1", Model: "m"}, {Name: "", BaseURL: "http://x/v1", Model: "m"}, {Name: "offline-demo", BaseURL: "http://x/v1", Model: "m"}} {
+		if _, err := Find(t.Context(), Options{Settings: []Setting{bad}}); err == nil {
+			t.Errorf("%+v is accepted", bad)
+		}
+	}
+}
