@@ -15,7 +15,7 @@ import (
 )
 
 // Scope limits what a token may be used for. A person logged in by a session has
-// all of them but ScopeIngest and ScopeAdmin.
+// ScopeChat, ScopeFeedback and ScopeAgents, an operator ScopeAdmin as well.
 type Scope string
 
 // The scopes.

@@ -10,11 +10,18 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
+	"io"
 	"net/http"
+	"path"
+	"reflect"
+	"regexp"
+	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -40,31 +47,94 @@ type Op struct {
 	Errors  []int       // statuses beyond 401, 403, 404, 422 that can happen
 }
 
-// API collects routes.
+// API collects routes. All of them are registered before Handler is used.
 type API struct {
-	mux  *http.ServeMux
-	huma huma.API
-	auth Authenticator
-	ops  map[string]Op // by method and path, of plain handlers as well
+	mux     *http.ServeMux
+	huma    huma.API
+	auth    Authenticator
+	ops     map[string]Op // by method and path, of plain handlers as well
+	metrics *metrics
 }
+
+func init() {
+	huma.NewError = refusalOf
+	huma.NewErrorWithContext = func(_ huma.Context, status int, msg string, errs ...error) huma.StatusError {
+		return refusalOf(status, msg, errs...)
+	}
+}
+
+// bodyTimeout is how long a client may take to send a body.
+const bodyTimeout = 30 * time.Second
 
 // New makes an API. version is the program's.
 func New(version string, auth Authenticator) *API {
-	huma.NewError = newProblem
-	huma.NewErrorWithContext = func(_ huma.Context, status int, msg string, errs ...error) huma.StatusError {
-		return newProblem(status, msg, errs...)
-	}
 	mux := http.NewServeMux()
 	cfg := huma.DefaultConfig("Rapport", version)
-	cfg.DocsPath = ""
-	cfg.SchemasPath = ""
+	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "", "", ""
 	cfg.CreateHooks = nil // no $schema links in answers
+	cfg.RejectUnknownQueryParameters = true
+	cfg.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
 	cfg.Info.Description = "Agents that get better for their people from how they react."
+	cfg.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaNamer())
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer": {Type: "http", Scheme: "bearer"},
 		"cookie": {Type: "apiKey", In: "cookie", Name: "rapport_session"},
 	}
-	return &API{mux: mux, huma: humago.New(mux, cfg), auth: auth, ops: map[string]Op{}}
+	a := &API{mux: mux, huma: humago.New(mux, cfg), auth: auth, ops: map[string]Op{}, metrics: newMetrics()}
+	description := sync.OnceValues(a.OpenAPI)
+	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, r *http.Request) {
+		doc, err := description()
+		if err != nil {
+			WriteError(w, r, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/vnd.oai.openapi+json;version=3.1")
+		_, _ = w.Write(doc)
+	})
+	return a
+}
+
+// strictJSON panics on what cannot be written (a NaN is our mistake) before a
+// byte of the answer is sent, so that the answer becomes a 500.
+var strictJSON = huma.Format{
+	Marshal: func(w io.Writer, v any) error {
+		var buf bytes.Buffer
+		enc := json.NewEncoder(&buf)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(v); err != nil {
+			panic(err)
+		}
+		_, err := w.Write(buf.Bytes())
+		return err
+	},
+	Unmarshal: json.Unmarshal,
+}
+
+// schemaNamer names schemas after package and type (ChatRoom), with a number
+// where two anonymous types would get one name.
+func schemaNamer() func(reflect.Type, string) string {
+	names, taken := map[reflect.Type]string{}, map[string]bool{}
+	return func(t reflect.Type, hint string) string {
+		for t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+		if name, ok := names[t]; ok {
+			return name
+		}
+		name := huma.DefaultSchemaNamer(t, hint)
+		if pkg, ok := strings.CutPrefix(t.PkgPath(), "rapport/"); ok && !strings.HasPrefix(pkg, "internal/") {
+			pkg = path.Base(pkg)
+			if first := strings.ToUpper(pkg[:1]) + pkg[1:]; !strings.HasPrefix(name, first) {
+				name = first + name
+			}
+		}
+		free := name
+		for n := 2; taken[free]; n++ {
+			free = name + strconv.Itoa(n)
+		}
+		names[t], taken[free] = free, true
+		return free
+	}
 }
 
 type bodyOf[O any] struct {
@@ -100,13 +170,23 @@ func Delete[In, Out any](a *API, path string, op Op, h func(context.Context, *In
 }
 
 func register[In, Out any](a *API, method, path string, op Op, h func(context.Context, *In) (Out, error)) {
-	huma.Register(a.huma, a.operation(method, path, op), func(ctx context.Context, in *In) (*bodyOf[Out], error) {
-		if err := op.admit(ctx); err != nil {
-			return nil, toStatus(err)
+	o := a.operation(method, path, op)
+	o.BodyReadTimeout = bodyTimeout
+	o.Middlewares = huma.Middlewares{func(c huma.Context, next func(huma.Context)) {
+		r, w := humago.Unwrap(c)
+		if err := op.admit(r.Context()); err != nil { // before the body is read
+			WriteError(w, r, err)
+			return
 		}
+		if r.Body != nil && method != http.MethodGet {
+			r.Body = timedBody{r.Body, w}
+		}
+		next(c)
+	}}
+	huma.Register(a.huma, o, func(ctx context.Context, in *In) (*bodyOf[Out], error) {
 		out, err := h(ctx, in)
 		if err != nil {
-			return nil, toStatus(err)
+			return nil, ProblemOf(err)
 		}
 		b := &bodyOf[Out]{Status: op.success(), Body: out}
 		if s, ok := any(out).(statuser); ok {
@@ -114,6 +194,21 @@ func register[In, Out any](a *API, method, path string, op Op, h func(context.Co
 		}
 		return b, nil
 	})
+}
+
+// timedBody takes huma's deadline away once the body is read: it would cancel a
+// verb that takes longer.
+type timedBody struct {
+	io.ReadCloser
+	w http.ResponseWriter
+}
+
+func (b timedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		_ = http.NewResponseController(b.w).SetReadDeadline(time.Time{})
+	}
+	return n, err
 }
 
 func (a *API) operation(method, path string, op Op) huma.Operation {
@@ -149,12 +244,16 @@ func (op Op) success() int {
 	return op.Status
 }
 
-// admit checks login and scope.
+// admit checks login and scope. A token that is wrong is nobody's on a public
+// route, so that a stale cookie keeps nobody from logging in.
 func (op Op) admit(ctx context.Context) error {
-	p := authz.From(ctx)
 	if op.Public {
 		return nil
 	}
+	if x := exchangeOf(ctx); x != nil && x.refused != nil {
+		return x.refused
+	}
+	p := authz.From(ctx)
 	if p.Anonymous() {
 		return fault.New(fault.Unauthenticated, "login_required", "Log in or send a token in the Authorization header.")
 	}
@@ -176,16 +275,17 @@ func (a *API) Handle(pattern string, op Op, h http.Handler, describe func(*huma.
 	if o.Responses == nil {
 		o.Responses = map[string]*huma.Response{}
 	}
-	for _, status := range append([]int{op.success()}, o.Errors...) {
-		key := itoa(status)
-		if o.Responses[key] == nil {
-			o.Responses[key] = &huma.Response{Description: http.StatusText(status)}
+	if key := strconv.Itoa(op.success()); o.Responses[key] == nil {
+		o.Responses[key] = &huma.Response{Description: http.StatusText(op.success())}
+	}
+	problem := a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
+	for _, status := range append(o.Errors, http.StatusInternalServerError) {
+		if key := strconv.Itoa(status); o.Responses[key] == nil {
+			o.Responses[key] = &huma.Response{Description: http.StatusText(status), Content: map[string]*huma.MediaType{problemType: {Schema: problem}}}
 		}
 	}
-	for _, seg := range strings.Split(path, "/") {
-		if strings.HasPrefix(seg, "{") {
-			o.Parameters = append(o.Parameters, &huma.Param{Name: strings.Trim(seg, "{}"), In: "path", Required: true, Schema: &huma.Schema{Type: "string"}})
-		}
+	for _, m := range pathParam.FindAllStringSubmatch(path, -1) {
+		o.Parameters = append(o.Parameters, &huma.Param{Name: m[1], In: "path", Required: true, Schema: &huma.Schema{Type: "string"}})
 	}
 	a.huma.OpenAPI().AddOperation(&o)
 	a.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -194,9 +294,13 @@ func (a *API) Handle(pattern string, op Op, h http.Handler, describe func(*huma.
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, o.MaxBodyBytes)
+		// A stream's deadlines are not for the connection's next request.
+		defer func() { _ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) }()
 		h.ServeHTTP(w, r)
 	})
 }
+
+var pathParam = regexp.MustCompile(`\{(\w+)[^}]*\}`)
 
 // Operation is a route's place in the API description.
 type Operation = huma.Operation
@@ -207,31 +311,28 @@ func (a *API) OpenAPI() ([]byte, error) { return json.MarshalIndent(a.huma.OpenA
 // Routes lists "METHOD /path" with each route's Op.
 func (a *API) Routes() map[string]Op { return a.ops }
 
-// Handler serves the routes.
+// Handler serves the routes, and the description at /openapi.json. Every refusal
+// is a problem document: unknown paths, other sites' pages and panics too.
 func (a *API) Handler() http.Handler {
 	guard := http.NewCrossOriginProtection()
-	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		WriteError(w, r, fault.New(fault.Forbidden, "cross_origin", "This request came from another site's page."))
-	}))
-	return guard.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Referrer-Policy", "same-origin")
-		p, err := a.auth.Authenticate(r)
-		if err != nil {
-			WriteError(w, r, err)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := &exchange{ResponseWriter: w, began: time.Now()}
+		x.r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+		defer a.metrics.observe(x)
+		defer x.finish()
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		if err := guard.Check(r); err != nil {
+			WriteError(x, r, fault.New(fault.Forbidden, "cross_origin", "This request came from another site's page; open the page on this site."))
 			return
 		}
-		defer recoverTo(w, r)
-		a.mux.ServeHTTP(w, r.WithContext(authz.With(r.Context(), p)))
-	}))
-}
-
-func recoverTo(w http.ResponseWriter, r *http.Request) {
-	if v := recover(); v != nil {
-		if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-			panic(v)
+		p, err := a.auth.Authenticate(x.r)
+		if err != nil {
+			p, x.refused = authz.Principal{}, err
 		}
-		reportPanic(r, v)
-		WriteError(w, r, fault.New(fault.Internal, "internal", "Something broke on our side; it was logged."))
-	}
+		x.r = x.r.WithContext(authz.With(x.r.Context(), p))
+		a.mux.ServeHTTP(x, x.r)
+	})
 }

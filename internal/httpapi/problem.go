@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -13,6 +12,8 @@ import (
 
 	"rapport/internal/fault"
 )
+
+const problemType = "application/problem+json"
 
 // Problem is an RFC 9457 problem document. Type is urn:rapport:problem:<code>.
 type Problem struct {
@@ -28,7 +29,7 @@ type Problem struct {
 
 func (p *Problem) Error() string               { return p.Code + ": " + p.Detail }
 func (p *Problem) GetStatus() int              { return p.Status }
-func (p *Problem) ContentType(_ string) string { return "application/problem+json" }
+func (p *Problem) ContentType(_ string) string { return problemType }
 func (p *Problem) GetHeaders() http.Header     { return retryHeader(p.retryAfter) }
 
 var statusOf = [...]int{
@@ -56,14 +57,6 @@ func ProblemOf(err error) *Problem {
 	return &Problem{Type: "urn:rapport:problem:" + f.Code, Title: http.StatusText(status), Status: status, Code: f.Code, Detail: f.Message, retryAfter: f.RetryAfter}
 }
 
-func toStatus(err error) error {
-	p := ProblemOf(err)
-	if p.retryAfter > 0 {
-		return huma.ErrorWithHeaders(p, retryHeader(p.retryAfter))
-	}
-	return p
-}
-
 func retryHeader(d time.Duration) http.Header {
 	h := http.Header{}
 	if d > 0 {
@@ -72,29 +65,31 @@ func retryHeader(d time.Duration) http.Header {
 	return h
 }
 
-// newProblem is what huma makes of its own refusals.
-func newProblem(status int, msg string, errs ...error) huma.StatusError {
-	if status == http.StatusBadRequest {
-		status = http.StatusUnprocessableEntity
-	}
-	p := &Problem{Title: http.StatusText(status), Status: status, Detail: msg}
-	switch status {
-	case http.StatusUnprocessableEntity:
-		p.Code = "invalid_request"
-	case http.StatusRequestEntityTooLarge:
+// refusalOf is the problem document of what huma refuses by itself.
+func refusalOf(status int, msg string, errs ...error) huma.StatusError {
+	p := &Problem{Status: status, Detail: msg}
+	switch {
+	case status == http.StatusBadRequest, status == http.StatusUnprocessableEntity:
+		p.Status, p.Code = http.StatusUnprocessableEntity, "invalid_request"
+	case status == http.StatusRequestEntityTooLarge:
 		p.Code = "body_too_large"
-	case http.StatusUnsupportedMediaType, http.StatusNotAcceptable:
-		p.Code = "media_type"
+	case status == http.StatusUnsupportedMediaType, status == http.StatusNotAcceptable:
+		p.Code, p.Detail = "media_type", "Send and accept application/json."
+	case status == http.StatusRequestTimeout:
+		p.Code = "body_timeout"
+	case msg == "cannot read request body":
+		p.Status, p.Code, errs = http.StatusUnprocessableEntity, "body_unreadable", nil
 	default:
 		p.Code = "internal"
 	}
 	for _, e := range errs {
 		if d, ok := e.(*huma.ErrorDetail); ok { // without the value, which may be a person's words
 			p.Errors = append(p.Errors, d.Location+": "+d.Message)
-		} else if e != nil {
+		} else if e != nil && p.Status < 500 {
 			p.Errors = append(p.Errors, e.Error())
 		}
 	}
+	p.Title = http.StatusText(p.Status)
 	p.Type = "urn:rapport:problem:" + p.Code
 	return p
 }
@@ -105,7 +100,7 @@ func WriteError(w http.ResponseWriter, _ *http.Request, err error) {
 	for k, v := range p.GetHeaders() {
 		w.Header()[k] = v
 	}
-	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Content-Type", problemType)
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p)
 }
@@ -116,9 +111,3 @@ func WriteJSON(w http.ResponseWriter, status int, v any) {
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(v)
 }
-
-func reportPanic(r *http.Request, v any) {
-	slog.Error("panic in a request", "method", r.Method, "route", r.Pattern, "panic", v, "stack", string(debug.Stack()))
-}
-
-func itoa(n int) string { return strconv.Itoa(n) }

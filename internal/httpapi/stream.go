@@ -1,9 +1,11 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -13,7 +15,12 @@ type Stream struct {
 	c *http.ResponseController
 }
 
-// OpenStream starts answering with server-sent events.
+// sendTimeout is how long a peer may leave an event untaken before the stream
+// is given up.
+const sendTimeout = 10 * time.Second
+
+// OpenStream starts answering with server-sent events. Send and Ping fail when
+// the peer is gone or takes nothing for ten seconds: the handler then returns.
 func OpenStream(w http.ResponseWriter) *Stream {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -25,28 +32,32 @@ func OpenStream(w http.ResponseWriter) *Stream {
 	return s
 }
 
-// Send writes one event with v as JSON data; id and name may be empty.
+// Send writes one event with v as JSON data; id and name may be empty and hold
+// no line breaks.
 func (s *Stream) Send(id, name string, v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
+	var b bytes.Buffer
 	if id != "" {
-		fmt.Fprintf(s.w, "id: %s\n", id)
+		fmt.Fprintf(&b, "id: %s\n", oneLine.Replace(id))
 	}
 	if name != "" {
-		fmt.Fprintf(s.w, "event: %s\n", name)
+		fmt.Fprintf(&b, "event: %s\n", oneLine.Replace(name))
 	}
-	if _, err := fmt.Fprintf(s.w, "data: %s\n\n", data); err != nil {
-		return err
-	}
-	return s.c.Flush()
+	fmt.Fprintf(&b, "data: %s\n\n", data)
+	return s.write(b.Bytes())
 }
 
 // Ping writes a comment, so that proxies and peers see a live connection.
-func (s *Stream) Ping() error {
-	_ = s.c.SetWriteDeadline(time.Now().Add(10 * time.Second))
-	if _, err := fmt.Fprint(s.w, ": ping\n\n"); err != nil {
+func (s *Stream) Ping() error { return s.write([]byte(": ping\n\n")) }
+
+var oneLine = strings.NewReplacer("\n", "", "\r", "", "\x00", "")
+
+func (s *Stream) write(b []byte) error {
+	_ = s.c.SetWriteDeadline(time.Now().Add(sendTimeout))
+	if _, err := s.w.Write(b); err != nil {
 		return err
 	}
 	return s.c.Flush()
