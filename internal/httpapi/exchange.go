@@ -65,9 +65,8 @@ func (x *exchange) WriteHeader(status int) {
 	}
 	x.status = status
 	if x.r.Pattern == "" && (status == http.StatusNotFound || status == http.StatusMethodNotAllowed) {
-		x.status = 0
-		WriteError(x, x.r, unrouted(status))
-		x.mute = true
+		x.sent, x.mute = true, true
+		WriteError(x.ResponseWriter, x.r, unrouted(status))
 	}
 }
 
