@@ -18,7 +18,7 @@ type call struct {
 	panicked string
 	undone   bool      // its part was undone, or never ran
 	wake     chan bool // true: lead the next group; false: answered
-	leads    bool
+	leads    bool      // it has the lead, or has been passed it; under the queue's lock
 }
 
 // queue is the line of writers. One of them leads: it runs the functions of all
@@ -37,11 +37,10 @@ func (db *DB) join(ctx context.Context, fn func(*Tx) error) error {
 	q := &db.queue
 	q.Lock()
 	q.waiting = append(q.waiting, c)
-	c.leads = !q.busy
-	q.busy = true
+	lead := !q.busy
+	c.leads, q.busy = lead, true
 	q.Unlock()
 
-	lead := c.leads
 	if !lead {
 		select {
 		case lead = <-c.wake:

@@ -241,11 +241,27 @@ func TestContextEndedBeforeItsTurn(t *testing.T) {
 		if !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
-		close(others)
-		wg.Wait()
 		if err := db.Write(ctx, func(tx *sqldb.Tx) error { t.Error("it ran"); return nil }); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
+		// The context ends when the call is in a group already: by its neighbour.
+		ctx, cancel = context.WithCancel(t.Context())
+		wg.Go(func() {
+			err := db.Write(t.Context(), func(tx *sqldb.Tx) error { cancel(); return nil })
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		sqldb.WaitForWriters(db, 1)
+		wg.Go(func() {
+			err := db.Write(ctx, func(tx *sqldb.Tx) error { t.Error("it ran"); return nil })
+			if !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		})
+		sqldb.WaitForWriters(db, 2)
+		close(others)
+		wg.Wait()
 		if err := put(db, "a"); err != nil {
 			t.Error(err)
 		}
@@ -282,6 +298,24 @@ func TestRowsLeftOpen(t *testing.T) {
 		}
 		if err := put(db, "c"); err != nil {
 			t.Error(err)
+		}
+		// As often as there are connections to read with, and again.
+		for range 40 {
+			var kept *sqldb.Tx
+			err := db.Read(t.Context(), func(tx *sqldb.Tx) error {
+				kept = tx
+				rows, err := tx.Query(`select id from item where id < $1`, "c")
+				if err != nil || !rows.Next() {
+					return fmt.Errorf("no row: %w", err)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := kept.Query(`select id from item`); err == nil {
+				t.Fatal("a query ran after the snapshot")
+			}
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 
 	"rapport/internal/eventlog"
 	"rapport/internal/eventlog/embedded"
@@ -49,37 +50,55 @@ func TestTopicsTakeTurns(t *testing.T) {
 // takes over, from the position it is given then.
 func TestTakingOver(t *testing.T) {
 	t.Parallel()
-	l := open(t)
-	if err := l.Append(t.Context(), batch(30, 0, "rising")); err != nil {
-		t.Fatal(err)
-	}
-	first, err := l.Read(t.Context(), "g", []string{"agents"}, fromStart)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stored eventlog.Position
-	second, err := l.Read(t.Context(), "g", []string{"agents"}, func(context.Context, eventlog.Partition) (eventlog.Position, error) {
-		return stored, nil
+	path := filepath.Join(t.TempDir(), "log.db")
+	synctest.Test(t, func(t *testing.T) {
+		l, err := embedded.Open(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if err := l.Append(t.Context(), batch(30, 0, "rising")); err != nil {
+			t.Fatal(err)
+		}
+		first, err := l.Read(t.Context(), "g", []string{"agents"}, fromStart)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stored eventlog.Position
+		second, err := l.Read(t.Context(), "g", []string{"agents"}, func(context.Context, eventlog.Partition) (eventlog.Position, error) {
+			return stored, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var rest []eventlog.Record
+		done := make(chan bool)
+		go func() {
+			defer close(done)
+			rest, err = second.Next(t.Context(), 100)
+		}()
+		records, failure := first.Next(t.Context(), 20)
+		if failure != nil {
+			t.Fatal(failure)
+		}
+		synctest.Wait()
+		if rest != nil {
+			t.Fatalf("two readers of a group got the same partition")
+		}
+		stored = records[19].Position
+		if err := first.Close(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		select {
+		case <-done:
+		default:
+			t.Fatal("the second reader sleeps on after the first has left")
+		}
+		if err != nil || len(rest) != 10 || rest[0].Position <= stored {
+			t.Errorf("the second reader got %d records, %v", len(rest), err)
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := make(chan []eventlog.Record)
-	go func() {
-		records, _ := second.Next(t.Context(), 100)
-		got <- records
-	}()
-	records, err := first.Next(t.Context(), 20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stored = records[19].Position
-	if err := first.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if rest := <-got; len(rest) != 10 || rest[0].Position <= stored {
-		t.Errorf("the second reader got %d records", len(rest))
-	}
 }
 
 func TestIncompleteRecord(t *testing.T) {
