@@ -20,7 +20,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -80,18 +79,7 @@ func New(version string, auth Authenticator) *API {
 		"bearer": {Type: "http", Scheme: "bearer"},
 		"cookie": {Type: "apiKey", In: "cookie", Name: "rapport_session"},
 	}
-	a := &API{mux: mux, huma: humago.New(mux, cfg), auth: auth, ops: map[string]Op{}, metrics: newMetrics()}
-	description := sync.OnceValues(a.OpenAPI)
-	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, r *http.Request) {
-		doc, err := description()
-		if err != nil {
-			WriteError(w, r, err)
-			return
-		}
-		w.Header().Set("Content-Type", "application/vnd.oai.openapi+json;version=3.1")
-		_, _ = w.Write(doc)
-	})
-	return a
+	return &API{mux: mux, huma: humago.New(mux, cfg), auth: auth, ops: map[string]Op{}, metrics: newMetrics()}
 }
 
 // strictJSON panics on what cannot be written (a NaN is our mistake) before a
@@ -311,8 +299,8 @@ func (a *API) OpenAPI() ([]byte, error) { return json.MarshalIndent(a.huma.OpenA
 // Routes lists "METHOD /path" with each route's Op.
 func (a *API) Routes() map[string]Op { return a.ops }
 
-// Handler serves the routes, and the description at /openapi.json. Every refusal
-// is a problem document: unknown paths, other sites' pages and panics too.
+// Handler serves the routes. Every refusal is a problem document: unknown paths,
+// other sites' pages and panics too.
 func (a *API) Handler() http.Handler {
 	guard := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

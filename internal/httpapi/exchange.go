@@ -72,7 +72,7 @@ func (x *exchange) WriteHeader(status int) {
 
 func unrouted(status int) error {
 	p := &Problem{Type: "urn:rapport:problem:no_such_route", Title: http.StatusText(status), Status: status, Code: "no_such_route",
-		Detail: "There is nothing at this path; /openapi.json lists what there is."}
+		Detail: "There is nothing at this path; the API description lists what there is."}
 	if status == http.StatusMethodNotAllowed {
 		p.Type, p.Code, p.Detail = "urn:rapport:problem:method_not_allowed", "method_not_allowed", "This path does not take this method; the Allow header names those it takes."
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"embed"
 	"encoding/json"
-	"io/fs"
 	"time"
 
 	"rapport/event"
@@ -13,7 +12,7 @@ import (
 	"rapport/internal/sqldb"
 )
 
-//go:embed migrations/*.sql
+//go:embed migrations
 var migrations embed.FS
 
 // idempotencyKept is how long an answer can be had again, in microseconds.
@@ -27,11 +26,7 @@ type IdempotencyHeader struct {
 // MigrateIdempotency makes the table idempotency in a context's database, a
 // migration set of its own beside relay's and the context's.
 func MigrateIdempotency(ctx context.Context, db *sqldb.DB) error {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	return db.Migrate(ctx, "idempotency", sub)
+	return db.Migrate(ctx, "idempotency", migrations)
 }
 
 // Idempotent runs do once per principal (person and token) and key and gives
