@@ -1,5 +1,7 @@
 package event
 
+import "time"
+
 func init() {
 	register[RoomCreated]("chat", TopicRooms, "a room exists")
 	register[RoomJoined]("chat", TopicRooms, "a person or agent came into a room")
@@ -105,9 +107,9 @@ type MessageCreated struct {
 	Direct     bool             `json:"direct"`
 	People     int              `json:"people"` // people in the room
 	Members    int              `json:"members"`
-	Consent    bool             `json:"consent"`   // the author allows signals
-	Protected  bool             `json:"protected"` // somebody in the room is protected
-	Imported   bool             `json:"imported,omitempty"`
+	Consent    bool             `json:"consent"`              // the author allows signals
+	Protected  bool             `json:"protected"`            // somebody in the room is protected
+	Imported   bool             `json:"imported,omitempty"`   // said on a foreign platform; nobody here answers it
 	OccurredAt Micros           `json:"occurredAt,omitempty"` // a foreign clock's word, for display
 }
 
@@ -167,7 +169,7 @@ type SessionPerson struct {
 	Sentiment    float64  `json:"sentiment"`    // mean over their messages
 	LatencyMilli int64    `json:"latencyMilli"` // median pause before they answered the agent, 0 when they never did
 	LeftAfter    bool     `json:"leftAfter"`    // left the room right after a message of the agent
-	Abandoned    bool     `json:"abandoned"`    // never answered the agent's last message
+	Abandoned    bool     `json:"abandoned"`    // never answered the last of the agent's one or two messages, and 20 minutes passed
 	Consent      bool     `json:"consent"`
 }
 
@@ -178,13 +180,23 @@ type SessionEnded struct {
 	RoomID        RoomID          `json:"roomId"`
 	StartedBy     PersonID        `json:"startedBy,omitempty"`
 	StartedAt     Micros          `json:"startedAt"`
-	EndedAt       Micros          `json:"endedAt"`
+	EndedAt       Micros          `json:"endedAt"`                 // of one that fell silent: its last message
+	DurationMilli int64           `json:"durationMilli,omitempty"` // of an imported one, by the clock of its messages; see Duration
 	AgentMessages int             `json:"agentMessages"`
 	Messages      int             `json:"messages"`
 	People        []SessionPerson `json:"people"`
 	Direct        bool            `json:"direct"`
 	Protected     bool            `json:"protected"`
 	Imported      bool            `json:"imported,omitempty"`
+}
+
+// Duration is how long the talk lasted, never negative: of an imported session by
+// the clock of its messages, else from its start to its end.
+func (e SessionEnded) Duration() time.Duration {
+	if e.Imported {
+		return max(0, time.Duration(e.DurationMilli)*time.Millisecond)
+	}
+	return max(0, time.Duration(e.EndedAt-e.StartedAt)*time.Microsecond)
 }
 
 func (RoomCreated) EventType() Type     { return "room.created" }
