@@ -340,6 +340,30 @@ func TestFunctionThatEndsItsGoroutine(t *testing.T) {
 	})
 }
 
+// Nobody else on the machine can read what people wrote.
+func TestFilesArePrivate(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db, err := sqldb.Open(t.Context(), sqldb.Options{Path: filepath.Join(dir, "test.db"), Name: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	create(t, db, `create table item (id text primary key);`)
+	if err := put(db, "a"); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) < 2 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	for _, f := range files {
+		if info, err := f.Info(); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", f.Name(), info.Mode(), err)
+		}
+	}
+}
+
 func TestClosed(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
