@@ -111,21 +111,28 @@ const timeLayout = "2006-01-02T15:04:05.000000Z"
 
 // MarshalJSON writes the CloudEvents 1.0 structured form.
 func (e Event) MarshalJSON() ([]byte, error) {
-	return json.Marshal(wire{
+	w := wire{
 		SpecVersion: "1.0", ID: e.ID, Source: e.Source, Type: e.Type, Subject: e.Subject,
 		Time:            time.UnixMicro(e.Time).UTC().Format(timeLayout),
-		DataSchema:      fmt.Sprintf("%s%s:v%d", schemaBase, e.Type, e.Version),
+		DataSchema:      schemaBase + string(e.Type) + ":v" + strconv.Itoa(e.Version),
 		DataContentType: "application/json", PartitionKey: e.Subject,
 		TraceParent: e.TraceParent, Cause: e.Cause, Root: e.Root, Data: e.Data,
-	})
+	}
+	if b, ok := w.plain(); ok {
+		return b, nil
+	}
+	return json.Marshal(w)
 }
 
 // UnmarshalJSON reads the CloudEvents 1.0 structured form. ErrMalformed when
 // it is not one. It does not ask whether the type is known: see Check.
 func (e *Event) UnmarshalJSON(b []byte) error {
-	var w wire
-	if err := json.Unmarshal(b, &w); err != nil {
-		return fmt.Errorf("%w: %v", ErrMalformed, err)
+	w, ok := readPlain(b)
+	if !ok {
+		w = wire{}
+		if err := json.Unmarshal(b, &w); err != nil {
+			return fmt.Errorf("%w: %v", ErrMalformed, err)
+		}
 	}
 	if w.SpecVersion != "1.0" {
 		return fmt.Errorf("%w: specversion %q, want 1.0", ErrMalformed, w.SpecVersion)
