@@ -159,6 +159,9 @@ func (s *Service) Give(ctx context.Context, p authz.Principal, key string, o Opi
 // waiting; its effect on the agent goes with it. Again is harmless. Faults:
 // not_found, forbidden for the agent's owner who did not give it.
 func (s *Service) Retract(ctx context.Context, p authz.Principal, id event.FeedbackID) (Receipt, error) {
+	if p.Person == "" {
+		return Receipt{}, p.Check(authz.Feedback, authz.Erase)
+	}
 	r := Receipt{FeedbackID: id, Status: Retracted}
 	now := s.now()
 	return r, s.db.Write(ctx, func(tx *sqldb.Tx) error {

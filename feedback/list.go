@@ -65,8 +65,8 @@ func (s *Service) List(ctx context.Context, p authz.Principal, agent event.Agent
 	if err != nil {
 		return page, err
 	}
-	if err := p.Check(authz.Feedback, authz.List, authz.Author); err != nil {
-		return page, err
+	if p.Person == "" {
+		return page, p.Check(authz.Feedback, authz.List)
 	}
 	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
 		owner := false
@@ -116,7 +116,10 @@ func (s *Service) List(ctx context.Context, p authz.Principal, agent event.Agent
 // agent's owner. Fault not_found to anybody else.
 func (s *Service) Get(ctx context.Context, p authz.Principal, id event.FeedbackID) (Item, error) {
 	var out Item
-	return out, s.db.Read(ctx, func(tx *sqldb.Tx) error {
+	if p.Person == "" {
+		return out, p.Check(authz.Feedback, authz.Read)
+	}
+	err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
 		rows, err := tx.Query(columns+`where feedback_id = $1 and (rater_id = $2 or (owner_id = $3 and source <> 'implicit' and live
 			and exists (select 1 from agents where agents.agent_id = feedback_events.agent_id and agents.owner_id = feedback_events.owner_id)))`, id, p.Person, p.Person)
 		if err != nil {
@@ -131,12 +134,13 @@ func (s *Service) Get(ctx context.Context, p authz.Principal, id event.FeedbackI
 				return err
 			}
 		}
-		if len(found) == 0 || p.Person == "" {
+		if len(found) == 0 {
 			return errNotFound
 		}
 		out = found[0]
 		return nil
 	})
+	return out, err
 }
 
 const columns = `select feedback_id, agent_id, rater_id, role, source, channel, signal, value, score, trait, sign, message_id, decision_id, session_id,
