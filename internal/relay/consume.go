@@ -29,7 +29,7 @@ type consumer struct {
 
 	items  []item // buffers of the batch
 	events []event.Event
-	marker marker
+	status []status
 
 	mu      sync.Mutex
 	parts   map[eventlog.Partition]*part
@@ -43,6 +43,7 @@ type part struct {
 	read    eventlog.Position // taken in or passed over; ahead of saved by skipped records
 	skipped int
 	keys    sketch
+	seen    seen
 	parked  map[string]bool
 }
 
@@ -50,7 +51,7 @@ type part struct {
 type item struct {
 	rec    *eventlog.Record
 	event  event.Event
-	hash   int64 // of the record's value
+	mark   mark
 	fate   fate
 	reason string // of a dead letter
 	replay bool
@@ -148,6 +149,9 @@ func (c *consumer) from(ctx context.Context, p eventlog.Partition) (eventlog.Pos
 			return err
 		}
 		copy(st.keys[:], keys)
+		if err := st.seen.load(tx, c.Group, p, c.relay.now()); err != nil {
+			return err
+		}
 		rows, err := tx.Query(`select key from parked where grp = $1 and topic = $2 and part = $3`, c.Group, p.Topic, p.Index)
 		if err != nil {
 			return err
@@ -256,7 +260,7 @@ func (c *consumer) sort(st *part, records []eventlog.Record) (items []item, last
 			continue
 		}
 		st.keys.add(rec.Key)
-		it.hash = hashOf(rec.Value)
+		it.mark = markOf(rec)
 		switch {
 		case c.past.aside(st.Partition, rec.Position):
 			it.fate = fateKnown
@@ -382,12 +386,15 @@ func (c *consumer) write(ctx context.Context, st *part, items []item, to eventlo
 		if err := c.move(tx, st, to); err != nil {
 			return err
 		}
-		if err := c.marker.mark(tx, items); err != nil {
+		for i := range items {
+			c.status = append(c.status[:i], st.seen.take(items[i].mark))
+		}
+		if err := st.seen.save(tx, c.Group, st.Partition, c.relay.now()); err != nil {
 			return err
 		}
 		events := c.events[:0]
 		for i := range items {
-			it, status := &items[i], c.marker.status[i]
+			it, status := &items[i], c.status[i]
 			if c.relay.flaw == flawSeen {
 				status = isFresh
 			}
@@ -445,8 +452,10 @@ func (c *consumer) write(ctx context.Context, st *part, items []item, to eventlo
 		c.stop(ctx)
 	}
 	if err != nil {
+		st.seen.forget()
 		return err
 	}
+	st.seen.keep(c.relay.now())
 	for i := range items {
 		if items[i].fate == fatePark {
 			st.parked[items[i].rec.Key] = true

@@ -75,9 +75,6 @@ const (
 	lease      = "outbox" // its name in the table
 )
 
-// remember is how long ids are kept in seen, and so how old an outbox may be.
-const remember = 14 * 24 * time.Hour
-
 // publisher moves one database's outbox to the log. Of all processes that share
 // the database, the one with the lease does.
 type publisher struct {

@@ -5,15 +5,27 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"log/slog"
-	"strconv"
-	"strings"
-	"sync/atomic"
 	"time"
 
+	"rapport/internal/eventlog"
 	"rapport/internal/sqldb"
 )
 
-// status is what seen knows of a delivery.
+// remember is how long ids are kept in seen, and so how old an outbox may be.
+const remember = 14 * 24 * time.Hour
+
+// mark is what is kept of an event taken in: 64 bits each of the SHA-256 of its
+// id and of its body. Of ten million ids two agree with probability 3e-6, and then
+// the later event is a dead letter, not lost.
+type mark struct{ id, body uint64 }
+
+func markOf(rec *eventlog.Record) mark {
+	var buf [128]byte
+	id, body := sha256.Sum256(append(buf[:0], rec.ID...)), sha256.Sum256(rec.Value)
+	return mark{binary.BigEndian.Uint64(id[:]), binary.BigEndian.Uint64(body[:])}
+}
+
+// status is what a partition's memory says of a delivery.
 type status uint8
 
 const (
@@ -22,164 +34,111 @@ const (
 	isReused        // another event has the id
 )
 
-// marker enters ids in seen, many to a statement.
-type marker struct {
-	status []status // of the items of the last mark
-	args   []any
+// seen are the events taken in from one partition in the last 14 days or more.
+// It is whole in memory, 20 to 40 bytes an event, and a copy of the table seen: the
+// position is moved in the same transactions, so whoever moves it without being
+// fenced knows every mark. Rows of the table hold some hundred marks, since a row
+// with an index entry for each would write a page for each: derived ids are
+// scattered.
+type seen struct {
+	young, old map[uint64]uint64 // body by id
+	since      int64             // when young began; after 14 days it becomes old
+	n          int64             // the row that is being filled
+	row        []byte            // its marks
+	added      []mark            // by the transaction that runs
 }
 
-// markSizes are the numbers of ids to a statement.
-var markSizes = [...]int{200, 20, 1}
+const (
+	markBytes = 16
+	rowBytes  = 4096 // a row with as much is full
+)
 
-var markInsert, markSelect [len(markSizes)]string
-
-func init() {
-	for i, n := range markSizes {
-		rows, ids := make([]string, n), make([]string, n)
-		for j := range n {
-			rows[j] = "($" + strconv.Itoa(3*j+1) + ", $" + strconv.Itoa(3*j+2) + ", $" + strconv.Itoa(3*j+3) + ")"
-			ids[j] = "$" + strconv.Itoa(j+1)
-		}
-		markInsert[i] = "insert into seen (id, hash, at) values " + strings.Join(rows, ", ") + " on conflict (id) do nothing"
-		markSelect[i] = "select id, hash, at from seen where id in (" + strings.Join(ids, ", ") + ")"
-	}
-}
-
-// mark enters the items' ids and sets status for each.
-func (m *marker) mark(tx *sqldb.Tx, items []item) error {
-	m.status = m.status[:0]
-	for size, n := range markSizes {
-		for ; len(items) >= n; items = items[n:] {
-			if err := m.chunk(tx, items[:n], size); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// chunk enters one statement's ids. Those that its stamp does not mark in the
-// table were there before.
-func (m *marker) chunk(tx *sqldb.Tx, items []item, size int) error {
-	at := stamp()
-	m.args = m.args[:0]
-	for i := range items {
-		m.args = append(m.args, items[i].rec.ID, items[i].hash, at)
-	}
-	n, err := tx.Exec(markInsert[size], m.args...)
-	if err != nil {
-		return err
-	}
-	if n == int64(len(items)) {
-		for range items {
-			m.status = append(m.status, isFresh)
-		}
-		return nil
-	}
-	type entry struct {
-		hash, at int64
-		taken    bool
-	}
-	was := make(map[string]*entry, len(items))
-	m.args = m.args[:0]
-	for i := range items {
-		m.args = append(m.args, items[i].rec.ID)
-	}
-	rows, err := tx.Query(markSelect[size], m.args...)
+// load reads a partition's marks.
+func (s *seen) load(tx *sqldb.Tx, group string, p eventlog.Partition, now time.Time) error {
+	*s = seen{young: map[uint64]uint64{}, since: now.UnixMicro()}
+	rows, err := tx.Query(`select n, ids from seen where grp = $1 and topic = $2 and part = $3 order by n`, group, p.Topic, p.Index)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var id string
-		var e entry
-		if err := rows.Scan(&id, &e.hash, &e.at); err != nil {
+		s.row = nil
+		if err := rows.Scan(&s.n, &s.row); err != nil {
 			return err
 		}
-		was[id] = &e
+		for b := s.row; len(b) >= markBytes; b = b[markBytes:] {
+			s.young[binary.BigEndian.Uint64(b)] = binary.BigEndian.Uint64(b[8:])
+		}
 	}
-	if err := rows.Err(); err != nil {
+	return rows.Err()
+}
+
+// take says what a delivery is, and from now on knows it.
+func (s *seen) take(m mark) status {
+	body, known := s.young[m.id]
+	if !known {
+		body, known = s.old[m.id]
+	}
+	switch {
+	case !known:
+		s.young[m.id] = m.body
+		s.added = append(s.added, m)
+		return isFresh
+	case body == m.body:
+		return isKnown
+	}
+	return isReused
+}
+
+// save writes what was taken since the last keep or forget.
+func (s *seen) save(tx *sqldb.Tx, group string, p eventlog.Partition, now time.Time) error {
+	if len(s.added) == 0 {
+		return nil
+	}
+	n, row := s.next()
+	_, err := tx.Exec(`insert into seen (grp, topic, part, n, at, ids) values ($1, $2, $3, $4, $5, $6)
+		on conflict (grp, topic, part, n) do update set at = excluded.at, ids = excluded.ids`, group, p.Topic, p.Index, n, now.UnixMicro(), row)
+	return err
+}
+
+// next is the row with the added marks.
+func (s *seen) next() (int64, []byte) {
+	n, row := s.n, s.row
+	if len(row) >= rowBytes {
+		n, row = n+1, row[:0:0]
+	}
+	for _, m := range s.added {
+		row = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(row, m.id), m.body)
+	}
+	return n, row
+}
+
+// keep follows the commit of what was saved.
+func (s *seen) keep(now time.Time) {
+	if len(s.added) > 0 {
+		s.n, s.row = s.next()
+		s.added = s.added[:0]
+	}
+	if at := now.UnixMicro(); at-s.since > remember.Microseconds() {
+		s.old, s.young, s.since = s.young, map[uint64]uint64{}, at
+	}
+}
+
+// forget takes back what was taken in a transaction that failed.
+func (s *seen) forget() {
+	for _, m := range s.added {
+		delete(s.young, m.id)
+	}
+	s.added = s.added[:0]
+}
+
+// Purge forgets the ids that a database took in more than 14 days before now. Run
+// does it once a day.
+func Purge(ctx context.Context, db *sqldb.DB, now time.Time) error {
+	return db.Write(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(`delete from seen where at < $1`, now.Add(-remember).UnixMicro())
 		return err
-	}
-	for i := range items {
-		e := was[items[i].rec.ID]
-		switch {
-		case e.hash != items[i].hash:
-			m.status = append(m.status, isReused)
-		case e.at == at && !e.taken:
-			e.taken = true
-			m.status = append(m.status, isFresh)
-		default:
-			m.status = append(m.status, isKnown)
-		}
-	}
-	return nil
-}
-
-// hashOf tells two bodies apart.
-func hashOf(value []byte) int64 {
-	sum := sha256.Sum256(value)
-	return int64(binary.LittleEndian.Uint64(sum[:]))
-}
-
-var lastStamp atomic.Int64
-
-// stamp is the time in microseconds, another one at every call.
-func stamp() int64 {
-	for {
-		last := lastStamp.Load()
-		next := max(last+1, time.Now().UnixMicro())
-		if lastStamp.CompareAndSwap(last, next) {
-			return next
-		}
-	}
-}
-
-// Purge forgets the ids that a database took in more than 14 days before now, and
-// gives their number. Run does it once a day.
-func Purge(ctx context.Context, db *sqldb.DB, now time.Time) (int64, error) {
-	const page = 5000
-	before := now.Add(-remember).UnixMicro()
-	var forgotten int64
-	for after, more := "", true; more; {
-		var old []string
-		if err := db.Read(ctx, func(tx *sqldb.Tx) error {
-			rows, err := tx.Query(`select id, at from seen where id > $1 order by id limit $2`, after, page)
-			if err != nil {
-				return err
-			}
-			defer rows.Close()
-			more = false
-			for rows.Next() {
-				var at int64
-				if err := rows.Scan(&after, &at); err != nil {
-					return err
-				}
-				more = true
-				if at < before {
-					old = append(old, after)
-				}
-			}
-			return rows.Err()
-		}); err != nil {
-			return forgotten, err
-		}
-		if len(old) == 0 {
-			continue
-		}
-		if err := db.Write(ctx, func(tx *sqldb.Tx) error {
-			for _, id := range old {
-				if _, err := tx.Exec(`delete from seen where id = $1`, id); err != nil {
-					return err
-				}
-			}
-			return nil
-		}); err != nil {
-			return forgotten, err
-		}
-		forgotten += int64(len(old))
-	}
-	return forgotten, nil
+	})
 }
 
 // purgeDaily purges a minute after the start and then every day.
@@ -191,7 +150,7 @@ func (r *Relay) purgeDaily(ctx context.Context, dbs []*sqldb.DB) error {
 		case <-time.After(wait):
 		}
 		for _, db := range dbs {
-			if _, err := Purge(ctx, db, r.now()); err != nil && ctx.Err() == nil {
+			if err := Purge(ctx, db, r.now()); err != nil && ctx.Err() == nil {
 				slog.WarnContext(ctx, "old event ids could not be forgotten, trying again tomorrow", "error", err)
 			}
 		}

@@ -19,11 +19,16 @@ create table identity (
   id  text not null
 );
 
--- Every event taken in, for 14 days: a second delivery is known by its id.
+-- Every event that a group took in, for 14 days, so that a second delivery is
+-- known: rows of packed marks of 8 bytes of the id and 8 of the body.
 create table seen (
-  id   text   primary key,
-  hash bigint not null,
-  at   bigint not null
+  grp   text   not null,
+  topic text   not null,
+  part  bigint not null,
+  n     bigint not null,
+  at    bigint not null,
+  ids   bytea  not null,
+  primary key (grp, topic, part, n)
 );
 
 -- How far a group is in a partition, and a sketch of how many keys it met there.
