@@ -107,3 +107,20 @@ func TestDerivedIDsDiffer(t *testing.T) {
 		t.Error("parts run together")
 	}
 }
+
+// TestDerivedIDsLieBesideTheirCause: derived ids share the moment of their cause,
+// however long the chain, and still differ.
+func TestDerivedIDsLieBesideTheirCause(t *testing.T) {
+	t.Parallel()
+	root := event.NewID()
+	first := event.DerivedID("learning", 1, root, "rl.agent.policy.updated", "agent", 0)
+	second := event.DerivedID("agent", 1, first, "agent.updated", "agent", 0)
+	for _, id := range []string{first, second} {
+		if len(id) != 36 || id[:13] != root[:13] || id == root || id[14] != '8' {
+			t.Errorf("%s does not lie beside %s", id, root)
+		}
+	}
+	if first == second {
+		t.Error("two derived ids are equal")
+	}
+}
