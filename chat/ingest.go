@@ -1,0 +1,375 @@
+package chat
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"rapport/chat/textsignal"
+	"rapport/event"
+	"rapport/internal/fault"
+	"rapport/internal/sqldb"
+)
+
+// The types of what a foreign platform may send.
+const (
+	ItemRoomCreated    = "room.created"     // Room, Agents
+	ItemRoomJoined     = "room.joined"      // Room, Who, Consent
+	ItemRoomLeft       = "room.left"        // Room, Who
+	ItemMessage        = "message.ingested" // Room, Message, Who, Text, ReplyTo, Consent
+	ItemSessionStarted = "session.started"  // Room, Agent
+	ItemSessionEnded   = "session.ended"    // Room, Agent
+	ItemReaction       = "reaction.added"   // Room, Message, Who, Emoji
+)
+
+// Ingested is one thing that happened on a foreign platform. Room, Message and
+// ReplyTo are ids over there; people and agents are ours.
+type Ingested struct {
+	Type    string
+	ID      string       // of the item, unique over there
+	At      event.Micros // when it happened by their clock, 0 when unknown
+	Room    string
+	Agents  []event.AgentID
+	Agent   event.AgentID
+	Who     event.Member
+	Message string
+	ReplyTo string
+	Text    string
+	Emoji   string
+	Consent *bool // of Who in the room: the platform's word for the person's
+}
+
+// Result is what became of an item.
+type Result struct {
+	ID        string // of the room, message or session it is about
+	Duplicate bool   // it was here before, nothing changed
+	Err       error  // it was refused, nothing changed
+}
+
+// ForeignRoom, ForeignMessage and ForeignSession are the ids here of things over there.
+func ForeignRoom(source, id string) event.RoomID {
+	return event.RoomID(event.HashID(source, "room", id))
+}
+
+// ForeignMessage is the id here of a message over there.
+func ForeignMessage(source, id string) event.MessageID {
+	return event.MessageID(event.HashID(source, "message", id))
+}
+
+// foreignSession is the id of a session that an item started.
+func foreignSession(source, item string) event.SessionID {
+	return event.SessionID(event.HashID(source, "session", item))
+}
+
+const maxForeignID = 512 // bytes
+
+// Ingest takes a batch from a foreign platform in one transaction, in the given
+// order; results are in that order too. An item that is refused does not hold up
+// the others; an error means that nothing of the batch was taken.
+//
+//   - Rooms and members come into being with the first item that names them.
+//   - Messages are numbered as they are received; the foreign time is kept beside.
+//     They are marked Imported. An empty text is kept.
+//   - Sessions begin with the first message and end after Silence between two
+//     messages by their own clock (or here, see EndIdle), or are started and ended
+//     by items. A started one replaces a living one.
+//   - Taking a batch again changes nothing. A message id that returns with another
+//     room, author or text is refused.
+//
+// Faults of items: item_unknown, id_missing, id_too_long, room_unknown,
+// room_missing, author_missing, agent_unknown, time_invalid, the text faults of
+// Post, id_conflict, message_unknown, emoji_invalid, session_unknown.
+func (s *Service) Ingest(ctx context.Context, source string, items []Ingested) ([]Result, error) {
+	if source == "" {
+		return nil, fault.New(fault.Invalid, "source_missing", "Use a token that names the platform it speaks for.")
+	}
+	handles, known, err := s.heardOf(ctx, source, items)
+	if err != nil {
+		return nil, err
+	}
+	features := make([]event.Features, len(items))
+	checks := make([]error, len(items))
+	for i := range items {
+		if checks[i] = items[i].check(known); checks[i] == nil && items[i].Type == ItemMessage {
+			features[i] = textsignal.Measure(items[i].Text)
+		}
+	}
+	results := make([]Result, len(items))
+	err = s.write(ctx, func(a *act) error {
+		for i := range items {
+			results[i] = Result{Err: checks[i]}
+			if checks[i] != nil {
+				continue
+			}
+			f := foreign{act: a, source: source, Ingested: items[i], features: features[i], handles: handles}
+			var err error
+			if results[i], err = f.take(); err != nil {
+				if fault.KindOf(err) == fault.Internal || fault.KindOf(err) == fault.Unavailable {
+					return err
+				}
+				results[i] = Result{Err: err}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return results, nil
+}
+
+// heardOf asks once for the batch which of its agents exist, and how those that
+// its texts may mention are called.
+func (s *Service) heardOf(ctx context.Context, source string, items []Ingested) (map[event.AgentID][]string, map[event.AgentID]bool, error) {
+	named, rooms := map[event.AgentID]bool{}, map[event.RoomID]bool{}
+	for _, it := range items {
+		for _, id := range append(slices.Clip(it.Agents), it.Agent, it.Who.AgentID) {
+			if id != "" {
+				named[id] = true
+			}
+		}
+		if strings.Contains(it.Text, "@") {
+			rooms[ForeignRoom(source, it.Room)] = true
+		}
+	}
+	known := map[event.AgentID]bool{}
+	var unknown []event.AgentID
+	mentioned := map[event.AgentID]bool{}
+	err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
+		for _, id := range sortedKeys(named) {
+			var retired bool
+			found, err := tx.Get(`select retired from agents where agent_id = $1`, []any{id}, &retired)
+			if err != nil {
+				return err
+			}
+			if known[id] = found; !found {
+				unknown = append(unknown, id)
+			}
+		}
+		for _, id := range sortedKeys(rooms) {
+			rows, err := tx.Query(`select member_id from members where room_id = $1 and kind = $2 order by member_id`, id, event.KindAgent)
+			agents, err := column[event.AgentID](rows, err)
+			if err != nil {
+				return err
+			}
+			for _, a := range agents {
+				mentioned[a] = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(unknown) > 0 { // made a moment ago
+		found, err := s.options.Agents.AgentNames(ctx, unknown)
+		if err != nil {
+			return nil, nil, err
+		}
+		for id := range found {
+			known[id] = true
+		}
+	}
+	if len(rooms) == 0 {
+		return nil, known, nil
+	}
+	for id := range named {
+		if known[id] {
+			mentioned[id] = true
+		}
+	}
+	handles, err := s.handles(ctx, sortedKeys(mentioned))
+	return handles, known, err
+}
+
+// check refuses what needs no look at the tables.
+func (it *Ingested) check(known map[event.AgentID]bool) error {
+	for _, id := range []string{it.ID, it.Room, it.Message, it.ReplyTo} {
+		if len(id) > maxForeignID {
+			return fault.New(fault.Invalid, "id_too_long", "An id is longer than %d bytes.", maxForeignID)
+		}
+	}
+	if it.ID == "" {
+		return fault.New(fault.Invalid, "id_missing", "Every item needs an id.")
+	}
+	if it.Room == "" {
+		return fault.New(fault.Invalid, "room_missing", "Every item needs the id of its room.")
+	}
+	if it.At < 0 || it.At > maxTime {
+		return fault.New(fault.Invalid, "time_invalid", "The time lies before 1970 or after 9999.")
+	}
+	for _, id := range append(slices.Clip(it.Agents), it.Agent, it.Who.AgentID) {
+		if id != "" && !known[id] {
+			return errAgent
+		}
+	}
+	switch it.Type {
+	case ItemRoomCreated:
+		return nil
+	case ItemMessage, ItemRoomJoined, ItemRoomLeft, ItemReaction:
+		if it.Who.ID() == "" || it.Who.PersonID != "" && it.Who.AgentID != "" || it.Type == ItemReaction && it.Who.PersonID == "" {
+			return fault.New(fault.Invalid, "author_missing", "The item must name one person or one agent; a reaction, a person.")
+		}
+		if (it.Type == ItemMessage || it.Type == ItemReaction) && it.Message == "" {
+			return fault.New(fault.Invalid, "id_missing", "A message needs its id.")
+		}
+		if it.Type == ItemMessage {
+			return checkText(it.Text, true)
+		}
+		return nil
+	case ItemSessionStarted, ItemSessionEnded:
+		if it.Agent == "" {
+			return fault.New(fault.Invalid, "author_missing", "A session needs its agent.")
+		}
+		return nil
+	}
+	return fault.New(fault.Invalid, "item_unknown", "This type of item is not taken.")
+}
+
+const maxTime = 253402300799_000000 // the end of 9999
+
+// foreign is one item being taken.
+type foreign struct {
+	*act
+	Ingested
+	source   string
+	features event.Features
+	handles  map[event.AgentID][]string
+}
+
+func (f foreign) take() (Result, error) {
+	if f.Who.AgentID != "" {
+		f.Who.Kind = event.KindAgent
+	} else {
+		f.Who.Kind = event.KindPerson
+	}
+	id := ForeignRoom(f.source, f.Room)
+	r, err := f.open(id)
+	if err != nil {
+		return Result{}, err
+	}
+	if r == nil {
+		if f.Type != ItemRoomCreated && f.Type != ItemRoomJoined && f.Type != ItemMessage {
+			return Result{}, fault.New(fault.Invalid, "room_unknown", "No item of this room was taken before.")
+		}
+		r = &room{id: id, source: f.source, createdBy: f.Who.PersonID, createdAt: f.at, fresh: true}
+		f.keep(r)
+	}
+	switch f.Type {
+	case ItemMessage:
+		return f.message(r)
+	case ItemReaction:
+		added, err := f.reaction(r)
+		return Result{ID: string(ForeignMessage(f.source, f.Message)), Duplicate: !added}, err
+	case ItemSessionEnded:
+		return f.sessionEnded(r)
+	}
+	news, err := f.once()
+	if err != nil || !news {
+		return Result{ID: string(id), Duplicate: !news}, err
+	}
+	switch f.Type {
+	case ItemRoomCreated:
+		if err := f.make(r); err != nil {
+			return Result{}, err
+		}
+		for _, agent := range f.Agents {
+			if err := f.join(r, agentMember(agent), ""); err != nil {
+				return Result{}, err
+			}
+		}
+	case ItemRoomJoined:
+		if err := f.join(r, f.Who, ""); err != nil {
+			return Result{}, err
+		}
+		return Result{ID: string(id)}, f.consent(r, r.find(f.Who.ID()), f.Consent)
+	case ItemRoomLeft:
+		if m := r.find(f.Who.ID()); m != nil {
+			return Result{ID: string(id)}, f.leave(r, m)
+		}
+	case ItemSessionStarted:
+		return f.sessionStarted(r)
+	}
+	return Result{ID: string(id)}, nil
+}
+
+// once notes that an item was taken; false when it was before. Messages and
+// reactions need no note, their own rows are it.
+func (f foreign) once() (bool, error) {
+	n, err := f.tx.Exec(`insert into taken (item_id, at) values ($1, $2) on conflict do nothing`, f.item(), f.at)
+	return n == 1, err
+}
+
+func (f foreign) taken() (bool, error) {
+	var one int
+	return f.tx.Get(`select 1 from taken where item_id = $1`, []any{f.item()}, &one)
+}
+
+func (f foreign) item() string { return event.HashID(f.source, "item", f.ID) }
+
+func (f foreign) message(r *room) (Result, error) {
+	d := draft{id: ForeignMessage(f.source, f.Message), author: f.Who, text: f.Text, features: f.features, handles: f.handles,
+		imported: true, occurred: f.At, consent: f.Consent}
+	if f.ReplyTo != "" {
+		d.replyTo = ForeignMessage(f.source, f.ReplyTo)
+	}
+	said, err := f.say(r, d)
+	if err != nil {
+		return Result{}, err
+	}
+	if !said {
+		m, _, err := f.act.message(d.id)
+		if err != nil {
+			return Result{}, err
+		}
+		if m.room != r.id || m.author != d.author || m.text != d.text && !m.edited && !m.deleted {
+			return Result{}, fault.New(fault.Conflict, "id_conflict", "This message id was taken before with another room, author or text.")
+		}
+	}
+	return Result{ID: string(d.id), Duplicate: !said}, nil
+}
+
+func (f foreign) reaction(r *room) (bool, error) {
+	emoji, err := checkEmoji(f.Emoji)
+	if err != nil {
+		return false, err
+	}
+	return f.react(r, ForeignMessage(f.source, f.Message), f.Who.PersonID, emoji)
+}
+
+func (f foreign) sessionStarted(r *room) (Result, error) {
+	if r.find(string(f.Agent)) == nil {
+		if err := f.join(r, agentMember(f.Agent), ""); err != nil {
+			return Result{}, err
+		}
+	}
+	if s := r.living(f.Agent); s != nil {
+		if err := f.end(r, s, false); err != nil {
+			return Result{}, err
+		}
+	}
+	heard := f.at
+	if f.At > 0 {
+		heard = f.At
+	}
+	s, err := f.begin(r, foreignSession(f.source, f.ID), f.Agent, f.Who.PersonID, heard, true)
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{ID: string(s.id)}, nil
+}
+
+func (f foreign) sessionEnded(r *room) (Result, error) {
+	s := r.living(f.Agent)
+	if s == nil { // not noted: it may come again when there is one
+		taken, err := f.taken()
+		if err != nil || taken {
+			return Result{Duplicate: taken}, err
+		}
+		return Result{}, fault.New(fault.Invalid, "session_unknown", "No session of this agent lives in this room.")
+	}
+	if news, err := f.once(); err != nil || !news {
+		return Result{Duplicate: !news}, err
+	}
+	return Result{ID: string(s.id)}, f.end(r, s, false)
+}

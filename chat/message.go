@@ -1,0 +1,693 @@
+package chat
+
+import (
+	"context"
+	"database/sql"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"rapport/chat/textsignal"
+	"rapport/event"
+	"rapport/internal/authz"
+	"rapport/internal/fault"
+	"rapport/internal/httpapi"
+	"rapport/internal/sqldb"
+)
+
+// Message is a message as the people of its room see it.
+type Message struct {
+	ID         event.MessageID  `json:"id"`
+	RoomID     event.RoomID     `json:"roomId"`
+	Sequence   int64            `json:"sequence"`
+	Change     int64            `json:"change"` // number of the room's change that touched it last
+	Author     RoomMember       `json:"author"`
+	Text       string           `json:"text"`
+	ReplyTo    event.MessageID  `json:"replyTo,omitempty"`
+	DecisionID event.DecisionID `json:"decisionId,omitempty"`
+	At         time.Time        `json:"at"`
+	OccurredAt *time.Time       `json:"occurredAt,omitempty"` // by the clock of the platform it came from
+	EditedAt   *time.Time       `json:"editedAt,omitempty"`
+	Deleted    bool             `json:"deleted,omitempty"`
+	Reactions  []Reaction       `json:"reactions,omitempty"`
+}
+
+// Reaction is one person's emoji on a message.
+type Reaction struct {
+	PersonID event.PersonID `json:"personId"`
+	Emoji    string         `json:"emoji"`
+}
+
+// NewMessage is what a person says.
+type NewMessage struct {
+	Text    string          `json:"text" doc:"Up to 8,000 characters."`
+	ReplyTo event.MessageID `json:"replyTo,omitempty"`
+}
+
+// Post says something in a room that the caller is in. With a key, doing it
+// again gives the same message.
+//
+// Faults: room_unknown, reply_unknown, text_empty, text_too_long, text_has_nul,
+// text_not_utf8, idempotency_conflict.
+func (s *Service) Post(ctx context.Context, id event.RoomID, n NewMessage, key string) (Message, error) {
+	p, err := caller(ctx)
+	if err != nil {
+		return Message{}, err
+	}
+	if err := checkText(n.Text, false); err != nil {
+		return Message{}, err
+	}
+	handles, err := s.mentionable(ctx, id, n.Text)
+	if err != nil {
+		return Message{}, err
+	}
+	features := textsignal.Measure(n.Text)
+	var posted event.MessageID
+	err = s.write(ctx, func(a *act) error {
+		r, err := a.enter(id, p.Person)
+		if err != nil {
+			return err
+		}
+		posted, err = httpapi.Idempotent(a.tx, p, key, "message.post "+string(id), n, a.at, func() (event.MessageID, error) {
+			d := draft{id: event.MessageID(event.NewID()), author: person(p.Person), text: n.Text, features: features, replyTo: n.ReplyTo, handles: handles}
+			_, err := a.say(r, d)
+			return d.id, err
+		})
+		return err
+	})
+	if err != nil {
+		return Message{}, err
+	}
+	return s.Message(ctx, id, posted)
+}
+
+// Reply is what an agent says, made by one decision of the gateway.
+type Reply struct {
+	DecisionID event.DecisionID
+	AgentID    event.AgentID
+	RoomID     event.RoomID
+	SessionID  event.SessionID // of the decision; a reply that comes after its end still belongs to it
+	ReplyTo    event.MessageID
+	Text       string
+}
+
+// PostReply says what an agent decided to say and gives the message's id, which
+// follows from the decision: posting a decision again changes nothing and gives
+// the same id.
+//
+// Faults: room_unknown when the agent is not in the room; agent_silenced when
+// its kill switch is on; decision_missing; the text faults of Post.
+func (s *Service) PostReply(ctx context.Context, n Reply) (event.MessageID, error) {
+	if n.DecisionID == "" {
+		return "", fault.New(fault.Invalid, "decision_missing", "A reply needs the decision that made it.")
+	}
+	if err := checkText(n.Text, false); err != nil {
+		return "", err
+	}
+	handles, err := s.mentionable(ctx, n.RoomID, n.Text)
+	if err != nil {
+		return "", err
+	}
+	d := draft{id: ReplyID(n.DecisionID), author: agentMember(n.AgentID), text: n.Text, features: textsignal.Measure(n.Text),
+		replyTo: n.ReplyTo, decision: n.DecisionID, session: n.SessionID, handles: handles}
+	err = s.write(ctx, func(a *act) error {
+		if _, there, err := a.message(d.id); there || err != nil {
+			return err
+		}
+		r, err := a.open(n.RoomID)
+		if err != nil {
+			return err
+		}
+		if r == nil || r.find(string(n.AgentID)) == nil {
+			return errRoom
+		}
+		if !r.find(string(n.AgentID)).alive {
+			return fault.New(fault.Forbidden, "agent_silenced", "The agent's kill switch is on; revive it first.")
+		}
+		_, err = a.say(r, d)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	return d.id, nil
+}
+
+// ReplyID is the id of the message that a decision leads to.
+func ReplyID(d event.DecisionID) event.MessageID {
+	return event.MessageID(event.HashID("chat", "reply", string(d)))
+}
+
+// mentionable gives the handles of a room's agents when the text may mention one.
+func (s *Service) mentionable(ctx context.Context, id event.RoomID, text string) (map[event.AgentID][]string, error) {
+	if !strings.Contains(text, "@") {
+		return nil, nil
+	}
+	var agents []event.AgentID
+	err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
+		rows, err := tx.Query(`select member_id from members where room_id = $1 and kind = $2 order by member_id`, id, event.KindAgent)
+		agents, err = column[event.AgentID](rows, err)
+		return err
+	})
+	if err != nil || len(agents) == 0 {
+		return nil, err
+	}
+	return s.handles(ctx, agents)
+}
+
+// draft is a message about to be said.
+type draft struct {
+	id       event.MessageID
+	author   event.Member
+	text     string
+	features event.Features
+	replyTo  event.MessageID
+	decision event.DecisionID
+	session  event.SessionID // of the decision
+	handles  map[event.AgentID][]string
+	imported bool
+	occurred event.Micros
+	consent  *bool // the foreign platform's word for the author's
+}
+
+// say stores a message, opens or prolongs its sessions and tells of it; false
+// when a message of that id exists, and nothing changed. A fresh room, and an
+// author who is not in it (both of a foreign platform), are stored on the way.
+func (a *act) say(r *room, d draft) (bool, error) {
+	to, known, err := a.message(d.replyTo)
+	if err != nil {
+		return false, err
+	}
+	known = known && to.room == r.id
+	if d.replyTo != "" && !known && !d.imported {
+		return false, fault.New(fault.Invalid, "reply_unknown", "The message to reply to is not in this room.")
+	}
+	if r.find(d.author.ID()) == nil || d.consent != nil {
+		if _, there, err := a.message(d.id); there || err != nil {
+			return false, err
+		}
+		if err := a.join(r, d.author, ""); err != nil {
+			return false, err
+		}
+		if err := a.consent(r, r.find(d.author.ID()), d.consent); err != nil {
+			return false, err
+		}
+	}
+	consent := d.author.Kind == event.KindAgent || r.consents(d.author.PersonID)
+	n, err := a.tx.Exec(`insert into messages (message_id, room_id, seq, changed, kind, author_id, text, reply_to, decision_id, at, occurred_at,
+		edited_at, deleted_at, chars, sentiment, consent) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, $12, $13, $14) on conflict do nothing`,
+		d.id, r.id, r.seq+1, r.change+1, d.author.Kind, d.author.ID(), d.text, d.replyTo, d.decision, a.at, d.occurred,
+		d.features.Chars, d.features.Sentiment, consent)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	heard := a.at
+	if d.occurred > 0 {
+		heard = d.occurred
+	}
+	stamps, err := a.stamp(r, d, heard)
+	if err != nil {
+		return false, err
+	}
+	r.seq++
+	a.emitAs(event.HashID("chat", "message.created", string(d.id)), event.MessageCreated{
+		RoomID: r.id, MessageID: d.id, Author: d.author, Sequence: r.seq, ReplyTo: d.replyTo, Addressed: r.addressed(d, to, known),
+		Sessions: stamps, DecisionID: d.decision, Features: d.features, Direct: r.alone(), People: r.people(), Members: len(r.members),
+		Consent: consent, Protected: r.protected(), Imported: d.imported, OccurredAt: d.occurred,
+	})
+	r.next()
+	return true, nil
+}
+
+// stamp prolongs the sessions that a message belongs to and names them. A reply
+// belongs to the session of its decision, also when that has ended meanwhile.
+func (a *act) stamp(r *room, d draft, heard event.Micros) ([]event.MessageSession, error) {
+	var sessions []*session
+	var err error
+	if d.session == "" {
+		sessions, err = a.sessionsFor(r, d.author, d.id, heard, d.imported)
+		if err != nil {
+			return nil, err
+		}
+	} else if s := r.living(d.author.AgentID); s != nil && s.id == d.session {
+		sessions = []*session{s}
+	} else {
+		return []event.MessageSession{{AgentID: d.author.AgentID, SessionID: d.session}}, nil
+	}
+	var out []event.MessageSession
+	for _, s := range sessions {
+		s.lastSeq, s.lastAt, s.heardAt, s.moved = r.seq+1, a.at, max(s.heardAt, heard), true
+		s.protected = s.protected || r.protected()
+		out = append(out, event.MessageSession{AgentID: s.agent, SessionID: s.id})
+	}
+	return out, nil
+}
+
+// addressed lists the agents that a message speaks to: those it mentions, the one
+// it replies to, and alone with a person always the one. By id, never its author.
+func (r *room) addressed(d draft, to stored, known bool) []event.AgentID {
+	var out []event.AgentID
+	var agents []event.AgentID
+	var handles []string
+	for _, m := range r.members {
+		if m.Kind != event.KindAgent || m.AgentID == d.author.AgentID {
+			continue
+		}
+		if r.alone() || known && to.author.AgentID == m.AgentID {
+			out = append(out, m.AgentID)
+			continue
+		}
+		for _, h := range d.handles[m.AgentID] {
+			agents, handles = append(agents, m.AgentID), append(handles, h)
+		}
+	}
+	if len(handles) > 0 {
+		for i, yes := range textsignal.Mentions(d.text, handles) {
+			if yes {
+				out = append(out, agents[i])
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// stored is what verbs need of a message that exists.
+type stored struct {
+	room    event.RoomID
+	author  event.Member
+	text    string
+	edited  bool
+	deleted bool
+}
+
+// message looks a message up.
+func (a *act) message(id event.MessageID) (m stored, found bool, err error) {
+	if id == "" {
+		return m, false, nil
+	}
+	var kind, author string
+	var edited, deleted event.Micros
+	found, err = a.tx.Get(`select room_id, kind, author_id, text, edited_at, deleted_at from messages where message_id = $1`, []any{id},
+		&m.room, &kind, &author, &m.text, &edited, &deleted)
+	m.author, m.edited, m.deleted = memberOf(kind, author), edited > 0, deleted > 0
+	return m, found, err
+}
+
+// Edit gives a message of the caller another text.
+//
+// Faults: room_unknown, message_unknown, not_allowed, the text faults of Post.
+func (s *Service) Edit(ctx context.Context, id event.RoomID, message event.MessageID, text string) (Message, error) {
+	p, err := caller(ctx)
+	if err != nil {
+		return Message{}, err
+	}
+	if err := checkText(text, false); err != nil {
+		return Message{}, err
+	}
+	f := textsignal.Measure(text)
+	err = s.write(ctx, func(a *act) error {
+		r, err := a.enter(id, p.Person)
+		if err != nil {
+			return err
+		}
+		m, found, err := a.message(message)
+		if err != nil {
+			return err
+		}
+		if !found || m.room != id || m.deleted {
+			return errMessage
+		}
+		if err := p.Check(authz.Message, authz.Change, authorship(m, p)...); err != nil {
+			return err
+		}
+		if m.text == text {
+			return nil
+		}
+		if _, err := a.tx.Exec(`update messages set text = $1, edited_at = $2, chars = $3, sentiment = $4, changed = $5 where message_id = $6`,
+			text, a.at, f.Chars, f.Sentiment, r.next(), message); err != nil {
+			return err
+		}
+		a.emit(event.MessageEdited{RoomID: id, MessageID: message, Features: f})
+		return nil
+	})
+	if err != nil {
+		return Message{}, err
+	}
+	return s.Message(ctx, id, message)
+}
+
+func authorship(m stored, p authz.Principal) []authz.Relation {
+	if m.author == person(p.Person) {
+		return []authz.Relation{authz.Author}
+	}
+	return nil
+}
+
+// Delete takes a message's text and reactions away; its place stays. The author
+// may do so also after leaving the room, and an operator. Doing it again changes
+// nothing.
+//
+// Faults: room_unknown, message_unknown, not_allowed.
+func (s *Service) Delete(ctx context.Context, id event.RoomID, message event.MessageID) error {
+	p := authz.From(ctx)
+	return s.write(ctx, func(a *act) error {
+		r, err := a.open(id)
+		if err != nil {
+			return err
+		}
+		if r == nil {
+			return errRoom
+		}
+		m, found, err := a.message(message)
+		if err != nil {
+			return err
+		}
+		author := found && m.room == id && m.author == person(p.Person)
+		if !author && len(s.relations(p, r)) == 0 {
+			return errRoom
+		}
+		if !found || m.room != id {
+			return errMessage
+		}
+		if err := p.Check(authz.Message, authz.Erase, authorship(m, p)...); err != nil {
+			return err
+		}
+		if m.deleted {
+			return nil
+		}
+		if !author {
+			slog.InfoContext(ctx, "an operator deleted a message", "person", p.Person, "token", p.Token, "message", message)
+		}
+		return a.wipe(r, message)
+	})
+}
+
+// wipe takes a message's text and reactions away.
+func (a *act) wipe(r *room, id event.MessageID) error {
+	if _, err := a.tx.Exec(`update messages set text = '', deleted_at = $1, changed = $2 where message_id = $3`, a.at, r.next(), id); err != nil {
+		return err
+	}
+	if _, err := a.tx.Exec(`delete from reactions where message_id = $1`, id); err != nil {
+		return err
+	}
+	a.emit(event.MessageDeleted{RoomID: r.id, MessageID: id})
+	return nil
+}
+
+// React puts the caller's emoji on a message. Doing it again changes nothing.
+//
+// Faults: room_unknown, message_unknown, emoji_invalid, too_many_reactions.
+func (s *Service) React(ctx context.Context, id event.RoomID, message event.MessageID, emoji string) error {
+	p, err := caller(ctx)
+	if err != nil {
+		return err
+	}
+	if emoji, err = checkEmoji(emoji); err != nil {
+		return err
+	}
+	return s.write(ctx, func(a *act) error {
+		r, err := a.enter(id, p.Person)
+		if err != nil {
+			return err
+		}
+		_, err = a.react(r, message, p.Person, emoji)
+		return err
+	})
+}
+
+// react stores a reaction and tells of it; false when it was there.
+func (a *act) react(r *room, message event.MessageID, p event.PersonID, emoji string) (bool, error) {
+	m, found, err := a.message(message)
+	if err != nil {
+		return false, err
+	}
+	if !found || m.room != r.id || m.deleted {
+		return false, errMessage
+	}
+	var n int
+	if _, err := a.tx.Get(`select count(*) from reactions where message_id = $1 and person_id = $2 and emoji <> $3`, []any{message, p, emoji}, &n); err != nil {
+		return false, err
+	}
+	if n >= MaxReactions {
+		return false, fault.New(fault.Conflict, "too_many_reactions", "You have %d reactions on this message; take one back first.", MaxReactions)
+	}
+	added, err := a.tx.Exec(`insert into reactions (message_id, person_id, emoji, at) values ($1, $2, $3, $4) on conflict do nothing`, message, p, emoji, a.at)
+	if err != nil || added == 0 {
+		return false, err
+	}
+	a.emit(event.ReactionAdded{RoomID: r.id, MessageID: message, PersonID: p, Emoji: emoji, Consent: r.consents(p)})
+	return true, a.touch(r, message)
+}
+
+// touch marks a message as changed.
+func (a *act) touch(r *room, id event.MessageID) error {
+	_, err := a.tx.Exec(`update messages set changed = $1 where message_id = $2`, r.next(), id)
+	return err
+}
+
+// Unreact takes the caller's emoji back. One that is not there changes nothing.
+//
+// Faults: room_unknown, message_unknown, emoji_invalid.
+func (s *Service) Unreact(ctx context.Context, id event.RoomID, message event.MessageID, emoji string) error {
+	p, err := caller(ctx)
+	if err != nil {
+		return err
+	}
+	if emoji, err = checkEmoji(emoji); err != nil {
+		return err
+	}
+	return s.write(ctx, func(a *act) error {
+		r, err := a.enter(id, p.Person)
+		if err != nil {
+			return err
+		}
+		m, found, err := a.message(message)
+		if err != nil {
+			return err
+		}
+		if !found || m.room != id {
+			return errMessage
+		}
+		n, err := a.tx.Exec(`delete from reactions where message_id = $1 and person_id = $2 and emoji = $3`, message, p.Person, emoji)
+		if err != nil || n == 0 {
+			return err
+		}
+		a.emit(event.ReactionRemoved{RoomID: id, MessageID: message, PersonID: p.Person, Emoji: emoji})
+		return a.touch(r, message)
+	})
+}
+
+// Page is a part of a room's messages in their order.
+type Page struct {
+	Messages []Message `json:"messages"`
+	More     bool      `json:"more"`   // there is more in the direction asked for
+	Cursor   int64     `json:"cursor"` // of the room's newest change: where a stream goes on
+}
+
+// Messages gives messages of a room that the caller is in, in order: the first
+// after a sequence number, or the last before one, or the newest (both 0); at
+// most limit (1…200, 50 when 0). A deleted one keeps its place without its text.
+//
+// Faults: room_unknown, page_invalid when both numbers are given.
+func (s *Service) Messages(ctx context.Context, id event.RoomID, after, before int64, limit int) (Page, error) {
+	p, err := caller(ctx)
+	if err != nil {
+		return Page{}, err
+	}
+	if after != 0 && before != 0 || after < 0 || before < 0 {
+		return Page{}, fault.New(fault.Invalid, "page_invalid", "Give either after or before, as a positive sequence number.")
+	}
+	limit = clamp(limit)
+	var page Page
+	err = s.db.Read(ctx, func(tx *sqldb.Tx) (err error) {
+		if err := mayRead(tx, id, p); err != nil {
+			return err
+		}
+		if _, err := tx.Get(`select last_change from rooms where room_id = $1`, []any{id}, &page.Cursor); err != nil {
+			return err
+		}
+		var rows *sql.Rows
+		switch {
+		case after > 0:
+			rows, err = tx.Query(selectMessages+`where room_id = $1 and seq > $2 order by seq limit $3`, id, after, limit+1)
+		case before > 0:
+			rows, err = tx.Query(selectMessages+`where room_id = $1 and seq < $2 order by seq desc limit $3`, id, before, limit+1)
+		default:
+			rows, err = tx.Query(selectMessages+`where room_id = $1 order by seq desc limit $2`, id, limit+1)
+		}
+		if err != nil {
+			return err
+		}
+		if page.Messages, err = scanMessages(rows); err != nil {
+			return err
+		}
+		if page.More = len(page.Messages) > limit; page.More {
+			page.Messages = page.Messages[:limit]
+		}
+		if after == 0 {
+			slices.Reverse(page.Messages)
+		}
+		return withReactions(tx, page.Messages)
+	})
+	if err != nil {
+		return Page{}, err
+	}
+	return page, s.nameAuthors(ctx, page.Messages)
+}
+
+// Message gives one message of a room that the caller is in.
+//
+// Faults: room_unknown, message_unknown.
+func (s *Service) Message(ctx context.Context, id event.RoomID, message event.MessageID) (Message, error) {
+	p, err := caller(ctx)
+	if err != nil {
+		return Message{}, err
+	}
+	var list []Message
+	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
+		if err := mayRead(tx, id, p); err != nil {
+			return err
+		}
+		rows, err := tx.Query(selectMessages+`where message_id = $1 and room_id = $2`, message, id)
+		if err != nil {
+			return err
+		}
+		if list, err = scanMessages(rows); err != nil {
+			return err
+		}
+		if len(list) == 0 {
+			return errMessage
+		}
+		return withReactions(tx, list)
+	})
+	if err != nil {
+		return Message{}, err
+	}
+	return list[0], s.nameAuthors(ctx, list)
+}
+
+// mayRead refuses whoever is not in the room, as if it did not exist.
+func mayRead(tx *sqldb.Tx, id event.RoomID, p authz.Principal) error {
+	in, err := isMember(tx, id, string(p.Person))
+	if err != nil {
+		return err
+	}
+	if !in || !authz.Allowed(authz.Message, authz.Read, authz.Participant) {
+		return errRoom
+	}
+	return nil
+}
+
+const selectMessages = `select message_id, room_id, seq, changed, kind, author_id, text, reply_to, decision_id, at, occurred_at, edited_at, deleted_at from messages `
+
+func scanMessages(rows *sql.Rows) ([]Message, error) {
+	defer rows.Close()
+	out := []Message{}
+	for rows.Next() {
+		var m Message
+		var kind, author string
+		var at, occurred, edited, deleted event.Micros
+		if err := rows.Scan(&m.ID, &m.RoomID, &m.Sequence, &m.Change, &kind, &author, &m.Text, &m.ReplyTo, &m.DecisionID, &at, &occurred, &edited, &deleted); err != nil {
+			return nil, err
+		}
+		by := memberOf(kind, author)
+		m.Author = RoomMember{Kind: kind, PersonID: by.PersonID, AgentID: by.AgentID}
+		m.At, m.OccurredAt, m.EditedAt, m.Deleted = when(at), maybe(occurred), maybe(edited), deleted > 0
+		out = append(out, m)
+	}
+	return out, rows.Err()
+}
+
+func maybe(at event.Micros) *time.Time {
+	if at == 0 {
+		return nil
+	}
+	t := when(at)
+	return &t
+}
+
+// withReactions adds who reacted how, by when.
+func withReactions(tx *sqldb.Tx, list []Message) error {
+	for i := range list {
+		rows, err := tx.Query(`select person_id, emoji from reactions where message_id = $1 order by at, person_id, emoji`, list[i].ID)
+		list[i].Reactions, err = collect(rows, err, func(r *Reaction) []any { return []any{&r.PersonID, &r.Emoji} })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) nameAuthors(ctx context.Context, list []Message) error {
+	members := make([]event.Member, len(list))
+	for i, m := range list {
+		members[i] = event.Member{Kind: m.Author.Kind, PersonID: m.Author.PersonID, AgentID: m.Author.AgentID}
+	}
+	names, err := s.names(ctx, members)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		list[i].Author.Name = names[members[i].ID()]
+	}
+	return nil
+}
+
+// Text is one message as an agent reads it.
+type Text struct {
+	MessageID event.MessageID
+	Author    event.Member
+	Name      string // of the author, '' when unknown
+	Text      string
+	ReplyTo   event.MessageID
+	Sequence  int64
+	At        event.Micros
+}
+
+// Texts gives the last messages of a room that an agent is in, oldest first, at
+// most limit; deleted and empty ones are left out.
+//
+// Fault: room_unknown when the agent is not in the room.
+func (s *Service) Texts(ctx context.Context, id event.RoomID, agent event.AgentID, limit int) ([]Text, error) {
+	var out []Text
+	var members []event.Member
+	err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
+		in, err := isMember(tx, id, string(agent))
+		if err != nil {
+			return err
+		}
+		if !in {
+			return errRoom
+		}
+		rows, err := tx.Query(`select message_id, kind, author_id, text, reply_to, seq, at from messages
+			where room_id = $1 and text <> '' order by seq desc limit $2`, id, max(0, limit))
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var t Text
+			var kind, author string
+			if err := rows.Scan(&t.MessageID, &kind, &author, &t.Text, &t.ReplyTo, &t.Sequence, &t.At); err != nil {
+				return err
+			}
+			t.Author = memberOf(kind, author)
+			out, members = append(out, t), append(members, t.Author)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, err
+	}
+	names, err := s.names(ctx, members)
+	if err != nil {
+		return nil, err
+	}
+	for i := range out {
+		out[i].Name = names[out[i].Author.ID()]
+	}
+	slices.Reverse(out)
+	return out, nil
+}
