@@ -1,0 +1,368 @@
+package gateway
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"math"
+	"strconv"
+	"sync"
+
+	"rapport/event"
+	"rapport/gateway/compile"
+	"rapport/internal/fault"
+	"rapport/internal/relay"
+	"rapport/internal/sqldb"
+	"rapport/policy"
+)
+
+// question is what a decision is about.
+type question struct {
+	decision  event.DecisionID
+	turn      string // '' for callers that keep the texts
+	lease     int64  // of the turn
+	agent     event.AgentID
+	session   event.SessionID
+	person    event.PersonID // who is answered, '' for an agent
+	room      event.RoomID
+	seq       int64
+	place     string // '' for a direct talk with person: then found by whose agent it is
+	direct    bool
+	addressed bool
+	fromAgent bool
+	consent   bool
+	protected bool
+	tags      []string
+	maxWords  int
+	cause     *event.Event
+	caller    string // not empty: the session is this caller's, until it is silent for long
+}
+
+// plan is a decision: what was logged, and how to carry it out.
+type plan struct {
+	body    event.ReplyGenerated
+	moment  compile.Moment
+	profile compile.Profile
+	view    *view
+	seed    uint64
+}
+
+// errStale: the view is older than the table; decide again.
+var errStale = errors.New("the agent changed while it was being read")
+
+// decide makes the decision in one transaction and gives it as soon as it is
+// made. The decision must not be acted upon visibly before committed has answered
+// nil: only then is it durable. A decision to stay silent is carried out by the
+// same transaction.
+func (s *Service) decide(ctx context.Context, q question) (p *plan, committed func() error, err error) {
+	for {
+		v, err := s.view(ctx, q.agent)
+		if err != nil {
+			return nil, nil, err
+		}
+		made, done := make(chan *plan, 1), make(chan error, 1)
+		go func() {
+			err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+				p, err := s.decideIn(tx, q, v)
+				if err == nil {
+					select {
+					case made <- p:
+					default: // the transaction was tried again
+					}
+				}
+				return err
+			})
+			done <- err
+			close(made)
+		}()
+		p, ok := <-made
+		if ok {
+			return p, sync.OnceValue(func() error { return <-done }), nil
+		}
+		if err := <-done; err != errStale {
+			return nil, nil, err
+		}
+		s.forget(q.agent)
+	}
+}
+
+func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view) (*plan, error) {
+	now := s.now()
+	var folded int64
+	if ok, err := tx.Get(`select folded from agents where agent_id = $1`, []any{q.agent}, &folded); err != nil {
+		return nil, err
+	} else if !ok {
+		return nil, errUnknownAgent
+	} else if folded != v.folded {
+		return nil, errStale
+	}
+	if q.turn != "" {
+		if ok, err := holds(tx, q.turn, q.lease); err != nil {
+			return nil, err
+		} else if !ok {
+			return nil, errLeaseLost
+		}
+	}
+	if q.caller != "" {
+		var err error
+		if q.session, err = s.sessionOf(tx, q, now); err != nil {
+			return nil, err
+		}
+	}
+	if q.place == "" {
+		q.place = event.ContextDMWithOthers
+		if q.person != "" && q.person == v.owner {
+			q.place = event.ContextDMWithOwner
+		}
+	}
+	draw := s.mac("reply", string(q.agent), string(q.decision))
+	p := &plan{view: v, seed: binary.BigEndian.Uint64(draw[8:])}
+	m := compile.Moment{MaxWords: q.maxWords}
+	m.Valence, m.Arousal, m.MoodOff = feels(v.mood, now)
+	var err error
+	if m.Situation, err = s.situation(tx, q, v, now); err != nil {
+		return nil, err
+	}
+	m.Situation.Draw = float64(binary.BigEndian.Uint64(draw[:])>>11) / (1 << 53)
+	p.moment = m
+
+	var old string
+	if again, err := tx.Get(`select body from decisions where decision_id = $1`, []any{q.decision}, &old); err != nil {
+		return nil, err
+	} else if again { // an earlier worker died: the same decision, the same variation
+		if err := json.Unmarshal([]byte(old), &p.body); err != nil {
+			return nil, err
+		}
+		var x policy.Traits
+		copy(x[:], p.body.X)
+		p.profile = v.prepared.Compile(x, m)
+		return p, nil
+	}
+	ep, err := s.episode(tx, q, v, now)
+	if err != nil {
+		return nil, err
+	}
+	p.profile = v.prepared.Compile(ep.x, m)
+	f := p.profile.Flags
+	p.body = event.ReplyGenerated{
+		DecisionID: q.decision, AgentID: q.agent, OwnerID: v.owner, PersonID: q.person, RoomID: q.room, SessionID: q.session,
+		EpisodeID: ep.id, EpisodeStart: ep.start, Reasons: f.Reasons, Context: q.place, Tags: q.tags,
+		PolicyVersion: ep.version, Revision: ep.revision, X: ep.x[:], Rendered: p.profile.Rendered[:], Free: uint16(ep.free),
+		LogDensity: ep.density, Commanded: ep.commanded, Protected: q.protected, Consent: q.consent,
+		CompileHash: p.profile.Hash, RulesVersion: p.profile.RulesVersion, Dropped: p.profile.Dropped,
+		Provider: p.profile.Route.Provider, Model: p.profile.Route.ID,
+	}
+	state, unasked := "open", q.fromAgent && f.ShouldReply
+	if !f.ShouldReply {
+		state, p.body.Action, p.body.Provider, p.body.Model = "done", "silence", "", ""
+	}
+	raw, err := json.Marshal(p.body)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := tx.Exec(`insert into decisions (decision_id, agent_id, turn_id, at, state, action, unasked, body) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		q.decision, q.agent, q.turn, now, state, p.body.Action, unasked, string(raw)); err != nil {
+		return nil, err
+	}
+	if !f.ShouldReply {
+		if err := s.closeTurn(tx, q); err != nil {
+			return nil, err
+		}
+		return p, s.emit(tx, q, p.body, now)
+	}
+	return p, nil
+}
+
+// emit puts the decision and its outcome on the log, once.
+func (s *Service) emit(tx *sqldb.Tx, q question, body event.ReplyGenerated, now event.Micros) error {
+	e := event.New("gateway", event.DerivedID("gateway", 1, string(body.DecisionID), body.EventType(), string(body.AgentID), 0), now, body)
+	if q.cause != nil {
+		e = e.CausedBy(*q.cause)
+	}
+	return relay.Emit(tx, e)
+}
+
+// situation gathers what the decision to speak depends on, as the tables say it.
+func (s *Service) situation(tx *sqldb.Tx, q question, v *view, now event.Micros) (compile.Situation, error) {
+	c := compile.Situation{Place: q.place, Direct: q.direct, Addressed: q.addressed, AuthorIsAgent: q.fromAgent,
+		Killed: !v.alive, Protected: q.protected, Quiet: s.quiet(now)}
+	if q.direct && !q.fromAgent {
+		return c, nil // answered, whatever the rest says
+	}
+	rows, err := tx.Query(`select kind, author_id from tail where room_id = $1 and seq <= $2 order by seq desc limit 10`, q.room, q.seq)
+	if err != nil {
+		return c, err
+	}
+	defer rows.Close()
+	said, mine, unbroken := 0, 0, true
+	for rows.Next() {
+		var kind, author string
+		if err := rows.Scan(&kind, &author); err != nil {
+			return c, err
+		}
+		said++
+		if author == string(q.agent) {
+			mine++
+		}
+		unbroken = unbroken && kind == event.KindAgent
+		if unbroken {
+			c.AgentTurns++
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return c, err
+	}
+	if err := rows.Close(); err != nil {
+		return c, err
+	}
+	if said >= 4 { // before that a share says nothing
+		c.FloorShare = float64(mine) / float64(said)
+	}
+	const day = event.Micros(24 * 3600 * 1e6)
+	_, err = tx.Get(`select count(*) from decisions where agent_id = $1 and unasked = $2 and at >= $3`, []any{q.agent, true, now / day * day}, &c.Autonomous)
+	return c, err
+}
+
+func (s *Service) quiet(now event.Micros) bool {
+	hour := int(now / 3600e6 % 24)
+	from, to := s.o.QuietFrom, s.o.QuietTo
+	if from <= to {
+		return from <= hour && hour < to
+	}
+	return hour >= from || hour < to
+}
+
+// feels is a mood now: the distance from the baseline halves every six hours.
+func feels(m event.Mood, now event.Micros) (valence, arousal float64, off bool) {
+	left := math.Exp2(-float64(max(0, now-m.At)) / (6 * 3600e6))
+	return m.BaselineValence + float64((m.Valence-m.BaselineValence)*left), m.BaselineArousal + float64((m.Arousal-m.BaselineArousal)*left), m.Off
+}
+
+// episode is the part of a session under one variation.
+type episode struct {
+	id        event.EpisodeID
+	ordinal   int64
+	start     event.Micros
+	version   int64
+	revision  int64
+	ownerActs int64
+	protected bool
+	commanded bool
+	person    event.PersonID
+	x         policy.Traits
+	free      policy.Mask
+	density   *float64
+}
+
+// latest gives the newest episode of a session; nil for none.
+func latest(tx *sqldb.Tx, agent event.AgentID, session event.SessionID) (*episode, error) {
+	var e episode
+	var x string
+	ok, err := tx.Get(`select episode_id, ordinal, start, version, revision, owner_acts, protected, commanded, x, free, log_density from episodes
+		where agent_id = $1 and session_id = $2 order by ordinal desc limit 1`, []any{agent, session},
+		&e.id, &e.ordinal, &e.start, &e.version, &e.revision, &e.ownerActs, &e.protected, &e.commanded, &x, &e.free, &e.density)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return &e, json.Unmarshal([]byte(x), (*[policy.NTraits]float64)(&e.x))
+}
+
+// episode gives the session's episode, a new one when there is none yet, when the
+// owner acted since, or when protection began or ended. A learned version does
+// not open one.
+func (s *Service) episode(tx *sqldb.Tx, q question, v *view, now event.Micros) (*episode, error) {
+	old, err := latest(tx, q.agent, q.session)
+	if err != nil || old != nil && old.ownerActs == v.ownerActs && old.protected == q.protected {
+		return old, err
+	}
+	e := &episode{start: now, protected: q.protected}
+	if old != nil {
+		e.ordinal, e.start = old.ordinal+1, max(now, old.start+1)
+	}
+	s.draw(e, q.agent, q.session, v)
+	return e, insert(tx, q.agent, q.session, e)
+}
+
+// draw fills in the variation. With no mixture around the version in force, and
+// where somebody is protected, it is the policy itself, nothing free.
+func (s *Service) draw(e *episode, agent event.AgentID, session event.SessionID, v *view) {
+	e.version, e.revision, e.ownerActs = v.doc.Version, v.revision, v.ownerActs
+	e.x, e.free, e.density = v.doc.Traits, 0, new(float64)
+	if v.mixture == nil || e.protected {
+		return
+	}
+	key := s.mac("variation", string(agent), string(session), strconv.FormatInt(v.doc.Version, 10), strconv.FormatInt(v.revision, 10))
+	x, free := v.mixture.Draw(key)
+	if density := v.mixture.LogDensity(x, free); x.Valid() && !math.IsInf(density, 0) && !math.IsNaN(density) {
+		e.x, e.free, *e.density = x, free, density
+	} // else the mixture is no distribution: don't explore with it
+}
+
+func insert(tx *sqldb.Tx, agent event.AgentID, session event.SessionID, e *episode) error {
+	e.id = event.EpisodeID(event.HashID("gateway", "episode", string(agent), string(session), strconv.FormatInt(e.ordinal, 10)))
+	x, err := json.Marshal([policy.NTraits]float64(e.x))
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`insert into episodes (episode_id, agent_id, session_id, ordinal, start, version, revision, owner_acts, protected, commanded, person_id, x, free, log_density)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+		e.id, agent, session, e.ordinal, e.start, e.version, e.revision, e.ownerActs, e.protected, e.commanded, e.person, string(x), int64(e.free), e.density)
+	return err
+}
+
+// Steer carries out a tone button: from the next reply on, for the rest of the
+// session, the trait is .15 further in the direction of the sign, within bounds.
+// It is a command, not exploration: the new episode has no density. Nothing
+// happens when the trait is pinned or already at its bound, or while somebody in
+// the room is protected. Whether the person may
+// is the caller's to know.
+//
+// Faults: agent_unknown, unknown_trait.
+func (s *Service) Steer(ctx context.Context, agent event.AgentID, session event.SessionID, person event.PersonID, d event.Direction) error {
+	trait, ok := policy.ParseTrait(d.Trait)
+	if !ok || d.Sign == 0 {
+		return fault.New(fault.Invalid, "unknown_trait", "There is no trait %q to ask more or less of.", d.Trait)
+	}
+	for {
+		v, err := s.view(ctx, agent)
+		if err != nil {
+			return err
+		}
+		err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
+			var folded int64
+			if ok, err := tx.Get(`select folded from agents where agent_id = $1`, []any{agent}, &folded); err != nil {
+				return err
+			} else if !ok {
+				return errUnknownAgent
+			} else if folded != v.folded {
+				return errStale
+			}
+			old, err := latest(tx, agent, session)
+			if err != nil || old != nil && old.protected {
+				return err
+			}
+			now := s.now()
+			if old == nil || old.ownerActs != v.ownerActs { // the press comes before the first decision of an episode
+				first := &episode{start: now}
+				first.ordinal = -1
+				if old != nil {
+					first.ordinal = old.ordinal
+				}
+				s.draw(first, agent, session, v)
+				old = first
+			}
+			x, moved := policy.Offset(old.x, trait, d.Sign, v.doc.Limits(), v.doc.Pinned)
+			if !moved {
+				return nil
+			}
+			e := *old
+			e.ordinal, e.start, e.commanded, e.person, e.x, e.density = old.ordinal+1, max(now, old.start+1), true, person, x, nil
+			return insert(tx, agent, session, &e)
+		})
+		if err != errStale {
+			return err
+		}
+		s.forget(agent)
+	}
+}

@@ -1,0 +1,22 @@
+// Package gateway turns policies into behaviour and calls models.
+//
+// Owns: turns (one consideration of one message by one agent), decisions,
+// episodes, sessions of OpenAI-style callers, mapping rules; projections of
+// agents and of the ends of rooms.
+//
+// Listens to: agent.created, agent.updated, agent.transferred, agent.retired,
+// agent.exploration.updated, message.created.
+//
+// Emits: ai.reply.generated.
+//
+// Invariants: a message is answered or declined once per agent: a crash can cost
+// a second call of a model, never a second reply. A decision is durable before
+// the first byte of its reply leaves. A variation is drawn once per episode and
+// kept; owner acts and tone buttons open a new episode at once, learned versions
+// wait for the next session. No model is called inside a transaction. What people
+// wrote is neither stored here nor in events.
+//
+// Start reading at decide.go (one decision), then turn.go (messages of rooms) and
+// openai.go (callers with the OpenAI dialect). The mathematics is in rule, compile
+// and guard, the models in provider.
+package gateway

@@ -1,0 +1,266 @@
+package gateway
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"rapport/event"
+	"rapport/gateway/compile"
+	"rapport/gateway/provider/discover"
+	"rapport/gateway/provider/offline"
+	"rapport/gateway/rule"
+	"rapport/internal/fault"
+	"rapport/internal/relay"
+	"rapport/internal/sqldb"
+	"rapport/policy"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Profiles asks agent what was written about an agent.
+type Profiles interface {
+	ProfileOf(ctx context.Context, id event.AgentID) (compile.Persona, error)
+}
+
+// Line is one message of a room as an agent reads it.
+type Line struct {
+	MessageID event.MessageID
+	Author    event.Member
+	Name      string
+	Text      string
+}
+
+// Talks asks chat for the last messages of a room that the agent is in, oldest
+// first, at most limit.
+type Talks interface {
+	Texts(ctx context.Context, room event.RoomID, agent event.AgentID, limit int) ([]Line, error)
+}
+
+// Reply is what an agent says.
+type Reply struct {
+	DecisionID event.DecisionID
+	AgentID    event.AgentID
+	RoomID     event.RoomID
+	SessionID  event.SessionID
+	ReplyTo    event.MessageID
+	Text       string
+}
+
+// Poster asks chat to say it. Posting a decision again changes nothing and gives
+// the same id.
+type Poster interface {
+	PostReply(ctx context.Context, r Reply) (event.MessageID, error)
+}
+
+// Live shows a room's listeners a reply while it is written. It is never stored.
+type Live interface {
+	Typing(room event.RoomID, agent event.AgentID)
+	Delta(room event.RoomID, agent event.AgentID, decision event.DecisionID, text string)
+}
+
+// Card is an agent as a caller sees it.
+type Card struct {
+	ID      event.AgentID
+	Slug    string
+	Created event.Micros
+}
+
+// Directory asks agent for the agents that a person may talk with by name: their
+// own.
+type Directory interface {
+	AgentsOf(ctx context.Context, person event.PersonID) ([]Card, error)
+}
+
+// Finder asks agent for an agent by its slug or id. Fault of kind not_found.
+type Finder interface {
+	BySlug(ctx context.Context, ref string) (event.AgentID, error)
+}
+
+// Options join the context to the rest.
+type Options struct {
+	Clock   func() time.Time // time.Now when nil
+	Key     []byte           // secret of this installation: draws and canaries come from it
+	Models  discover.Found   // what can be called
+	Workers int              // turns at the same time, 4 when 0
+	Lease   time.Duration    // of a turn, renewed while it is worked on; 30 s when 0
+
+	QuietFrom, QuietTo int // hours UTC in which nobody is answered unasked; equal for none
+
+	Profiles  Profiles
+	Talks     Talks
+	Poster    Poster
+	Live      Live // may be nil
+	Directory Directory
+	Finder    Finder
+}
+
+// Service is the gateway context. Its methods may be called from many goroutines.
+type Service struct {
+	db    *sqldb.DB
+	o     Options
+	rules *rule.Rules
+	wake  chan struct{}
+
+	mu    sync.Mutex
+	views map[event.AgentID]*view
+}
+
+// Migrate makes or updates the context's tables.
+func Migrate(ctx context.Context, db *sqldb.DB) error {
+	if err := relay.Migrate(ctx, db); err != nil {
+		return err
+	}
+	return db.Migrate(ctx, "gateway", migrations)
+}
+
+// New migrates db, stores the built-in mapping rules when they are new and reads
+// the newest that are published.
+func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
+	if o.Profiles == nil || o.Talks == nil || o.Poster == nil || o.Directory == nil || o.Finder == nil {
+		return nil, errors.New("gateway: Options.Profiles, Talks, Poster, Directory and Finder must be set")
+	}
+	if len(o.Key) < 16 {
+		return nil, errors.New("gateway: Options.Key needs at least 16 bytes")
+	}
+	if len(o.Models.Registry.Default) == 0 {
+		return nil, errors.New("gateway: Options.Models is empty: use discover.Find")
+	}
+	if err := Migrate(ctx, db); err != nil {
+		return nil, err
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Workers == 0 {
+		o.Workers = 4
+	}
+	if o.Lease == 0 {
+		o.Lease = 30 * time.Second
+	}
+	s := &Service{db: db, o: o, wake: make(chan struct{}, 1), views: map[event.AgentID]*view{}}
+	return s, s.loadRules(ctx)
+}
+
+// Projections names the tables that a rebuild from the log makes byte-equal.
+func (s *Service) Projections() []string { return []string{"agents", "tail"} }
+
+// ModelNote says in one sentence where replies come from.
+func (s *Service) ModelNote() string {
+	m := s.o.Models.Registry.Default[0]
+	if m.Vendor == compile.VendorOffline {
+		return "Replies come from the offline demo, a small text generator that is not an AI model. Start Ollama or set OPENAI_API_KEY for real talks."
+	}
+	return "Replies come from " + m.ID + " at " + m.Provider + " (" + s.o.Models.Why + ")."
+}
+
+func (s *Service) loadRules(ctx context.Context) error {
+	var body string
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		if _, err := tx.Exec(`insert into mapping_rules (version, status, body, at) values ($1, 'published', $2, $3) on conflict (version) do nothing`,
+			rule.BuiltIn().Version, string(rule.BuiltInDocument()), s.now()); err != nil {
+			return err
+		}
+		_, err := tx.Get(`select body from mapping_rules where status = 'published' order by version desc limit 1`, nil, &body)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.rules, err = rule.Parse([]byte(body))
+	return err
+}
+
+func (s *Service) now() event.Micros { return s.o.Clock().UnixMicro() }
+
+// mac is a keyed hash of parts: draws and canaries that nobody outside can guess.
+func (s *Service) mac(parts ...string) (sum [32]byte) {
+	h := hmac.New(sha256.New, s.o.Key)
+	for _, p := range parts {
+		_, _ = h.Write([]byte(event.HashID(p))) // fixed length: no two lists of parts run together
+	}
+	h.Sum(sum[:0])
+	return sum
+}
+
+// view is an agent as of one state of its projection, ready to decide.
+type view struct {
+	folded    int64
+	owner     event.PersonID
+	ownerActs int64
+	alive     bool
+	mood      event.Mood
+	doc       policy.Document
+	mixture   *policy.Mixture // nil when none surrounds the version in force
+	revision  int64
+	prepared  *compile.Prepared
+}
+
+var errUnknownAgent = fault.New(fault.NotFound, "agent_unknown", "There is no such agent here.")
+
+// view gives an agent, from memory when it is there.
+func (s *Service) view(ctx context.Context, id event.AgentID) (*view, error) {
+	s.mu.Lock()
+	v := s.views[id]
+	s.mu.Unlock()
+	if v != nil {
+		return v, nil
+	}
+	var document, mood, mixture string
+	var mixVersion int64
+	v = &view{}
+	err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
+		ok, err := tx.Get(`select owner_id, folded, owner_acts, document, alive, mood, mixture, mix_version, revision from agents where agent_id = $1`,
+			[]any{id}, &v.owner, &v.folded, &v.ownerActs, &document, &v.alive, &mood, &mixture, &mixVersion, &v.revision)
+		if err == nil && !ok {
+			return errUnknownAgent
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal([]byte(document), &v.doc); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal([]byte(mood), &v.mood); err != nil {
+		return nil, err
+	}
+	if mixture != "" && mixVersion == v.doc.Version {
+		v.mixture = new(policy.Mixture)
+		if err := json.Unmarshal([]byte(mixture), v.mixture); err != nil {
+			return nil, err
+		}
+	}
+	persona, err := s.o.Profiles.ProfileOf(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	canary := s.mac("canary", string(id))
+	v.prepared = compile.Prepare(compile.Input{Persona: persona, Policy: v.doc, Rules: s.rules, Registry: s.o.Models.Registry, Canary: "k" + hex.EncodeToString(canary[:6])})
+	s.mu.Lock()
+	if len(s.views) > 10000 {
+		clear(s.views)
+	}
+	s.views[id] = v
+	s.mu.Unlock()
+	return v, nil
+}
+
+// forget drops an agent from memory: after a change, and when a transaction found
+// the view older than the table.
+func (s *Service) forget(id event.AgentID) {
+	s.mu.Lock()
+	delete(s.views, id)
+	s.mu.Unlock()
+}
+
+// isDemo says whether a provider is the offline generator.
+func isDemo(providerName string) bool { return providerName == offline.Model }

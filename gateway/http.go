@@ -1,0 +1,108 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"rapport/event"
+	"rapport/gateway/compile"
+	"rapport/gateway/rule"
+	"rapport/internal/authz"
+	"rapport/internal/fault"
+	"rapport/internal/httpapi"
+	"rapport/internal/sqldb"
+	"rapport/policy"
+)
+
+// Routes adds the context's routes.
+func (s *Service) Routes(a *httpapi.API) {
+	httpapi.Get(a, "/v1/agents/{id}/compile", httpapi.Op{Summary: "Show the prompt, numbers and route that a policy becomes", Tag: "gateway", Scope: authz.ScopeAgents}, s.getCompile)
+	httpapi.Get(a, "/v1/mapping-rules", httpapi.Op{Summary: "Show the mapping rules in force", Tag: "gateway"}, s.getRules)
+	httpapi.Get(a, "/v1/schemas/mapping-rules", httpapi.Op{Summary: "Show the JSON Schema of mapping rules", Tag: "gateway", Public: true},
+		func(context.Context, *struct{}) (json.RawMessage, error) { return rule.Schema(), nil })
+
+	// These speak the OpenAI dialect, errors too, so they check who asks themselves.
+	open := func(summary string) httpapi.Op {
+		return httpapi.Op{Summary: summary, Tag: "openai", Public: true, MaxBody: maxBody, Errors: []int{401, 403, 409, 413, 429, 502, 504}}
+	}
+	a.Handle("GET /v1/models", open("List your agents as OpenAI models"), http.HandlerFunc(s.listModels), nil)
+	a.Handle("GET /v1/models/agent/{slug}", open("Show an agent as an OpenAI model"), http.HandlerFunc(s.getModel), nil)
+	a.Handle("POST /v1/chat/completions", open("Talk with an agent in the OpenAI dialect, streaming or not"), http.HandlerFunc(s.complete), nil)
+}
+
+type compileIn struct {
+	ID string `path:"id" doc:"Id or slug of the agent."`
+	X  string `query:"x" doc:"Levels to compile instead of the policy's own: humor=0.8,brevity=0.3" maxLength:"400"`
+	At string `query:"context" enum:"dmWithOwner,dmWithOthers,groupSmall,groupLarge" doc:"Where the agent speaks, dmWithOwner when empty."`
+}
+
+// Compiled is a behaviour profile with the levels it was compiled from.
+type Compiled struct {
+	X policy.Traits `json:"x"`
+	compile.Profile
+}
+
+func (s *Service) getCompile(ctx context.Context, in *compileIn) (json.RawMessage, error) {
+	c, err := s.Compile(ctx, in.ID, in.X, in.At)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(c)
+}
+
+// Compile shows what an agent's policy becomes now, for its owner: at the
+// policy's own levels, or at those of x ("humor=0.8,brevity=0.3") where given.
+// place is one of event's Context constants, dmWithOwner when empty.
+//
+// Faults: agent_unknown, login_required, not_allowed, levels_unreadable.
+func (s *Service) Compile(ctx context.Context, ref, x, place string) (Compiled, error) {
+	id, err := s.o.Finder.BySlug(ctx, ref)
+	if err != nil {
+		return Compiled{}, err
+	}
+	v, err := s.view(ctx, id)
+	if err != nil {
+		return Compiled{}, err
+	}
+	p := authz.From(ctx)
+	var more []authz.Relation
+	if p.Person != "" && p.Person == v.owner {
+		more = append(more, authz.Owner)
+	}
+	if err := p.Check(authz.Compile, authz.Read, more...); err != nil {
+		return Compiled{}, err
+	}
+	if place == "" {
+		place = event.ContextDMWithOwner
+	}
+	levels := v.doc.Traits
+	for part := range strings.SplitSeq(x, ",") {
+		name, number, _ := strings.Cut(strings.TrimSpace(part), "=")
+		if name == "" && x == "" {
+			continue
+		}
+		t, ok := policy.ParseTrait(name)
+		level, err := strconv.ParseFloat(number, 64)
+		if !ok || err != nil || !(level >= 0 && level <= 1) {
+			return Compiled{}, fault.New(fault.Invalid, "levels_unreadable", "Write levels as humor=0.8,brevity=0.3, each from 0 to 1.")
+		}
+		levels[t] = level
+	}
+	m := compile.Moment{}
+	m.Valence, m.Arousal, m.MoodOff = feels(v.mood, s.now())
+	direct := place == event.ContextDMWithOwner || place == event.ContextDMWithOthers
+	m.Situation = compile.Situation{Place: place, Direct: direct, Addressed: direct, Killed: !v.alive}
+	return Compiled{X: levels, Profile: v.prepared.Compile(levels, m)}, nil
+}
+
+func (s *Service) getRules(ctx context.Context, _ *struct{}) (out json.RawMessage, err error) {
+	var body string
+	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Get(`select body from mapping_rules where version = $1`, []any{s.rules.Version}, &body)
+		return err
+	})
+	return json.RawMessage(body), err
+}

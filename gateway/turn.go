@@ -1,0 +1,542 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"rapport/event"
+	"rapport/gateway/compile"
+	"rapport/gateway/guard"
+	"rapport/gateway/provider"
+	"rapport/internal/fault"
+	"rapport/internal/sqldb"
+)
+
+// turn is one consideration of one message by one agent, leased by a worker.
+type turn struct {
+	id      string
+	lease   int64
+	agent   event.AgentID
+	session event.SessionID
+	event   event.Event
+	message event.MessageCreated
+}
+
+// maxLeases is how many workers may die over a turn before it is given up.
+const maxLeases = 5
+
+// errLeaseLost: another worker has the turn by now.
+var errLeaseLost = errors.New("the lease was lost")
+
+// Run makes replies until ctx ends. Several processes may run it.
+func (s *Service) Run(ctx context.Context) error {
+	if err := s.closeOrphans(ctx); err != nil {
+		return err
+	}
+	var busy sync.WaitGroup
+	defer busy.Wait()
+	slots := make(chan struct{}, s.o.Workers)
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		t, err := s.lease(ctx)
+		if err != nil && ctx.Err() == nil {
+			slog.ErrorContext(ctx, "no turn could be leased", "err", err)
+		}
+		if t == nil {
+			<-slots
+			select {
+			case <-s.wake:
+			case <-tick.C:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			continue
+		}
+		busy.Go(func() {
+			defer func() { <-slots; s.nudge() }() // the session's next turn may go on
+			if err := s.process(ctx, t); err != nil && ctx.Err() == nil && err != errLeaseLost {
+				slog.ErrorContext(ctx, "a turn was not finished", "turn", t.id, "err", err)
+			}
+		})
+	}
+}
+
+// Idle waits until no turn is open: for tests and simulations.
+func (s *Service) Idle(ctx context.Context) error {
+	for {
+		var open int64
+		if err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
+			_, err := tx.Get(`select count(*) from turns where state <> 'done'`, nil, &open)
+			return err
+		}); err != nil || open == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
+// lease takes the oldest turn that is due: a waiting one, or one whose worker has
+// not been heard of. A session has one turn at a time. nil when there is none.
+func (s *Service) lease(ctx context.Context) (*turn, error) {
+	now := s.now()
+	const next = `select turn_id, agent_id, session_id, event, lease from turns t
+		where (state = 'waiting' and due <= $1 or state = 'leased' and lease_until < $2)
+		and not exists (select 1 from turns o where o.agent_id = t.agent_id and o.session_id = t.session_id and o.state = 'leased' and o.lease_until >= $3)
+		order by due, seq, turn_id limit 1`
+	find := func(tx *sqldb.Tx, t *turn, raw *string) (bool, error) {
+		return tx.Get(next, []any{now, now, now}, &t.id, &t.agent, &t.session, raw, &t.lease)
+	}
+	var t turn
+	var raw string
+	some := false
+	err := s.db.Read(ctx, func(tx *sqldb.Tx) (err error) { some, err = find(tx, &t, &raw); return err })
+	if err != nil || !some {
+		return nil, err
+	}
+	err = s.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
+		if some, err = find(tx, &t, &raw); err != nil || !some {
+			return err
+		}
+		t.lease++
+		_, err = tx.Exec(`update turns set state = 'leased', lease = $1, lease_until = $2 where turn_id = $3`, t.lease, now+s.o.Lease.Microseconds(), t.id)
+		return err
+	})
+	if err != nil || !some {
+		return nil, err
+	}
+	if err := json.Unmarshal([]byte(raw), &t.event); err != nil {
+		return nil, err
+	}
+	t.message, err = event.As[event.MessageCreated](t.event)
+	return &t, err
+}
+
+// holds says whether a worker still has a turn.
+func holds(tx *sqldb.Tx, id string, lease int64) (bool, error) {
+	var n int64
+	return tx.Get(`select 1 from turns where turn_id = $1 and lease = $2 and state = 'leased'`, []any{id, lease}, &n)
+}
+
+// closeTurn ends the question's turn; errLeaseLost when another worker has it.
+func (s *Service) closeTurn(tx *sqldb.Tx, q question) error {
+	if q.turn == "" {
+		return nil
+	}
+	n, err := tx.Exec(`update turns set state = 'done' where turn_id = $1 and lease = $2 and state = 'leased'`, q.turn, q.lease)
+	if err == nil && n == 0 {
+		err = errLeaseLost
+	}
+	return err
+}
+
+// putBack lets another worker have the turn after a while.
+func (s *Service) putBack(ctx context.Context, t *turn, after time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(`update turns set state = 'waiting', due = $1 where turn_id = $2 and lease = $3 and state = 'leased'`,
+			s.now()+after.Microseconds(), t.id, t.lease)
+		return err
+	})
+}
+
+// keep renews the lease until ctx ends, and ends ctx when it was lost.
+func (s *Service) keep(ctx context.Context, t *turn, lost context.CancelCauseFunc) {
+	tick := time.NewTicker(s.o.Lease / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		var n int64
+		err := s.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
+			n, err = tx.Exec(`update turns set lease_until = $1 where turn_id = $2 and lease = $3 and state = 'leased'`,
+				s.now()+s.o.Lease.Microseconds(), t.id, t.lease)
+			return err
+		})
+		if err == nil && n == 0 {
+			lost(errLeaseLost)
+			return
+		}
+	}
+}
+
+// question is what the turn asks.
+func (t *turn) question() question {
+	m := t.message
+	q := question{
+		decision: event.DecisionID(event.HashID("gateway", "decision", t.id)), turn: t.id, lease: t.lease,
+		agent: t.agent, session: t.session, room: m.RoomID, seq: m.Sequence, direct: m.Direct,
+		addressed: slices.Contains(m.Addressed, t.agent), fromAgent: m.Author.Kind == event.KindAgent,
+		consent: m.Consent, protected: m.Protected, tags: m.Features.Tags, cause: &t.event,
+	}
+	if !q.fromAgent {
+		q.person = m.Author.PersonID
+	}
+	switch {
+	case m.Direct || m.People <= 1 && m.Members <= 2:
+	case m.Members <= 6:
+		q.place = event.ContextGroupSmall
+	default:
+		q.place = event.ContextGroupLarge
+	}
+	return q
+}
+
+// patience is how long a turn waits for its agent's first event.
+const patience = time.Minute
+
+// process brings a turn to its end: silence, a reply, or a failure that is said
+// honestly. Order: decide (durable) ‖ call the model → post → commit the outcome.
+// A worker that dies in between leaves the turn to another one, which finds the
+// same decision; posting it again changes nothing.
+func (s *Service) process(ctx context.Context, t *turn) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go s.keep(ctx, t, cancel)
+
+	q := t.question()
+	p, committed, err := s.decide(ctx, q)
+	switch {
+	case fault.Is(err, errUnknownAgent.Code):
+		if s.now()-t.event.Time < patience.Microseconds() {
+			return s.putBack(ctx, t, 100*time.Millisecond) // its topic may be behind
+		}
+		return s.db.Write(ctx, func(tx *sqldb.Tx) error { return s.closeTurn(tx, q) })
+	case err == errLeaseLost:
+		return err
+	case err != nil:
+		return errors.Join(err, s.putBack(ctx, t, time.Second))
+	case p.body.Action != "": // silence
+		return committed()
+	}
+	if t.lease > maxLeases {
+		if err := committed(); err != nil {
+			return err
+		}
+		return s.finish(ctx, q, p, outcome{code: "gave_up"}, "")
+	}
+	if s.o.Live != nil {
+		s.o.Live.Typing(q.room, q.agent)
+	}
+	talk, err := s.talk(ctx, q, t.message.MessageID, p)
+	if err == nil && talk == nil {
+		if err := committed(); err != nil {
+			return err
+		}
+		return s.finish(ctx, q, p, outcome{code: "message_gone"}, "")
+	}
+	if err != nil {
+		return errors.Join(err, committed(), s.refusedOr(ctx, t, q, p, err))
+	}
+	out := s.speak(ctx, p, talk, committed, func(text string) error {
+		if s.o.Live != nil {
+			s.o.Live.Delta(q.room, q.agent, q.decision, text)
+		}
+		return nil
+	})
+	if ctx.Err() != nil {
+		if context.Cause(ctx) == errLeaseLost {
+			return errLeaseLost
+		}
+		return errors.Join(ctx.Err(), s.putBack(ctx, t, 0)) // shutting down: soon again
+	}
+	if err := committed(); err != nil {
+		return errors.Join(err, s.putBack(ctx, t, time.Second))
+	}
+	if out.code != "" {
+		return s.finish(ctx, q, p, out, "")
+	}
+	id, err := s.o.Poster.PostReply(ctx, Reply{DecisionID: q.decision, AgentID: q.agent, RoomID: q.room, SessionID: q.session, ReplyTo: t.message.MessageID, Text: out.text})
+	if err != nil {
+		return errors.Join(err, s.refusedOr(ctx, t, q, p, err))
+	}
+	return s.finish(ctx, q, p, out, id)
+}
+
+// refusedOr ends a turn that chat refused (the agent left the room, was killed),
+// and puts back one that may work later.
+func (s *Service) refusedOr(ctx context.Context, t *turn, q question, p *plan, err error) error {
+	switch fault.KindOf(err) {
+	case fault.Invalid, fault.Forbidden, fault.NotFound:
+		f, _ := errors.AsType[*fault.Error](err)
+		return s.finish(ctx, q, p, outcome{code: f.Code}, "")
+	}
+	return s.putBack(ctx, t, time.Second)
+}
+
+// How much of a talk a model is given.
+const (
+	talkLines = 30
+	talkRunes = 24000
+)
+
+// talk gathers the messages up to the one to answer; nil when that one is gone.
+func (s *Service) talk(ctx context.Context, q question, answer event.MessageID, p *plan) ([]provider.Message, error) {
+	lines, err := s.o.Talks.Texts(ctx, q.room, q.agent, talkLines)
+	if err != nil {
+		return nil, err
+	}
+	end := slices.IndexFunc(lines, func(l Line) bool { return l.MessageID == answer })
+	if end < 0 {
+		return nil, nil
+	}
+	lines = lines[:end+1]
+	first, left := len(lines), talkRunes
+	for first > 0 && (left > 0 || first == len(lines)) {
+		first--
+		left -= utf8.RuneCountInString(lines[first].Text)
+	}
+	out := fewShot(p.profile.FewShot)
+	for _, l := range lines[first:] {
+		text := guard.Clean(l.Text, guard.MaxMessage)
+		if l.Author.Kind == event.KindAgent && l.Author.AgentID == q.agent {
+			out = say(out, provider.RoleAssistant, text)
+			continue
+		}
+		if name := guard.Clean(l.Name, guard.MaxName); !q.direct && name != "" {
+			text = strings.ReplaceAll(name, "\n", " ") + ": " + text
+		}
+		out = say(out, provider.RoleUser, text)
+	}
+	return out, nil
+}
+
+func fewShot(examples []compile.Example) []provider.Message {
+	var out []provider.Message
+	for _, e := range examples {
+		out = append(out, provider.Message{Role: provider.RoleUser, Text: e.User}, provider.Message{Role: provider.RoleAssistant, Text: e.Agent})
+	}
+	return out
+}
+
+// say appends a message; two of one role become one, since some templates accept
+// nothing else. Empty ones are left out.
+func say(list []provider.Message, role, text string) []provider.Message {
+	if text == "" {
+		return list
+	}
+	if n := len(list); n > 0 && list[n-1].Role == role {
+		list[n-1].Text += "\n" + text
+		return list
+	}
+	return append(list, provider.Message{Role: role, Text: text})
+}
+
+// outcome is how a reply went. code is empty when it went well.
+type outcome struct {
+	text    string
+	code    string
+	finish  string
+	res     provider.Result
+	profile compile.Profile
+	latency int64 // milliseconds
+}
+
+// errEnough ends a reply that the enforcer cut.
+var errEnough = errors.New("enough was said")
+
+// maxRunes is what a message of chat can hold.
+const maxRunes = 8000
+
+// speak calls the model, and the route's fallbacks while nothing was said. emit
+// gets what may leave, piece by piece, never before the decision is durable.
+func (s *Service) speak(ctx context.Context, p *plan, talk []provider.Message, committed func() error, emit func(string) error) outcome {
+	began := s.now()
+	out := outcome{profile: p.profile}
+	var text strings.Builder
+	var emitErr error
+	for i := -1; ; i++ {
+		profile := p.profile
+		if i >= 0 {
+			profile = p.view.prepared.ForFallback(p.profile, i, p.moment)
+		}
+		out.profile = profile
+		enforcer := guard.NewEnforcer(guard.Limits{MaxWords: profile.Flags.MaxWords, Canary: p.view.prepared.Canary(), Banned: banned})
+		pass := func(piece string) error {
+			if piece == "" {
+				return nil
+			}
+			if emitErr = committed(); emitErr != nil {
+				return emitErr
+			}
+			text.WriteString(piece)
+			emitErr = emit(piece)
+			return emitErr
+		}
+		var err error
+		out.res, err = s.model(profile.Route.Provider).Stream(ctx, provider.Request{
+			Model: profile.Route.ID, System: profile.SystemPrompt, Messages: talk, Params: profile.Params, Seed: p.seed,
+			Behaviour: provider.Behaviour{Levels: profile.Rendered, Style: profile.Flags.ReplyStyle, Brevity: profile.Flags.BrevityLevel, Words: profile.Flags.Words},
+		}, func(piece string) error {
+			if err := pass(enforcer.Push(piece)); err != nil {
+				return err
+			}
+			if enforcer.Done() || text.Len() > maxRunes {
+				return errEnough
+			}
+			return nil
+		})
+		if err == nil {
+			err = pass(enforcer.Finish())
+		}
+		out.latency = (s.now() - began) / 1000
+		out.finish = out.res.Finish
+		did := enforcer.Did()
+		switch {
+		case emitErr != nil:
+			out.code, out.finish = provider.CodeCancelled, provider.FinishError
+			if committed() != nil {
+				out.code = "not_durable"
+			}
+		case err == errEnough || err == nil:
+			if slices.Contains(did, guard.CutLength) {
+				out.finish = provider.FinishLength
+			}
+			if slices.Contains(did, guard.CutCanary) {
+				out.finish = provider.FinishFilter
+			}
+			if out.text = clip(strings.TrimSpace(text.String()), maxRunes); out.text == "" {
+				out.code = provider.CodeEmpty
+				if out.finish == provider.FinishFilter {
+					out.code = provider.FinishFilter
+				}
+			}
+			if out.res.ReplyTokens == 0 {
+				out.res.ReplyTokens = provider.EstimateTokens(out.text)
+				for _, m := range talk {
+					out.res.PromptTokens += provider.EstimateTokens(m.Text)
+				}
+				out.res.PromptTokens += provider.EstimateTokens(profile.SystemPrompt)
+			}
+		default:
+			out.code, out.finish = provider.CodeOf(err), provider.FinishError
+			if text.Len() == 0 && ctx.Err() == nil && i+1 < len(p.profile.Route.Fallbacks) {
+				continue
+			}
+		}
+		return out
+	}
+}
+
+// clip gives at most n runes.
+func clip(s string, n int) string {
+	for i := range s {
+		if n == 0 {
+			return s[:i]
+		}
+		n--
+	}
+	return s
+}
+
+// banned phrases are taken out of every reply: they break the character and say
+// nothing.
+var banned = []string{"As an AI language model, ", "As a large language model, "}
+
+// model gives a provider by name; a missing one refuses.
+func (s *Service) model(name string) provider.Provider {
+	if p := s.o.Models.Providers[name]; p != nil {
+		return p
+	}
+	return missing(name)
+}
+
+type missing string
+
+func (m missing) Stream(context.Context, provider.Request, func(string) error) (provider.Result, error) {
+	return provider.Result{}, &provider.Error{Code: provider.CodeUnreachable, Provider: string(m)}
+}
+
+// finish commits the outcome: the decision, the event, and under its lease the
+// turn. errLeaseLost when another worker has the turn; nothing is changed then.
+func (s *Service) finish(ctx context.Context, q question, p *plan, out outcome, message event.MessageID) error {
+	body := p.body
+	body.MessageID, body.LatencyMilli, body.Finish = message, out.latency, out.finish
+	body.Action = "reply"
+	if out.code != "" {
+		body.Action, body.Error, body.Finish = "failed", out.code, provider.FinishError
+		if out.code == provider.FinishFilter {
+			body.Finish = provider.FinishFilter
+		}
+	}
+	if out.profile.Hash != "" {
+		f := out.profile
+		body.CompileHash, body.Rendered, body.RulesVersion = f.Hash, f.Rendered[:], f.RulesVersion
+		body.Provider, body.Model = f.Route.Provider, f.Route.ID
+		body.Dropped = slices.Clone(f.Dropped)
+		for _, d := range out.res.Dropped {
+			if !slices.Contains(body.Dropped, d) {
+				body.Dropped = append(body.Dropped, d)
+			}
+		}
+	}
+	body.PromptTokens, body.ReplyTokens = out.res.PromptTokens, out.res.ReplyTokens
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	return s.db.Write(context.WithoutCancel(ctx), func(tx *sqldb.Tx) error {
+		if err := s.closeTurn(tx, q); err != nil {
+			return err
+		}
+		n, err := tx.Exec(`update decisions set state = 'done', action = $1, body = $2 where decision_id = $3 and state = 'open'`, body.Action, string(raw), body.DecisionID)
+		if err != nil || n == 0 {
+			return err
+		}
+		return s.emit(tx, q, body, s.now())
+	})
+}
+
+// orphan is how old an open decision without a turn is when its process is surely
+// gone.
+const orphan = 10 * time.Minute
+
+// closeOrphans ends decisions for callers that went away with an earlier process.
+func (s *Service) closeOrphans(ctx context.Context) error {
+	var bodies []string
+	err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
+		rows, err := tx.Query(`select body from decisions where state = 'open' and turn_id = '' and at < $1 order by decision_id`, s.now()-orphan.Microseconds())
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var b string
+			if err := rows.Scan(&b); err != nil {
+				return err
+			}
+			bodies = append(bodies, b)
+		}
+		return rows.Err()
+	})
+	for _, b := range bodies {
+		var p plan
+		if err == nil {
+			err = json.Unmarshal([]byte(b), &p.body)
+		}
+		if err == nil {
+			err = s.finish(ctx, question{}, &p, outcome{code: "interrupted"}, "")
+		}
+	}
+	return err
+}
