@@ -227,6 +227,9 @@ func TestRefusals(t *testing.T) {
 			if r := strings.Join(got.header["Retry-After"], ","); r != retry {
 				t.Errorf("Retry-After %q, want %q", r, retry)
 			}
+			if auth := got.header.Get("WWW-Authenticate"); (auth != "") != (got.status == 401) {
+				t.Errorf("WWW-Authenticate %q", auth)
+			}
 			if got.header.Get("X-Content-Type-Options") != "nosniff" || got.header.Get("Cache-Control") != "no-store" {
 				t.Errorf("headers %v", got.header)
 			}

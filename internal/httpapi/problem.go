@@ -30,7 +30,6 @@ type Problem struct {
 func (p *Problem) Error() string               { return p.Code + ": " + p.Detail }
 func (p *Problem) GetStatus() int              { return p.Status }
 func (p *Problem) ContentType(_ string) string { return problemType }
-func (p *Problem) GetHeaders() http.Header     { return retryHeader(p.retryAfter) }
 
 var statusOf = [...]int{
 	fault.Internal: 500, fault.Invalid: 422, fault.Unauthenticated: 401, fault.Forbidden: 403, fault.NotFound: 404,
@@ -57,10 +56,14 @@ func ProblemOf(err error) *Problem {
 	return &Problem{Type: "urn:rapport:problem:" + f.Code, Title: http.StatusText(status), Status: status, Code: f.Code, Detail: f.Message, retryAfter: f.RetryAfter}
 }
 
-func retryHeader(d time.Duration) http.Header {
+// GetHeaders are the headers that belong to the problem.
+func (p *Problem) GetHeaders() http.Header {
 	h := http.Header{}
-	if d > 0 {
-		h.Set("Retry-After", strconv.Itoa(int((d+time.Second-1)/time.Second)))
+	if p.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int((p.retryAfter+time.Second-1)/time.Second)))
+	}
+	if p.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", `Bearer realm="rapport"`)
 	}
 	return h
 }
