@@ -21,12 +21,13 @@ const (
 	Guest                     // a reaction with a known sign
 	Engagement                // e in [0,1], derived by the server
 	Review                    // a reviewer's mark
+	Reply                     // how quick an answer came, as a score in [.5,1]
 	Behaviour                 // any other behaviour, as a score in [-1,1]
 	NSources
 )
 
 // Behavioural says whether nobody meant it as a judgement.
-func (s Source) Behavioural() bool { return s == Engagement || s == Behaviour }
+func (s Source) Behavioural() bool { return s >= Engagement && s != Review }
 
 // Loading is what one source tells about satisfaction.
 type Loading struct {
@@ -41,8 +42,9 @@ const Mood = .05
 
 // Defaults are the loadings before any calibration, version 1: slopes
 // (1, 1, .8, .06, .8) and noises (.12, .5, .7, .022, .25) for owner rating, owner
-// thumb, guest, engagement and review. An engagement of .65 says nothing. Other
-// behaviour is given the information of an engagement.
+// thumb, guest, engagement and review. An engagement of .65 and a reply of .75 say
+// nothing. A reply and other behaviour are given about the information of an
+// engagement.
 func Defaults() *Loadings { return &defaults }
 
 var defaults = Loadings{
@@ -51,6 +53,7 @@ var defaults = Loadings{
 	Guest:       {0, .8, .7},
 	Engagement:  {.65, .06, .022},
 	Review:      {0, .8, .25},
+	Reply:       {.75, .06, .022},
 	Behaviour:   {0, .25, .4},
 }
 

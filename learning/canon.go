@@ -1,0 +1,137 @@
+package learning
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+
+	"rapport/event"
+	"rapport/policy"
+)
+
+// canon is what the learner must know of an agent's canonical state.
+type canon struct {
+	Version int64
+	At      event.Micros
+	Retired bool
+	Owner   event.PersonID
+	Act     Act // levels, baseline, limits, pins, pace, switches
+	Explore policy.Exploration
+	Trail   []mark // levels at the end of the last days, oldest first
+}
+
+// mark is the levels at the end of a day.
+type mark struct {
+	Day    int64
+	Levels policy.Traits
+}
+
+const day = int64(24 * 3600 * 1e6)
+
+// actOf reads the canonical state that an event carries.
+func actOf(kind byte, touched []string, s *event.AgentState) (Act, policy.Document, error) {
+	var d policy.Document
+	if err := json.Unmarshal(s.Policy, &d); err != nil {
+		return Act{}, d, fmt.Errorf("%w: policy of agent %s: %v", event.ErrMalformed, s.AgentID, err)
+	}
+	a := Act{Kind: kind, Levels: d.Traits, Baseline: d.Traits, Pinned: d.Pinned & policy.AllTraits, Pace: paceOf(s.Pace), Learning: s.Learning, Alive: s.Alive}
+	for i, v := range s.Baseline {
+		if i < policy.NTraits && v >= 0 && v <= 1 {
+			a.Baseline[i] = v
+		}
+	}
+	limits := d.Limits()
+	for j := range policy.NTraits {
+		r := limits.Of(policy.Trait(j))
+		a.Lo[j], a.Hi[j] = r.Lo, r.Hi
+	}
+	for _, levels := range [...]*policy.Traits{&a.Levels, &a.Baseline, &a.Lo, &a.Hi} {
+		for j := range levels {
+			levels[j] = micro(levels[j])
+		}
+	}
+	for _, name := range touched {
+		if t, ok := policy.ParseTrait(name); ok {
+			a.Touched |= 1 << t
+		}
+	}
+	return a, d, nil
+}
+
+// limits are the act's bounds in the form of a document.
+func (a *Act) limits() policy.Bounds {
+	b := policy.Bounds{}
+	for j := range policy.NTraits {
+		b[policy.Trait(j)] = policy.Range{Lo: a.Lo[j], Hi: a.Hi[j]}
+	}
+	return b
+}
+
+// walked notes the levels at a time. fresh forgets the way here: the owner asked
+// for these levels.
+func (c *canon) walked(at event.Micros, levels policy.Traits, fresh bool) {
+	today := at / day
+	if fresh {
+		c.Trail = c.Trail[:0]
+	}
+	if n := len(c.Trail); n > 0 && c.Trail[n-1].Day == today {
+		c.Trail[n-1].Levels = levels
+		return
+	}
+	c.Trail = append(c.Trail, mark{today, levels})
+	// the newest of the marks older than eight days says where the window began
+	for len(c.Trail) > 1 && c.Trail[1].Day <= today-8 {
+		c.Trail = slices.Delete(c.Trail, 0, 1)
+	}
+}
+
+// weekAgo is where the levels were at the end of the day before the last seven
+// days began, or at the owner's last word if that is later.
+func (c *canon) weekAgo(at event.Micros) policy.Traits {
+	from := c.Act.Levels
+	for i, m := range c.Trail {
+		if i == 0 || m.Day <= at/day-8 {
+			from = m.Levels
+		}
+	}
+	return from
+}
+
+var strategies = []string{policy.StrategyMixture, policy.StrategyEpsilon, policy.StrategyOff}
+
+func (c *canon) append(b []byte) []byte {
+	act := Entry{At: c.At, ID: string(c.Owner), Act: &c.Act}
+	b = act.append(b)
+	b = appendFloat(b, c.Explore.Epsilon)
+	b = append(b, byte(max(0, slices.Index(strategies, c.Explore.Strategy))), byte(len(c.Trail)))
+	for i := range c.Trail {
+		b = appendInt64(b, c.Trail[i].Day)
+		b = appendLevels(b, &c.Trail[i].Levels)
+	}
+	return b
+}
+
+func (c *canon) read(b []byte) error {
+	n, err := entryLength(b)
+	if err != nil {
+		return err
+	}
+	e, err := readEntry(b[:n])
+	if err != nil || e.Act == nil {
+		return errEntry
+	}
+	c.At, c.Owner, c.Act = e.At, event.PersonID(e.ID), *e.Act
+	r := reader{b: b[n:]}
+	c.Explore.Epsilon = min(1, math.Max(0, r.float()))
+	c.Explore.Strategy = strategies[min(int(r.byte()), len(strategies)-1)]
+	c.Trail = make([]mark, r.byte())
+	for i := range c.Trail {
+		c.Trail[i].Day = r.int64()
+		r.levels(&c.Trail[i].Levels)
+	}
+	if r.bad || len(r.b) != 0 {
+		return errEntry
+	}
+	return nil
+}

@@ -1,0 +1,25 @@
+// Package learning turns feedback into changed personalities: the learner of an
+// agent is Fold over the list of its episodes and its owner's acts.
+//
+// Owns: the learners (rl_learners, rl_entries, rl_checkpoints, rl_withdrawn,
+// rl_signals), the projections that owners and platforms read
+// (rl_agent_projection, rl_feedback_projection, rl_relationships,
+// rl_behaviour_projection, rl_sessions, rl_proposals). All of them are folds of
+// the log and can be dropped.
+//
+// Listens to: agent.created, agent.updated, agent.transferred, agent.retired,
+// agent.policy.refused, agent.invited, session.ended, ai.reply.generated,
+// feedback.created, feedback.retracted, and its own rl.agent.policy.updated and
+// rl.agent.update.refused.
+//
+// Emits: rl.agent.policy.updated, rl.agent.update.refused,
+// agent.exploration.updated, rl.relationship.updated.
+//
+// Invariants: the stored learner is a function of the set of entries alone,
+// whatever the order, delay, batches or duplicates of their arrival; feedback that
+// was withdrawn leaves the bytes that would be there had it never been given. A
+// pinned trait never moves; a published level moves by at most the step bound per
+// entry of new evidence. Emitted ids follow from the event that caused them.
+//
+// Start reading at entry.go, then fold.go, then handle.go.
+package learning

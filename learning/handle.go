@@ -1,0 +1,535 @@
+package learning
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"rapport/event"
+	"rapport/internal/relay"
+	"rapport/internal/sqldb"
+	"rapport/policy"
+)
+
+// decoders are the events that the context listens to.
+var decoders = map[event.Type]func(event.Event) (any, error){
+	event.AgentCreated{}.EventType():      as[event.AgentCreated],
+	event.AgentUpdated{}.EventType():      as[event.AgentUpdated],
+	event.AgentTransferred{}.EventType():  as[event.AgentTransferred],
+	event.AgentRetired{}.EventType():      as[event.AgentRetired],
+	event.AgentInvited{}.EventType():      as[event.AgentInvited],
+	event.PolicyRefused{}.EventType():     as[event.PolicyRefused],
+	event.ReplyGenerated{}.EventType():    as[event.ReplyGenerated],
+	event.SessionEnded{}.EventType():      as[event.SessionEnded],
+	event.FeedbackCreated{}.EventType():   as[event.FeedbackCreated],
+	event.FeedbackRetracted{}.EventType(): as[event.FeedbackRetracted],
+	event.PolicyProposed{}.EventType():    as[event.PolicyProposed],
+	event.UpdateRefused{}.EventType():     as[event.UpdateRefused],
+}
+
+func as[T event.Payload](e event.Event) (any, error) {
+	p, err := event.As[T](e)
+	return &p, err
+}
+
+// incoming is one event with its payload, and for a change of an agent what its
+// policy says.
+type incoming struct {
+	*event.Event
+	body   any
+	act    Act
+	doc    policy.Document
+	signal *Signal // of a feedback, as the projections count it
+	err    error
+
+	version int64 // of a refusal: the agent's when it came
+}
+
+func (in *incoming) decode() {
+	decode, ok := decoders[in.Type]
+	if !ok {
+		return
+	}
+	if in.body, in.err = decode(*in.Event); in.err != nil {
+		return
+	}
+	switch p := in.body.(type) {
+	case *event.AgentCreated:
+		in.act, in.doc, in.err = actOf(actCreated, nil, &p.AgentState)
+	case *event.AgentUpdated:
+		kind, _ := actKind(p.Change.Kind)
+		in.act, in.doc, in.err = actOf(kind, p.Change.Traits, &p.AgentState)
+	case *event.FeedbackCreated:
+		in.signal = signalOf(p, in.Time)
+	case *event.ReplyGenerated:
+		if p.Action == actionReply && len(p.Rendered) != policy.NTraits {
+			in.err = fmt.Errorf("%w: decision %s has %d rendered levels, want %d", event.ErrMalformed, p.DecisionID, len(p.Rendered), policy.NTraits)
+		}
+	}
+}
+
+const actionReply = "reply"
+
+// actKind says which act of the owner a change is; false for a change that makes
+// no entry.
+func actKind(change string) (byte, bool) {
+	switch change {
+	case event.ChangeEdited:
+		return actEdited, true
+	case event.ChangeRollback:
+		return actRollback, true
+	case event.ChangePinned:
+		return actPinned, true
+	case event.ChangeBounds, event.ChangePaused, event.ChangeResumed, event.ChangeKilled, event.ChangeRevived, event.ChangeSettings:
+		return actSettings, true
+	}
+	return actSettings, false
+}
+
+// work is one agent's part of a batch.
+type work struct {
+	agent  string
+	events []*incoming
+	last   *incoming // the last one with an effect
+
+	book      book
+	canon     *canon
+	policy    []byte // the canonical document, JSON
+	tally     tally
+	actions   *actions
+	withdrawn map[string]bool
+	prior     map[string]*Signal // counted earlier and to be taken back now
+
+	// what the events changed
+	evidence   bool            // something the fold listens to
+	fed        map[string]bool // episodes with new evidence
+	causes     []string        // feedback ids
+	correction bool            // evidence was taken back
+	surround   bool            // the mixture must surround other levels
+	again      bool            // a proposal was refused as stale
+	recount    bool            // the newest feedback may be another one
+	counted    bool
+	known      bool // canon changed
+	doc        *policy.Document
+	state      *event.AgentState
+	tombstones []string
+	removed    []string
+	held       *event.UpdateRefused // to tell, unless it was told
+	signals    map[string]*signalRow
+	order      []string // of signals
+	page       page
+	retired    bool
+
+	out []event.Event
+	err error
+}
+
+func (w *work) tombstone(feedback string) {
+	if w.withdrawn == nil {
+		w.withdrawn = map[string]bool{}
+	}
+	w.withdrawn[feedback] = true
+}
+
+// handle folds a batch: agents are folded side by side in memory, then everything
+// is written in the one transaction. What is stored does not depend on how events
+// fall into batches.
+func (s *Service) handle(_ context.Context, tx *sqldb.Tx, events []event.Event) error {
+	all := make([]incoming, len(events))
+	parallel(len(all), func(i int) {
+		all[i].Event = &events[i]
+		all[i].decode()
+	})
+	var works []*work
+	of := map[string]*work{}
+	for i := range all {
+		if all[i].err != nil {
+			return all[i].err
+		}
+		if all[i].body == nil {
+			continue
+		}
+		w := of[all[i].Subject]
+		if w == nil {
+			w = &work{agent: all[i].Subject, book: newBook(0, nil, nil)}
+			of[w.agent] = w
+			works = append(works, w)
+		}
+		w.events = append(w.events, &all[i])
+	}
+	if err := load(tx, works, of); err != nil {
+		return err
+	}
+	parallel(len(works), func(i int) { works[i].err = works[i].run() })
+	for _, w := range works {
+		if w.err != nil {
+			return fmt.Errorf("agent %s: %w", w.agent, w.err)
+		}
+	}
+	var rows []signalRow
+	var out []event.Event
+	for _, w := range works {
+		if err := w.store(tx); err != nil {
+			return err
+		}
+		for _, id := range w.order {
+			if r := w.signals[id]; r != nil {
+				rows = append(rows, *r)
+			}
+		}
+	}
+	if err := storeSignals(tx, rows); err != nil {
+		return err
+	}
+	for _, w := range works {
+		if err := w.meet(tx); err != nil {
+			return err
+		}
+		if err := w.remember(tx); err != nil {
+			return err
+		}
+		if err := w.recountLast(tx); err != nil {
+			return err
+		}
+		out = append(out, w.out...)
+	}
+	return relay.Emit(tx, out...)
+}
+
+// parallel runs f for 0 … n−1 on every processor.
+func parallel(n int, f func(int)) {
+	workers := min(runtime.GOMAXPROCS(0), (n+7)/8)
+	if workers <= 1 {
+		for i := range n {
+			f(i)
+		}
+		return
+	}
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for {
+				from := int(next.Add(8)) - 8
+				if from >= n {
+					return
+				}
+				for i := from; i < min(from+8, n); i++ {
+					f(i)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// load reads all that the events need: for most agents one row of each table.
+func load(tx *sqldb.Tx, works []*work, of map[string]*work) error {
+	ids := make([]string, len(works))
+	var acting []string
+	for i, w := range works {
+		ids[i] = w.agent
+		if slices.ContainsFunc(w.events, func(in *incoming) bool { _, ok := in.body.(*event.ReplyGenerated); return ok }) {
+			acting = append(acting, w.agent)
+		}
+	}
+	if err := loadHeads(tx, ids, of); err != nil {
+		return err
+	}
+	if err := loadActions(tx, acting, of); err != nil {
+		return err
+	}
+	for _, w := range works {
+		if err := w.reach(tx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reach loads as much of the agent's list as the events touch.
+func (w *work) reach(tx *sqldb.Tx) error {
+	lowest, back := place{At: math.MaxInt64}, 0
+	touch := func(at event.Micros, id string) {
+		if compareKeys(at, id, lowest.At, lowest.ID) < 0 {
+			lowest = place{at, id}
+		}
+	}
+	var newest *Entry
+	if w.book.stored > 0 {
+		var err error
+		if newest, err = w.book.slots[0].entry(); err != nil {
+			return err
+		}
+	}
+	beyond := false // something comes after the newest
+	see := func(at event.Micros, id string) {
+		touch(at, id)
+		beyond = beyond || newest != nil && compareKeys(at, id, newest.At, newest.ID) > 0
+	}
+	takeBack := func(feedback string) error {
+		back++
+		if w.prior == nil {
+			w.prior = map[string]*Signal{}
+		}
+		s, err := loadSignal(tx, w.agent, feedback)
+		if err != nil || s == nil {
+			return err
+		}
+		w.prior[feedback] = s
+		for _, p := range s.Places {
+			touch(p.At, p.ID)
+		}
+		return nil
+	}
+	for _, in := range w.events {
+		switch p := in.body.(type) {
+		case *event.AgentCreated, *event.AgentTransferred:
+			see(in.Time, in.ID)
+		case *event.AgentUpdated:
+			if _, ok := actKind(p.Change.Kind); ok {
+				see(in.Time, in.ID)
+			}
+		case *event.ReplyGenerated:
+			if p.Action == actionReply {
+				see(p.EpisodeStart, string(p.EpisodeID))
+			}
+		case *event.FeedbackCreated:
+			for _, share := range p.Shares {
+				see(share.Start, string(share.EpisodeID))
+			}
+			if p.Supersedes != "" {
+				if err := takeBack(string(p.Supersedes)); err != nil {
+					return err
+				}
+			}
+		case *event.FeedbackRetracted:
+			if err := takeBack(string(p.FeedbackID)); err != nil {
+				return err
+			}
+		}
+	}
+	if w.book.stored > 0 {
+		var s State
+		before := w.book.known[w.book.stored-1]
+		switch {
+		case w.book.stored > 1 && !s.read(before):
+			return loadFrom(tx, w.agent, &w.book, 0) // another generation or profile
+		case compareKeys(lowest.At, lowest.ID, newest.At, newest.ID) < 0 && w.book.stored > 1:
+			return loadChunks(tx, w.agent, &w.book, lowest.At, back/chunkSize+min(back, 1))
+		case beyond || back > 0:
+			return loadFrom(tx, w.agent, &w.book, max(0, (w.book.stored-1)/chunkSize-back/chunkSize-min(back, 1)))
+		}
+	}
+	return nil
+}
+
+// run applies the agent's events in memory, folds, and prepares what to emit.
+func (w *work) run() error {
+	if w.canon != nil && w.canon.Retired {
+		w.events = nil
+		return nil
+	}
+	for _, in := range w.events {
+		if err := w.apply(in); err != nil {
+			return err
+		}
+		if w.retired {
+			return nil
+		}
+	}
+	if !w.book.changed() && !w.surround && !w.again {
+		return nil
+	}
+	f := folder{}
+	state, page, err := w.book.fold(&f)
+	if err != nil {
+		return err
+	}
+	w.page = page
+	return w.conclude(&state, &f)
+}
+
+// apply is the one switch over events.
+func (w *work) apply(in *incoming) error {
+	switch p := in.body.(type) {
+	case *event.AgentCreated:
+		w.see(in, &p.AgentState, true)
+		return w.enact(in, in.act)
+	case *event.AgentUpdated:
+		w.see(in, &p.AgentState, p.Change.By == policy.ByOwner && p.Change.Kind != event.ChangeMood)
+		if _, ok := actKind(p.Change.Kind); ok {
+			return w.enact(in, in.act)
+		}
+	case *event.AgentTransferred:
+		w.tally.Revision++
+		w.counted = true
+		if w.canon != nil {
+			w.canon.Owner = p.To
+			w.known = true
+		}
+		return w.enact(in, Act{Kind: actTransferred})
+	case *event.AgentRetired:
+		w.retired = true
+	case *event.UpdateRefused:
+		if w.canon != nil {
+			in.version = w.canon.Version
+		}
+	case *event.PolicyRefused:
+		if p.Gate == "stale" {
+			w.again, w.last = true, in
+		}
+	case *event.ReplyGenerated:
+		w.actions.note(in.Time, p)
+		if p.Action == actionReply {
+			return w.decided(in, p)
+		}
+	case *event.FeedbackCreated:
+		return w.feedback(in, p)
+	case *event.FeedbackRetracted:
+		return w.takeBack(in, string(p.FeedbackID))
+	}
+	return nil
+}
+
+// see takes over the canonical state, if it is the newest.
+func (w *work) see(in *incoming, s *event.AgentState, fresh bool) {
+	if w.canon == nil {
+		w.canon = &canon{}
+	} else if s.Version < w.canon.Version || s.Version == w.canon.Version && in.Time < w.canon.At {
+		return
+	}
+	c, act, explore := w.canon, in.act, in.doc.Exploration
+	act.Kind, act.Touched, explore.Revision = actSettings, 0, 0
+	if s.Version != c.Version || c.Act != act || c.Explore != explore {
+		w.surround, w.last = true, in
+	}
+	c.Version, c.At, c.Owner, c.Act, c.Explore = s.Version, in.Time, s.OwnerID, act, explore
+	c.walked(in.Time, in.act.Levels, fresh)
+	w.known, w.doc, w.state, w.policy = true, &in.doc, s, s.Policy
+}
+
+func (w *work) enact(in *incoming, a Act) error {
+	w.surround, w.last = true, in
+	return w.book.enact(&Entry{At: in.Time, ID: in.ID, Act: &a})
+}
+
+// decided tells an episode which levels were rendered in it: those of its first
+// reply.
+func (w *work) decided(in *incoming, p *event.ReplyGenerated) error {
+	waiting := false
+	changed, err := w.book.edit(p.EpisodeStart, string(p.EpisodeID), func(e *Episode) bool {
+		if e.Decided && compareKeys(e.DecidedAt, e.Decision, in.Time, string(p.DecisionID)) <= 0 {
+			return false
+		}
+		waiting = len(e.Contributions) > 0
+		e.Decided, e.DecidedAt, e.Decision = true, in.Time, string(p.DecisionID)
+		e.Protected, e.Consent = p.Protected, p.Consent
+		for j := range e.Rendered {
+			e.Rendered[j] = micro(min(1, max(0, p.Rendered[j])))
+		}
+		return true
+	})
+	if changed && waiting {
+		w.news(in, string(p.EpisodeID), "")
+	}
+	return err
+}
+
+// feedback takes in a signal, unless it was withdrawn before it came.
+func (w *work) feedback(in *incoming, p *event.FeedbackCreated) error {
+	id := string(p.FeedbackID)
+	if p.Supersedes != "" {
+		if err := w.takeBack(in, string(p.Supersedes)); err != nil {
+			return err
+		}
+	}
+	if w.withdrawn[id] {
+		return nil
+	}
+	known := len(p.Shares) > 0
+	for _, share := range p.Shares {
+		c := contributionOf(p, in.Time, share.Weight)
+		if c.Share == 0 {
+			known = false
+			continue
+		}
+		changed, err := w.book.edit(share.Start, string(share.EpisodeID), func(e *Episode) bool { return e.put(c) })
+		if err != nil {
+			return err
+		}
+		if changed {
+			known = false
+			w.news(in, string(share.EpisodeID), id)
+		}
+	}
+	if known || w.signals[id] != nil {
+		return nil // the same again
+	}
+	body, err := json.Marshal(in.signal)
+	if err != nil {
+		return err
+	}
+	if w.signals == nil {
+		w.signals = map[string]*signalRow{}
+	}
+	w.signals[id] = &signalRow{w.agent, id, in.Time, body}
+	w.order = append(w.order, id)
+	w.tally.count(in.signal, 1)
+	w.counted = true
+	return nil
+}
+
+// takeBack makes a feedback as if it had never been given, and keeps in mind
+// that it was withdrawn, in case it comes later.
+func (w *work) takeBack(in *incoming, id string) error {
+	if w.withdrawn[id] {
+		return nil
+	}
+	w.tombstone(id)
+	w.tombstones = append(w.tombstones, id)
+	s := w.prior[id]
+	if row := w.signals[id]; row != nil { // of this batch
+		s = &Signal{}
+		if err := json.Unmarshal(row.body, s); err != nil {
+			return err
+		}
+		delete(w.signals, id)
+	}
+	if s == nil {
+		return nil
+	}
+	delete(w.prior, id)
+	w.removed = append(w.removed, id)
+	w.tally.count(s, -1)
+	w.counted, w.recount = true, true
+	for _, p := range s.Places {
+		changed, err := w.book.edit(p.At, p.ID, func(e *Episode) bool { return e.take(id) })
+		if err != nil {
+			return err
+		}
+		if changed {
+			w.news(in, p.ID, id)
+			w.correction = true
+		}
+	}
+	return nil
+}
+
+// news notes that evidence about an episode changed.
+func (w *work) news(in *incoming, episode, feedback string) {
+	w.evidence, w.counted, w.last = true, true, in
+	w.tally.Revision++
+	if w.fed == nil {
+		w.fed = map[string]bool{}
+	}
+	w.fed[episode] = true
+	if feedback != "" && (len(w.causes) == 0 || w.causes[len(w.causes)-1] != feedback) {
+		w.causes = append(w.causes, feedback)
+	}
+}

@@ -1,0 +1,57 @@
+package learning
+
+import (
+	"context"
+	"embed"
+	"io/fs"
+
+	"rapport/event"
+	"rapport/internal/relay"
+	"rapport/internal/sqldb"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Service is the learning context.
+type Service struct{ db *sqldb.DB }
+
+// New opens the context on its database and brings its tables up to date.
+func New(ctx context.Context, db *sqldb.DB) (*Service, error) {
+	if err := Migrate(ctx, db); err != nil {
+		return nil, err
+	}
+	return &Service{db: db}, nil
+}
+
+// Migrate makes the context's tables in a database, as for a rebuild.
+func Migrate(ctx context.Context, db *sqldb.DB) error {
+	if err := relay.Migrate(ctx, db); err != nil {
+		return err
+	}
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	return db.Migrate(ctx, "learning", sub)
+}
+
+// Batch is how many events are folded in one transaction at most.
+const Batch = 2000
+
+// Consumer is what the context reads.
+func (s *Service) Consumer() relay.Consumer {
+	types := make([]event.Type, 0, len(decoders))
+	for _, r := range event.Registered() {
+		if _, ok := decoders[r.Type]; ok {
+			types = append(types, r.Type)
+		}
+	}
+	return relay.Consumer{Group: "learning", DB: s.db, Topics: []string{event.TopicAgents}, Types: types, Handle: s.handle, Max: Batch}
+}
+
+// Projections lists the context's tables: all of them follow from the log.
+func (s *Service) Projections() []string {
+	return []string{"rl_learners", "rl_entries", "rl_checkpoints", "rl_withdrawn", "rl_signals", "rl_agent_projection",
+		"rl_feedback_projection", "rl_relationships", "rl_behaviour_projection", "rl_sessions", "rl_proposals"}
+}

@@ -1,0 +1,231 @@
+package learning
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+
+	"rapport/event"
+	"rapport/internal/sqldb"
+	"rapport/learning/safety"
+	"rapport/learning/step"
+	"rapport/policy"
+)
+
+// conclude prepares what the outside hears of the folded state: the mixture for
+// the next sessions, and a policy when the evidence asks for other levels.
+func (w *work) conclude(s *State, f *folder) error {
+	c := w.canon
+	if c == nil || !(w.evidence || w.surround || w.again) {
+		return nil
+	}
+	s.Believe(&f.belief)
+	if w.evidence || w.surround {
+		if err := w.explore(s, &f.belief); err != nil {
+			return err
+		}
+	}
+	if (w.evidence || w.again) && c.Act.Alive && (c.Act.Learning || w.correction) {
+		return w.propose(s, &f.belief)
+	}
+	return nil
+}
+
+// id derives the id of something that follows from the last event of the batch
+// that had an effect on the agent.
+func (w *work) id(t event.Type, ordinal int) string {
+	return event.DerivedID("learning", Generation, w.last.ID, t, w.agent, ordinal)
+}
+
+func (w *work) emit(id string, p event.Payload) {
+	w.out = append(w.out, event.New("learning", id, w.last.Time, p).CausedBy(*w.last.Event))
+}
+
+// explore publishes the mixture around the canonical levels. Its centres are
+// drawn from numbers that follow from agent, entry and generation.
+func (w *work) explore(s *State, b *step.Belief) error {
+	c, e := w.canon, w.canon.Explore
+	if !c.Act.Learning || !c.Act.Alive {
+		e.Strategy = policy.StrategyOff // variations that nobody learns from
+	}
+	var centres []policy.Traits
+	if e.Strategy == policy.StrategyMixture {
+		centres = s.centres(w.agent, &c.Act, b)
+	}
+	mixture, err := json.Marshal(policy.NewMixture(c.Act.Levels, centres, e, c.Act.limits(), c.Act.Pinned))
+	if err != nil {
+		return err
+	}
+	p := event.ExplorationUpdated{AgentID: event.AgentID(w.agent), Version: c.Version, Revision: w.tally.Revision, Mixture: mixture}
+	w.emit(w.id(p.EventType(), 0), p)
+	return nil
+}
+
+func (s *State) centres(agent string, a *Act, b *step.Belief) []policy.Traits {
+	lo, hi := a.Lo, a.Hi
+	for j := range lo {
+		if a.Pinned.Has(policy.Trait(j)) {
+			lo[j], hi[j] = a.Levels[j], a.Levels[j]
+		}
+	}
+	seed := binary.LittleEndian.AppendUint32([]byte(agent), s.Entries)
+	r := policy.NewStream(sha256.Sum256(append(seed, Generation)))
+	var out [policy.DefaultCentres]policy.Traits
+	b.Centres(&a.Levels, &lo, &hi, &r, &out)
+	return out[:]
+}
+
+// propose asks for the levels that the evidence asks for, as far as the bounds of
+// publication let it.
+func (w *work) propose(s *State, b *step.Belief) error {
+	c := w.canon
+	to, verdicts := safety.Propose(safety.Request{
+		Canonical: c.Act.Levels, Target: s.Theta, WeekAgo: c.weekAgo(w.last.Time), Limits: c.Act.limits(), Pinned: c.Act.Pinned,
+		Steps: max(1, len(w.fed)), Withdrawn: w.correction,
+	})
+	if to == c.Act.Levels {
+		for _, v := range verdicts {
+			if !v.OK {
+				w.held = &event.UpdateRefused{AgentID: event.AgentID(w.agent), Gate: v.Gate, Reason: v.Note, Values: s.Theta[:]}
+				break
+			}
+		}
+		return nil
+	}
+	var d policy.Document
+	if w.doc != nil {
+		d = *w.doc
+	} else if err := json.Unmarshal(w.policy, &d); err != nil {
+		return fmt.Errorf("canonical policy: %w", err)
+	}
+	p := event.PolicyProposed{
+		AgentID: event.AgentID(w.agent), Parent: c.Version, Kind: event.ChangeLearned, Causes: w.causes,
+		Moved: []event.Moved{}, Verdicts: make([]event.Verdict, len(verdicts)),
+	}
+	if w.correction {
+		p.Kind = event.ChangeWithdrawn
+	}
+	if p.Causes == nil {
+		p.Causes = []string{}
+	}
+	for i, v := range verdicts {
+		p.Verdicts[i] = event.Verdict{Gate: v.Gate, OK: v.OK, Note: v.Note}
+	}
+	var said []string
+	d.Evidence = map[string]policy.Evidence{}
+	for j := range to {
+		t := policy.Trait(j)
+		before := c.Act.Levels[j]
+		if to[j] != before {
+			p.Moved = append(p.Moved, event.Moved{Trait: t.String(), Before: before, After: to[j], P: micro(b.Better(t, before, to[j])), N: int(s.N[j])})
+			said = append(said, fmt.Sprintf("%s %+.2f", t, to[j]-before))
+		}
+		if s.N[j] > 0 {
+			_, sd := b.Ideal(t)
+			d.Evidence[t.String()] = policy.Evidence{N: int(s.N[j]), SD: micro(sd), P: micro(b.Better(t, s.Start[j], to[j]))}
+		}
+	}
+	p.Reason = p.Kind + ": " + strings.Join(said, ", ")
+	d.Traits, d.ToneWeights = to, policy.ToneWeightsOf(to)
+	d.Version, d.Parent, d.Reason = c.Version+1, c.Version, p.Reason
+	d.Exploration.Revision = w.tally.Revision
+	d.LastUpdatedBy, d.LastUpdatedAt = policy.ByLearning, w.last.Time
+	if err := policy.Validate(d); err != nil {
+		w.held = &event.UpdateRefused{AgentID: p.AgentID, Gate: "schema", Reason: err.Error(), Values: to[:]}
+		return nil
+	}
+	var err error
+	if p.Policy, err = json.Marshal(d); err != nil {
+		return err
+	}
+	p.ProposalID = w.id(p.EventType(), 0)
+	w.emit(p.ProposalID, p)
+	return nil
+}
+
+// tellHeld emits what was held back, once per version, gate and day.
+func (w *work) tellHeld(tx *sqldb.Tx) error {
+	if w.held == nil {
+		return nil
+	}
+	for i := range w.held.Values {
+		w.held.Values[i] = micro(w.held.Values[i])
+	}
+	var told int64
+	_, err := tx.Get(`select count(*) from rl_proposals where agent_id = $1 and outcome = $2 and parent = $3 and gate = $4 and at > $5`,
+		[]any{w.agent, outcomeHeld, w.canon.Version, w.held.Gate, w.last.Time - day}, &told)
+	if err != nil || told > 0 {
+		return err
+	}
+	w.emit(w.id(w.held.EventType(), 0), *w.held)
+	return nil
+}
+
+// The outcomes of a proposal.
+const (
+	outcomeWaiting = "waiting" // the agent has not said
+	outcomeApplied = "applied" // it is, or was, a version
+	outcomeRefused = "refused" // by the agent
+	outcomeHeld    = "held"    // by the learner itself
+)
+
+// remember keeps what was proposed, and what became of it.
+func (w *work) remember(tx *sqldb.Tx) error {
+	if w.retired {
+		return nil
+	}
+	put := func(id string, at event.Micros, parent int64, outcome, gate string, body any) error {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(`insert into rl_proposals (agent_id, proposal_id, at, parent, outcome, gate, body) values ($1, $2, $3, $4, $5, $6, $7)
+			on conflict (agent_id, proposal_id) do nothing`, w.agent, id, at, parent, outcome, gate, string(b))
+		return err
+	}
+	settle := func(id, outcome, gate string) error {
+		_, err := tx.Exec(`update rl_proposals set outcome = $1, gate = $2 where agent_id = $3 and proposal_id = $4`, outcome, gate, w.agent, id)
+		return err
+	}
+	for _, in := range w.events {
+		var err error
+		switch p := in.body.(type) {
+		case *event.PolicyProposed:
+			said := *p
+			said.Policy = json.RawMessage("null")
+			err = put(p.ProposalID, in.Time, p.Parent, outcomeWaiting, "", said)
+		case *event.UpdateRefused:
+			err = put(in.ID, in.Time, in.version, outcomeHeld, p.Gate, p)
+		case *event.AgentUpdated:
+			if p.Change.Kind == event.ChangeLearned || p.Change.Kind == event.ChangeWithdrawn {
+				err = settle(p.Change.Cause, outcomeApplied, "")
+			}
+		case *event.PolicyRefused:
+			err = settle(p.ProposalID, outcomeRefused, p.Gate)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// needs is about how many more ratings like those so far a trait needs before it
+// moves from its level towards to: the evidence that is missing, and what the
+// certainty takes, which grows with the square root. 0 when it may move now, -1
+// when more of the same would not do.
+func (s *State) needs(b *step.Belief, t policy.Trait, to float64) int {
+	missing := max(0, safety.MinEpisodes-float64(s.N[t]), math.Ceil(safety.MinRatings-s.Info[t]))
+	mean, variance := b.Difference(t, s.Theta[t], to)
+	if mean <= 0 || variance <= 0 {
+		return -1
+	}
+	if z, gate := mean/math.Sqrt(variance), s.Gate(t).Z; z < gate {
+		info := max(s.Info[t], .5)
+		missing = max(missing, math.Ceil(info*((gate/z)*(gate/z)-1)))
+	}
+	return int(min(missing, 999))
+}

@@ -1,0 +1,181 @@
+package learning
+
+import (
+	"cmp"
+	"encoding/json"
+	"math"
+	"slices"
+	"strings"
+
+	"rapport/event"
+	"rapport/learning/fusion"
+	"rapport/learning/reward"
+	"rapport/policy"
+)
+
+// Event is one signal in the normalised form that the reward takes: agentId,
+// personId, actionType, contextTags, feedbackScore, engagementScore, timestamp.
+type Event = reward.Event
+
+// Signal is what one live feedback was counted as.
+type Signal struct {
+	Event
+	Channel string  `json:"channel"`
+	Reward  int64   `json:"reward"` // formula v1, millionths
+	Session string  `json:"session,omitempty"`
+	Rated   bool    `json:"rated,omitempty"` // of a session: somebody gave it a level
+	Good    bool    `json:"good,omitempty"`  // and that was good or better
+	Places  []place `json:"places,omitempty"`
+}
+
+// place is an episode in the list.
+type place struct {
+	At event.Micros `json:"at"`
+	ID string       `json:"id"`
+}
+
+// signalOf reads a feedback for the projections.
+func signalOf(p *event.FeedbackCreated, at event.Micros) *Signal {
+	s := &Signal{Channel: p.Channel, Session: string(p.SessionID),
+		Event: Event{PersonID: string(p.RaterID), ActionType: actionOf(p), ContextTags: slices.Clone(p.Tags), Timestamp: at}}
+	behaviour := reward.Behaviour{}
+	switch {
+	case p.Channel == event.ChannelBehaviour && isEngagement(p):
+		e := micro(min(1, max(0, p.Score)))
+		s.EngagementScore = &e
+	case p.Channel == event.ChannelBehaviour:
+		behaviour = reward.BehaviourOf(p.Signal)
+	case p.Channel != event.ChannelTone:
+		v := micro(reward.Score(reward.V1, p.Channel, p.Level, p.Score))
+		s.FeedbackScore = &v
+		if p.Channel == event.ChannelSession {
+			s.Rated, s.Good = true, v >= .5
+		}
+	}
+	s.Reward = int64(math.Round(reward.Of(s.Event, behaviour).Value * 1e6))
+	for _, share := range p.Shares {
+		s.Places = append(s.Places, place{share.Start, string(share.EpisodeID)})
+	}
+	return s
+}
+
+func isEngagement(p *event.FeedbackCreated) bool {
+	name, _, _ := strings.Cut(p.Signal, "/")
+	return name == "engagement"
+}
+
+// actionOf is the kind of action that a feedback is about.
+func actionOf(p *event.FeedbackCreated) string {
+	switch {
+	case p.Channel == event.ChannelCheckIn:
+		return "check_in"
+	case p.Channel == event.ChannelReview:
+		return "review"
+	case p.MessageID != "" || p.DecisionID != "":
+		return "reply"
+	}
+	return "session"
+}
+
+// contributionOf reads a feedback for the fold; false when it has no source that
+// the fold knows.
+func contributionOf(p *event.FeedbackCreated, at event.Micros, share float64) Contribution {
+	c := Contribution{
+		Feedback: string(p.FeedbackID), Rater: string(p.RaterID), At: at, Owner: p.Role == event.RoleOwner,
+		CheckIn: p.Channel == event.ChannelCheckIn, Protected: p.Protected,
+		Value: micro(reward.Score(reward.V2, p.Channel, p.Level, p.Score)),
+		Share: micro(min(1, max(0, share))),
+	}
+	switch p.Channel {
+	case event.ChannelSession, event.ChannelCheckIn:
+		c.Source = fusion.OwnerRating
+	case event.ChannelThumb, event.ChannelMoreLess:
+		c.Source = fusion.OwnerThumb
+	case event.ChannelReview:
+		c.Source = fusion.Review
+	case event.ChannelBehaviour:
+		name, _, _ := strings.Cut(p.Signal, "/")
+		switch name {
+		case "engagement":
+			c.Source = fusion.Engagement
+		case "reply":
+			c.Source = fusion.Reply
+		default:
+			c.Source = fusion.Behaviour
+		}
+	default:
+		c.Source = fusion.Guest
+	}
+	if !c.Owner && c.Source <= fusion.OwnerThumb {
+		c.Source = fusion.Guest
+	}
+	if d := p.Direction; d != nil {
+		if t, ok := policy.ParseTrait(d.Trait); ok {
+			c.Trait, c.Toward = t, int8(cmp.Compare(d.Sign, 0))
+		}
+	}
+	if p.Channel == event.ChannelTone && c.Toward == 0 {
+		c.Share = 0 // a wish for nothing
+	}
+	if m := p.Measured; m != nil {
+		for j := range policy.NTraits {
+			if v, ok := m.Levels[policy.Trait(j).String()]; ok && v >= 0 && v <= 1 {
+				c.Measured |= 1 << j
+				c.Levels[j] = micro(v)
+			}
+		}
+	}
+	return c
+}
+
+// tally is the row of rl_feedback_projection: whole numbers, so that the order of
+// addition does not matter.
+type tally struct {
+	Revision, Positive, Negative, ScoreSum, ScoreCount, EngagementSum, EngagementCount, RewardSum, RewardCount, LastAt int64
+
+	Topics map[string][2]int64 // by tag: sum of explicit scores, count
+}
+
+// count adds a signal, or with sign −1 takes it away.
+func (t *tally) count(s *Signal, sign int64) {
+	if v := s.FeedbackScore; v != nil {
+		m := int64(math.Round(*v * 1e6))
+		switch {
+		case m > 0:
+			t.Positive += sign
+		case m < 0:
+			t.Negative += sign
+		}
+		t.ScoreSum += sign * m
+		t.ScoreCount += sign
+		for _, tag := range s.ContextTags {
+			if t.Topics == nil {
+				t.Topics = map[string][2]int64{}
+			}
+			n := t.Topics[tag]
+			n[0], n[1] = n[0]+sign*m, n[1]+sign
+			if n[1] == 0 {
+				delete(t.Topics, tag)
+			} else {
+				t.Topics[tag] = n
+			}
+		}
+	}
+	if v := s.EngagementScore; v != nil {
+		t.EngagementSum += sign * int64(math.Round(*v*1e6))
+		t.EngagementCount += sign
+	}
+	t.RewardSum += sign * s.Reward
+	t.RewardCount += sign
+	if sign > 0 {
+		t.LastAt = max(t.LastAt, s.Timestamp)
+	}
+}
+
+func (t *tally) topics() string {
+	if len(t.Topics) == 0 {
+		return "{}"
+	}
+	b, _ := json.Marshal(t.Topics) // sorted by key
+	return string(b)
+}
