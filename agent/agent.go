@@ -1,0 +1,373 @@
+package agent
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"time"
+
+	"rapport/event"
+	"rapport/internal/authz"
+	"rapport/internal/fault"
+	"rapport/internal/httpapi"
+	"rapport/internal/relay"
+	"rapport/internal/sqldb"
+	"rapport/policy"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// Service is the agent context.
+type Service struct {
+	db  *sqldb.DB
+	now func() time.Time
+}
+
+// Options join the context to the rest.
+type Options struct {
+	Clock func() time.Time // time.Now when nil
+}
+
+// New migrates db and gives the context. A global switch that a crash
+// interrupted is carried through first.
+func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
+	if err := relay.Migrate(ctx, db); err != nil {
+		return nil, err
+	}
+	if err := httpapi.MigrateIdempotency(ctx, db); err != nil {
+		return nil, err
+	}
+	if err := db.Migrate(ctx, "agent", migrations); err != nil {
+		return nil, err
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	s := &Service{db: db, now: o.Clock}
+	return s, s.carryThrough(ctx)
+}
+
+// Projections names the tables that a rebuild from the log makes byte-equal.
+func (s *Service) Projections() []string { return []string{"known_people", "talks"} }
+
+// Texts are what people wrote about an agent. They never leave in an event.
+type Texts struct {
+	Name        string     `json:"name"`                  // 1 to 80 characters
+	Description string     `json:"description,omitempty"` // for everybody; at most 500
+	Backstory   string     `json:"backstory,omitempty"`   // at most 8000
+	Style       string     `json:"style,omitempty"`       // how it talks; at most 2000
+	Greeting    string     `json:"greeting,omitempty"`    // at most 1000
+	Examples    []Exchange `json:"examples,omitempty"`    // at most 20
+}
+
+// Exchange is a sample of how the agent answers; at most 2000 characters each.
+type Exchange struct {
+	Person string `json:"person"`
+	Agent  string `json:"agent"`
+}
+
+// Approval says which proposals of the learning side wait for the owner.
+type Approval struct {
+	Mode   string   `json:"mode" enum:"off,some,all" doc:"off: none wait. some: those that move a listed trait, or anything by more than above. all: every one."`
+	Traits []string `json:"traits,omitempty"`
+	Above  float64  `json:"above,omitempty" minimum:"0" maximum:"1" doc:"0 means no limit on size"`
+}
+
+// The modes of approval.
+const (
+	ApprovalOff  = "off"
+	ApprovalSome = "some"
+	ApprovalAll  = "all"
+)
+
+// The paces of learning; the learner has a gate for each.
+const (
+	PaceCareful = "careful"
+	PaceNormal  = "normal"
+	PaceFast    = "fast"
+)
+
+// Agent is an agent as somebody may see it: everybody the first five fields, its
+// owner all of them.
+type Agent struct {
+	ID          event.AgentID `json:"id"`
+	Slug        string        `json:"slug"`
+	Name        string        `json:"name"`
+	Description string        `json:"description"`
+	CreatedAt   event.Micros  `json:"createdAt"`
+
+	OwnerID event.PersonID  `json:"ownerId,omitempty"`
+	Profile *Profile        `json:"profile,omitempty"`
+	Policy  json.RawMessage `json:"policy,omitempty" doc:"The policy document in force."`
+	State   *State          `json:"state,omitempty"`
+}
+
+// Profile is what the owner gave the agent.
+type Profile struct {
+	Texts
+	BasePersonality map[string]float64 `json:"basePersonality"` // the owner's start, by trait
+}
+
+// State is what is not policy.
+type State struct {
+	Version   int64    `json:"version"`
+	Learning  bool     `json:"learning"` // false while paused
+	Alive     bool     `json:"alive"`    // false while a kill switch is on
+	StoppedBy []string `json:"stoppedBy,omitempty"`
+	Pace      string   `json:"pace"`
+	Approval  Approval `json:"approval"`
+	Mood      Mood     `json:"mood"`
+	Waiting   int      `json:"waiting"` // proposals that wait for the owner
+	UpdatedAt int64    `json:"updatedAt"`
+}
+
+// Draft is a new agent.
+type Draft struct {
+	ID     event.AgentID      // for imports: a HashID of where it comes from; a new one when empty
+	Texts  Texts              //
+	Traits map[string]float64 // the start, .5 where absent
+	Key    string             // Idempotency-Key, may be empty
+}
+
+// Create makes an agent of the principal's. Its baseline is its start. With an ID
+// that exists already and is the principal's, that agent is given and nothing is
+// done. Faults: invalid_texts, unknown_trait, policy_refused, person_erased,
+// agent_exists.
+func (s *Service) Create(ctx context.Context, d Draft) (Agent, error) {
+	p := authz.From(ctx)
+	if err := p.Check(authz.Agent, authz.Create); err != nil {
+		return Agent{}, err
+	}
+	texts, err := d.Texts.tidy()
+	if err != nil {
+		return Agent{}, err
+	}
+	if d.ID == "" {
+		d.ID = event.AgentID(event.NewID())
+	}
+	var id event.AgentID
+	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		asked := struct {
+			Texts  Texts
+			Traits map[string]float64
+		}{texts, d.Traits}
+		id, err = httpapi.Idempotent(tx, p, d.Key, "agent.create", asked, s.micros(), func() (event.AgentID, error) {
+			return d.ID, s.create(tx, p.Person, d, texts)
+		})
+		return err
+	})
+	if err != nil {
+		return Agent{}, err
+	}
+	return s.Get(ctx, string(id))
+}
+
+func (s *Service) create(tx *sqldb.Tx, owner event.PersonID, d Draft, texts Texts) error {
+	if a, err := load(tx, string(d.ID)); err != nil {
+		return err
+	} else if a != nil && a.owner == owner && !a.retired {
+		return nil
+	} else if a != nil {
+		return fault.New(fault.Conflict, "agent_exists", "An agent with this id exists already; make it under another one.")
+	}
+	if _, erased, err := person(tx, owner); err != nil {
+		return err
+	} else if erased {
+		return fault.New(fault.Conflict, "person_erased", "This account was erased; log in with another one.")
+	}
+	at := s.micros()
+	a := &record{
+		id: d.ID, owner: owner, name: texts.Name, created: at, updated: at, version: 1, ownerVersion: 1, texts: 1,
+		doc: policy.Default(string(d.ID)), learning: true, pace: PaceNormal, approval: Approval{Mode: ApprovalOff},
+	}
+	if stopped, err := everywhere(tx); err != nil {
+		return err
+	} else if stopped {
+		a.stops = stopEverywhere
+	}
+	if err := set(&a.doc.Traits, d.Traits, a.doc.Limits()); err != nil {
+		return err
+	}
+	var err error
+	if a.slug, err = freeSlug(tx, texts.Name, d.ID); err != nil {
+		return err
+	}
+	a.doc.LastUpdatedAt = at
+	if err := a.seal(); err != nil {
+		return err
+	}
+	a.baseline = a.doc.Traits
+	return insert(tx, a, texts, deed{kind: "created", by: policy.ByOwner, actor: string(owner), at: at})
+}
+
+// set changes the levels that are given. A start outside the platform's limits
+// is refused where it was asked for and moved inside where it was not.
+func set(x *policy.Traits, levels map[string]float64, limits policy.Bounds) error {
+	*x = limits.Clamp(*x)
+	for name, v := range levels {
+		t, ok := policy.ParseTrait(name)
+		if !ok {
+			return unknownTrait(name)
+		}
+		x[t] = round(v)
+	}
+	return nil
+}
+
+// Get gives an agent by id or slug, with what the principal may see of it: the
+// owner, with a token for agents, everything. Fault agent_unknown.
+func (s *Service) Get(ctx context.Context, ref string) (Agent, error) {
+	p := authz.From(ctx)
+	var out Agent
+	err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
+		a, err := find(tx, ref)
+		if err != nil {
+			return err
+		}
+		if err := p.Check(authz.Agent, authz.Read, a.relation(p)...); err != nil {
+			return err
+		}
+		out, err = s.view(tx, a, len(a.relation(p)) > 0)
+		return err
+	})
+	return out, err
+}
+
+// The orders of a list.
+const (
+	SortName    = "name"
+	SortCreated = "created"
+)
+
+// List gives the principal's own agents by name or by the time they were made,
+// after the one named, at most limit. Fault agent_unknown for an after that is
+// not the principal's.
+func (s *Service) List(ctx context.Context, sort string, after event.AgentID, limit int) ([]Agent, error) {
+	p := authz.From(ctx)
+	if err := p.Check(authz.Agent, authz.List, (&record{owner: p.Person}).relation(p)...); err != nil {
+		return nil, err
+	}
+	out := []Agent{}
+	err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
+		all, err := ownedAfter(tx, p.Person, sort, after, limit)
+		if err != nil {
+			return err
+		}
+		for _, a := range all {
+			v, err := s.view(tx, a, true)
+			if err != nil {
+				return err
+			}
+			out = append(out, v)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// ProfileOf gives the texts of an agent and the version they belong to, for the
+// prompt. Fault agent_unknown.
+func (s *Service) ProfileOf(ctx context.Context, id event.AgentID) (texts Texts, version int64, err error) {
+	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
+		a, err := find(tx, string(id))
+		if err != nil {
+			return err
+		}
+		version = a.version
+		texts, err = textsOf(tx, a.id, a.texts)
+		return err
+	})
+	return texts, version, err
+}
+
+// BySlug finds an agent by id or slug. Fault agent_unknown.
+func (s *Service) BySlug(ctx context.Context, ref string) (id event.AgentID, err error) {
+	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
+		a, err := find(tx, ref)
+		if err == nil {
+			id = a.id
+		}
+		return err
+	})
+	return id, err
+}
+
+// AgentNames gives the names of those agents that exist.
+func (s *Service) AgentNames(ctx context.Context, agents []event.AgentID) (map[event.AgentID]string, error) {
+	out := map[event.AgentID]string{}
+	err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
+		for _, id := range agents {
+			var name string
+			if ok, err := tx.Get(`select name from agents where id = $1 and not retired`, []any{id}, &name); err != nil {
+				return err
+			} else if ok {
+				out[id] = name
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// AgentsOf gives the public face of a person's agents, by name.
+func (s *Service) AgentsOf(ctx context.Context, person event.PersonID) ([]Agent, error) {
+	out := []Agent{}
+	err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
+		all, err := ownedAfter(tx, person, SortName, "", 1000)
+		if err != nil {
+			return err
+		}
+		for _, a := range all {
+			out = append(out, Agent{ID: a.id, Slug: a.slug, Name: a.name, CreatedAt: a.created})
+		}
+		return nil
+	})
+	return out, err
+}
+
+// view is an agent as its owner, or everybody, sees it.
+func (s *Service) view(tx *sqldb.Tx, a *record, own bool) (Agent, error) {
+	texts, err := textsOf(tx, a.id, a.texts)
+	if err != nil {
+		return Agent{}, err
+	}
+	out := Agent{ID: a.id, Slug: a.slug, Name: a.name, Description: texts.Description, CreatedAt: a.created}
+	if !own {
+		return out, nil
+	}
+	t, err := talksOf(tx, a.id)
+	if err != nil {
+		return Agent{}, err
+	}
+	waiting, err := countWaiting(tx, a.id)
+	if err != nil {
+		return Agent{}, err
+	}
+	out.OwnerID, out.Policy = a.owner, a.raw
+	out.Profile = &Profile{texts, levelsByName(a.baseline)}
+	out.State = &State{
+		Version: a.version, Learning: a.learning, Alive: a.stops == 0, StoppedBy: a.stops.names(), Pace: a.pace,
+		Approval: a.approval, Mood: a.mood(t, s.micros()), Waiting: waiting, UpdatedAt: a.updated,
+	}
+	return out, nil
+}
+
+func levelsByName(x policy.Traits) map[string]float64 {
+	out := make(map[string]float64, len(x))
+	for i, v := range x {
+		out[policy.Trait(i).String()] = v
+	}
+	return out
+}
+
+func (s *Service) micros() event.Micros { return s.now().UnixMicro() }
+
+// unknownAgent is said of agents that are not, are no more, or were never.
+func unknownAgent() error {
+	return fault.New(fault.NotFound, "agent_unknown", "There is no such agent; look at /v1/agents for yours.")
+}
+
+func unknownTrait(string) error {
+	return fault.New(fault.Invalid, "unknown_trait", "There is no such trait; the traits are humor, empathy, sarcasm, directness, formality, curiosity, brevity, assertiveness.")
+}

@@ -1,0 +1,109 @@
+package agent
+
+import (
+	"context"
+
+	"rapport/event"
+	"rapport/internal/httpapi"
+	"rapport/internal/relay"
+	"rapport/internal/sqldb"
+	"rapport/policy"
+)
+
+// Consumer is what the context listens to.
+func (s *Service) Consumer() relay.Consumer {
+	return relay.Consumer{
+		Group: "agent", DB: s.db, Topics: []string{event.TopicAgents, event.TopicPeople},
+		Types: []event.Type{
+			event.PolicyProposed{}.EventType(), event.SessionEnded{}.EventType(), event.AgentRetired{}.EventType(),
+			event.AccountCreated{}.EventType(), event.AccountErased{}.EventType(),
+		},
+		Handle: relay.Each(handle),
+	}
+}
+
+// handle is one switch over what is heard. An agent that is not here (retired,
+// or a rebuild into an empty database) is passed over.
+func handle(_ context.Context, tx *sqldb.Tx, e event.Event) error {
+	switch e.Type {
+	case event.PolicyProposed{}.EventType():
+		p, err := event.As[event.PolicyProposed](e)
+		if err != nil {
+			return err
+		}
+		return dispose(tx, e, p)
+	case event.SessionEnded{}.EventType():
+		p, err := event.As[event.SessionEnded](e)
+		if err != nil {
+			return err
+		}
+		return talked(tx, e, p)
+	case event.AgentRetired{}.EventType():
+		p, err := event.As[event.AgentRetired](e)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(`delete from talks where agent_id = $1`, p.AgentID)
+		return err
+	case event.AccountCreated{}.EventType():
+		p, err := event.As[event.AccountCreated](e)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(`insert into known_people (person_id, since, erased) values ($1, $2, false) on conflict do nothing`, p.PersonID, e.Time)
+		return err
+	case event.AccountErased{}.EventType():
+		p, err := event.As[event.AccountErased](e)
+		if err != nil {
+			return err
+		}
+		return erased(tx, e, p.PersonID)
+	}
+	return nil
+}
+
+// talked counts a session and lets it touch the mood. The mood is no version: it
+// is said in an agent.updated of the version in force.
+func talked(tx *sqldb.Tx, e event.Event, p event.SessionEnded) error {
+	t, err := talksOf(tx, p.AgentID)
+	if err != nil {
+		return err
+	}
+	t, stirred := t.after(p, e.Time)
+	if err := putTalks(tx, p.AgentID, t); err != nil || !stirred {
+		return err
+	}
+	a, err := load(tx, string(p.AgentID))
+	if err != nil || a == nil || a.retired || a.moodOff {
+		return err
+	}
+	return announce(tx, a, deed{kind: event.ChangeMood, by: policy.ByPlatform, cause: string(p.SessionID), at: max(e.Time, a.updated), parent: &e})
+}
+
+// erased retires a person's agents with them.
+func erased(tx *sqldb.Tx, e event.Event, person event.PersonID) error {
+	if _, err := tx.Exec(`insert into known_people (person_id, since, erased) values ($1, $2, true)
+		on conflict (person_id) do update set erased = excluded.erased`, person, e.Time); err != nil {
+		return err
+	}
+	if err := httpapi.ForgetAnswers(tx, person); err != nil {
+		return err
+	}
+	all, err := ownedBy(tx, person)
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		before := *a
+		d, err := a.retire(tx)
+		if err != nil {
+			return err
+		}
+		d.id, d.by, d.actor = event.HashID("agent", "audit", e.ID, string(a.id)), policy.ByPlatform, string(person)
+		d.at, d.parent = e.Time, &e
+		if err := commit(tx, &before, a, *d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
