@@ -370,7 +370,7 @@ func (s *Service) speak(ctx context.Context, p *plan, talk []provider.Message, c
 		if i >= 0 {
 			profile = p.view.prepared.ForFallback(p.profile, i, p.moment)
 		}
-		out.profile = profile
+		out.profile, out.code = profile, ""
 		enforcer := guard.NewEnforcer(guard.Limits{MaxWords: profile.Flags.MaxWords, Canary: p.view.prepared.Canary(), Banned: banned})
 		pass := func(piece string) error {
 			if piece == "" {

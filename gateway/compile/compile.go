@@ -167,6 +167,8 @@ func (p *Prepared) ForFallback(profile Profile, i int, m Moment) Profile {
 	profile.Trace, profile.Dropped, profile.Clamped = kept, nil, nil
 	p.params[i+1].build(&inputs, m.MaxWords, &profile)
 	profile.Route.Model, profile.Route.Reason, profile.Route.Fallbacks = p.route.Fallbacks[i], RouteFallback, p.route.Fallbacks[i+1:]
+	sum := sha256.Sum256([]byte(profile.Hash + "\x00" + profile.Route.Provider + "\x00" + profile.Route.ID))
+	profile.Hash = hex.EncodeToString(sum[:16])
 	return profile
 }
 

@@ -233,7 +233,7 @@ func TestClampIsRecordedAndTheFallbackIsMappedAgain(t *testing.T) {
 		t.Errorf("temperature %v, clamped %v, dropped %v", p.Params.Temperature, p.Clamped, p.Dropped)
 	}
 	q := prepared.ForFallback(p, 0, direct)
-	if q.Params.Temperature != 1.5 || !q.Params.TopP.Set() || q.Route.Provider != "local" || q.Route.Reason != RouteFallback || q.SystemPrompt != p.SystemPrompt {
+	if q.Params.Temperature != 1.5 || !q.Params.TopP.Set() || q.Route.Provider != "local" || q.Route.Reason != RouteFallback || q.Hash == p.Hash || len(q.Hash) != len(p.Hash) || q.SystemPrompt != p.SystemPrompt {
 		t.Errorf("fallback: %+v, route %+v", q.Params, q.Route)
 	}
 	if p.Params.Temperature != 1 || p.Route.Provider != "main" {
