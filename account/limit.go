@@ -43,9 +43,15 @@ type attempt struct {
 func (l *limiter) take(now time.Time, keys map[string]rate) (attempt, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	at := func(k string) time.Time {
+		if t, ok := l.full[k]; ok && t.After(now) {
+			return t
+		}
+		return now
+	}
 	var wait time.Duration
 	for k, r := range keys {
-		wait = max(wait, l.full[k].Sub(now)-time.Duration(r.burst-1)*r.every)
+		wait = max(wait, at(k).Sub(now)-time.Duration(r.burst-1)*r.every)
 	}
 	if wait > 0 {
 		f := fault.New(fault.RateLimited, "too_many_logins", "Too many attempts to log in; wait before the next one.")
@@ -54,11 +60,7 @@ func (l *limiter) take(now time.Time, keys map[string]rate) (attempt, error) {
 	}
 	l.sweep(now)
 	for k, r := range keys {
-		at := l.full[k]
-		if at.Before(now) {
-			at = now
-		}
-		l.full[k] = at.Add(r.every)
+		l.full[k] = at(k).Add(r.every)
 	}
 	return attempt{l, keys}, nil
 }
