@@ -84,7 +84,8 @@ func (s *Service) erase(tx *sqldb.Tx, e event.Event, p event.PersonID) error {
 		return err
 	}
 	a := &act{s: s, tx: tx, at: e.Time, cause: &e}
-	if err := a.forEach(`select room_id, message_id from messages where author_id = $1 and deleted_at = 0 order by room_id, seq`, p,
+	if err := a.forEach(`select x.room_id, x.message_id from members m join messages x on x.room_id = m.room_id and x.author_id = m.member_id
+		where m.member_id = $1 and x.deleted_at = 0 order by x.room_id, x.seq`, p,
 		func(r *room, id event.MessageID) error { return a.wipe(r, id) }); err != nil {
 		return err
 	}
@@ -108,7 +109,7 @@ func (s *Service) erase(tx *sqldb.Tx, e event.Event, p event.PersonID) error {
 			return err
 		}
 	}
-	if err := a.forEach(`select room_id, '' from members where member_id = $1 order by room_id`, p,
+	if err := a.forEach(`select room_id, '' from members where member_id = $1 and left_at = 0 order by room_id`, p,
 		func(r *room, _ event.MessageID) error {
 			m := r.find(string(p))
 			no := false

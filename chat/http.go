@@ -66,7 +66,7 @@ func (s *Service) Routes(api *httpapi.API) {
 
 	httpapi.Post(api, "/v1/rooms/{room}/members", op("Bring an agent or a person into a group", 200, 409, 503),
 		func(ctx context.Context, in *struct {
-			inRoom
+			Room event.RoomID `path:"room"`
 			Body struct {
 				AgentID  event.AgentID  `json:"agentId,omitempty"`
 				PersonID event.PersonID `json:"personId,omitempty"`
@@ -77,15 +77,15 @@ func (s *Service) Routes(api *httpapi.API) {
 
 	httpapi.Delete(api, "/v1/rooms/{room}/members/{member}", op("Leave a room, or take somebody out", 204),
 		func(ctx context.Context, in *struct {
-			inRoom
-			Member string `path:"member"`
+			Room   event.RoomID `path:"room"`
+			Member string       `path:"member"`
 		}) (nothing, error) {
 			return nothing{}, s.Remove(ctx, in.Room, in.Member)
 		})
 
 	httpapi.Put(api, "/v1/rooms/{room}/consent", op("Allow or forbid signals from what you do in a room", 204),
 		func(ctx context.Context, in *struct {
-			inRoom
+			Room event.RoomID `path:"room"`
 			Body struct {
 				Consent bool `json:"consent"`
 			}
@@ -96,7 +96,7 @@ func (s *Service) Routes(api *httpapi.API) {
 	httpapi.Post(api, "/v1/rooms/{room}/messages", op("Say something", 201, 409),
 		func(ctx context.Context, in *struct {
 			httpapi.IdempotencyHeader
-			inRoom
+			Room event.RoomID `path:"room"`
 			Body NewMessage
 		}) (Message, error) {
 			return s.Post(ctx, in.Room, in.Body, in.IdempotencyKey)
@@ -104,18 +104,19 @@ func (s *Service) Routes(api *httpapi.API) {
 
 	httpapi.Get(api, "/v1/rooms/{room}/messages", op("Read messages in their order; the newest without after or before", 200),
 		func(ctx context.Context, in *struct {
-			inRoom
-			After  int64 `query:"after" doc:"The first ones after this sequence number."`
-			Before int64 `query:"before" doc:"The last ones before this sequence number."`
-			Limit  int   `query:"limit" doc:"At most so many, 50 when absent, up to 200."`
+			Room   event.RoomID `path:"room"`
+			After  int64        `query:"after" doc:"The first ones after this sequence number."`
+			Before int64        `query:"before" doc:"The last ones before this sequence number."`
+			Limit  int          `query:"limit" doc:"At most so many, 50 when absent, up to 200."`
 		}) (Page, error) {
 			return s.Messages(ctx, in.Room, in.After, in.Before, in.Limit)
 		})
 
 	httpapi.Patch(api, "/v1/rooms/{room}/messages/{message}", op("Give a message of yours another text", 200),
 		func(ctx context.Context, in *struct {
-			inMessage
-			Body struct {
+			Room    event.RoomID    `path:"room"`
+			Message event.MessageID `path:"message"`
+			Body    struct {
 				Text string `json:"text"`
 			}
 		}) (Message, error) {

@@ -147,7 +147,7 @@ func (s *Service) heardOf(ctx context.Context, source string, items []Ingested) 
 			}
 		}
 		for _, id := range sortedKeys(rooms) {
-			rows, err := tx.Query(`select member_id from members where room_id = $1 and kind = $2 order by member_id`, id, event.KindAgent)
+			rows, err := tx.Query(`select member_id from members where room_id = $1 and kind = $2 and left_at = 0 order by member_id`, id, event.KindAgent)
 			agents, err := column[event.AgentID](rows, err)
 			if err != nil {
 				return err
@@ -207,7 +207,7 @@ func (it *Ingested) check(known map[event.AgentID]bool) error {
 	case ItemRoomCreated:
 		return nil
 	case ItemMessage, ItemRoomJoined, ItemRoomLeft, ItemReaction:
-		if it.Who.ID() == "" || it.Who.PersonID != "" && it.Who.AgentID != "" || it.Type == ItemReaction && it.Who.PersonID == "" {
+		if (it.Who.PersonID == "") == (it.Who.AgentID == "") || it.Type == ItemReaction && it.Who.PersonID == "" {
 			return fault.New(fault.Invalid, "author_missing", "The item must name one person or one agent; a reaction, a person.")
 		}
 		if (it.Type == ItemMessage || it.Type == ItemReaction) && it.Message == "" {
@@ -249,7 +249,7 @@ func (f foreign) take() (Result, error) {
 		return Result{}, err
 	}
 	if r == nil {
-		if f.Type != ItemRoomCreated && f.Type != ItemRoomJoined && f.Type != ItemMessage {
+		if f.Type == ItemRoomLeft || f.Type == ItemReaction || f.Type == ItemSessionEnded {
 			return Result{}, fault.New(fault.Invalid, "room_unknown", "No item of this room was taken before.")
 		}
 		r = &room{id: id, source: f.source, createdBy: f.Who.PersonID, createdAt: f.at, fresh: true}

@@ -181,10 +181,14 @@ func (s *Service) changes(ctx context.Context, id event.RoomID, p authz.Principa
 		if in, err := isMember(tx, id, string(p.Person)); err != nil || !in {
 			return err
 		}
-		if _, err := tx.Get(`select count(*) from members where room_id = $1`, []any{id}, &members); err != nil {
+		if _, err := tx.Get(`select count(*) from members where room_id = $1 and left_at = 0`, []any{id}, &members); err != nil {
 			return err
 		}
-		rows, err := tx.Query(selectMessages+`where room_id = $1 and changed > $2 order by changed limit 200`, id, after)
+		// As long as nothing in a room was changed, a message's change is its
+		// sequence; only others are in the index by change.
+		rows, err := tx.Query(`select * from (`+selectMessages+`where room_id = $1 and seq > $2 and changed = seq order by seq limit 200) as first
+			union all select * from (`+selectMessages+`where room_id = $3 and changed > $4 and changed > seq order by changed limit 200) as later
+			order by changed limit 200`, id, after, id, after)
 		if err != nil {
 			return err
 		}

@@ -146,7 +146,7 @@ func (s *Service) mentionable(ctx context.Context, id event.RoomID, text string)
 	}
 	var agents []event.AgentID
 	err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
-		rows, err := tx.Query(`select member_id from members where room_id = $1 and kind = $2 order by member_id`, id, event.KindAgent)
+		rows, err := tx.Query(`select member_id from members where room_id = $1 and kind = $2 and left_at = 0 order by member_id`, id, event.KindAgent)
 		agents, err = column[event.AgentID](rows, err)
 		return err
 	})

@@ -142,7 +142,7 @@ func (s *Service) Rooms(ctx context.Context, after event.RoomID, limit int) ([]R
 	}
 	var list []*room
 	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
-		rows, err := tx.Query(`select room_id from members where member_id = $1 and room_id > $2 order by room_id limit $3`, p.Person, after, clamp(limit))
+		rows, err := tx.Query(`select room_id from members where member_id = $1 and left_at = 0 and room_id > $2 order by room_id limit $3`, p.Person, after, clamp(limit))
 		ids, err := column[event.RoomID](rows, err)
 		if err != nil {
 			return err
@@ -345,7 +345,8 @@ func (a *act) join(r *room, who event.Member, inviter event.PersonID) error {
 	if r.find(who.ID()) != nil {
 		return nil
 	}
-	if _, err := a.tx.Exec(`insert into members (room_id, member_id, kind, inviter, joined_at) values ($1, $2, $3, $4, $5)`,
+	if _, err := a.tx.Exec(`insert into members (room_id, member_id, kind, inviter, joined_at, left_at) values ($1, $2, $3, $4, $5, 0)
+		on conflict (room_id, member_id) do update set inviter = excluded.inviter, joined_at = excluded.joined_at, left_at = 0`,
 		r.id, who.ID(), who.Kind, inviter, a.at); err != nil {
 		return err
 	}
@@ -396,7 +397,7 @@ func (a *act) leave(r *room, m *member) error {
 			}
 		}
 	}
-	if _, err := a.tx.Exec(`delete from members where room_id = $1 and member_id = $2`, r.id, m.ID()); err != nil {
+	if _, err := a.tx.Exec(`update members set left_at = $1 where room_id = $2 and member_id = $3`, max(1, a.at), r.id, m.ID()); err != nil {
 		return err
 	}
 	for i, x := range r.members {

@@ -151,7 +151,7 @@ const selectMembers = `select m.kind, m.member_id, m.inviter, a.owner_id, a.aliv
 	left join agents a on a.agent_id = m.member_id
 	left join people p on p.person_id = m.member_id
 	left join consents c on c.room_id = m.room_id and c.person_id = m.member_id
-	where m.room_id = $1 `
+	where m.room_id = $1 and m.left_at = 0 `
 
 // membersOf reads who is in a room, with what the projections know of them.
 func membersOf(tx *sqldb.Tx, id event.RoomID, now event.Micros) ([]*member, error) {
@@ -258,7 +258,7 @@ func (r *room) next() int64 {
 // isMember says whether somebody is in a room.
 func isMember(tx *sqldb.Tx, id event.RoomID, memberID string) (bool, error) {
 	var one int
-	return tx.Get(`select 1 from members where room_id = $1 and member_id = $2`, []any{id, memberID}, &one)
+	return tx.Get(`select 1 from members where room_id = $1 and member_id = $2 and left_at = 0`, []any{id, memberID}, &one)
 }
 
 // sortedKeys lists a set in order.

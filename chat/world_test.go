@@ -22,7 +22,7 @@ import (
 // world is a chat with a clock of its own and a cast: ada and bob are people,
 // luna is ada's agent, fox is bob's.
 type world struct {
-	*testing.T
+	testing.TB
 	*chat.Service
 	db    *sqldb.DB
 	clock atomic.Int64
@@ -58,11 +58,11 @@ func pick[K comparable](all map[K]string, ids []K) map[K]string {
 	return out
 }
 
-const day = 1_800_000_000_000_000 // some day, in microseconds
+const day event.Micros = 1_800_000_000_000_000 // some day, in microseconds
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{T: t, db: sqldbtest.Open(t)}
+	w := &world{TB: t, db: sqldbtest.Open(t)}
 	w.clock.Store(day)
 	var err error
 	w.Service, err = chat.New(t.Context(), w.db, chat.Options{Clock: w.time, People: cast{}, Agents: cast{}, Slugs: cast{}})

@@ -17,6 +17,7 @@ create table members (
     kind      text   not null check (kind in ('person', 'agent')),
     inviter   text   not null,
     joined_at bigint not null,
+    left_at   bigint not null,              -- 0 while in the room
     primary key (room_id, member_id)
 );
 create index members_member on members (member_id, room_id);
@@ -57,8 +58,7 @@ create table messages (
     consent     boolean          not null   -- the author's, when it was said
 );
 create unique index messages_seq on messages (room_id, seq);
-create index messages_changed on messages (room_id, changed);
-create index messages_author on messages (author_id);
+create index messages_changed on messages (room_id, changed) where changed > seq; -- see changes in live.go
 
 create table reactions (
     message_id text   not null,
