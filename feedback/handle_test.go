@@ -132,9 +132,28 @@ func TestImplicit(t *testing.T) {
 	protected.SessionID, protected.Protected = "s2", true
 	silent := ended
 	silent.SessionID, silent.AgentMessages = "s3", 0
+	habits := w.count(`select sum(sessions) from baselines`)
 	w.happens(protected, silent)
+	if got := w.drain(); len(got) != 0 || w.count(`select sum(sessions) from baselines`) != habits {
+		t.Errorf("emitted %+v", got)
+	}
+}
+
+// In a protected room nothing is derived; what somebody says themselves counts,
+// with the stamp.
+func TestProtected(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	w.scene()
+	d, m := decision("d6", "e3", 300, policy.Neutral()), agentSays("m6", 6, "d6")
+	d.Protected, m.Protected = true, true
+	w.happens(d, m, event.ReactionAdded{RoomID: "r1", MessageID: "m6", PersonID: "ann", Emoji: "👍", Consent: true}, personSays("m7", "ann", 7, "m6"))
 	if got := w.drain(); len(got) != 0 {
 		t.Errorf("emitted %+v", got)
+	}
+	w.give("ann", Opinion{Kind: "thumb", MessageID: "m6", Value: "up"})
+	if got := created(t, w.drain()); len(got) != 1 || !got[0].Protected {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -419,7 +438,7 @@ func TestSharesSumToOne(t *testing.T) {
 		n++
 		session := event.SessionID(fmt.Sprint("p", n))
 		talk := rapid.SliceOfN(rapid.IntRange(0, 5), 0, 30).Draw(r, "talk")
-		replies := 0
+		replies, in := 0, map[event.EpisodeID]int{}
 		for i, episode := range talk {
 			d := decision(fmt.Sprintf("p%d-%d", n, i), fmt.Sprint(n, "e", episode), int64(episode), policy.Neutral())
 			d.SessionID = session
@@ -427,6 +446,7 @@ func TestSharesSumToOne(t *testing.T) {
 				d.Action = "silence"
 			} else {
 				replies++
+				in[d.EpisodeID]++
 			}
 			w.happens(d)
 		}
@@ -442,6 +462,9 @@ func TestSharesSumToOne(t *testing.T) {
 			var sum float64
 			for i, s := range f.Shares {
 				sum += s.Weight
+				if f.Channel == event.ChannelSession && s.Weight != float64(in[s.EpisodeID])/float64(replies) {
+					r.Fatalf("%+v of %v", s, in)
+				}
 				if i > 0 && s.Start <= f.Shares[i-1].Start {
 					r.Fatalf("order of %+v", f.Shares)
 				}
@@ -489,6 +512,17 @@ func TestRebuild(t *testing.T) {
 	}
 	tables := append([]string{"feedback_events", "waiting", "outbox", "erasures"}, w.s.Projections()...)
 	rapid.Check(t, func(r *rapid.T) {
+		err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
+			for _, table := range tables {
+				if _, err := tx.Exec(`delete from ` + table); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			r.Fatal(err)
+		}
 		lines := map[string][]event.Event{}
 		var keys []string
 		for _, e := range w.events {
@@ -517,17 +551,6 @@ func TestRebuild(t *testing.T) {
 		}
 		if d := cmp.Diff(string(want), string(got)); d != "" {
 			r.Fatal(d)
-		}
-		err = db.Write(t.Context(), func(tx *sqldb.Tx) error {
-			for _, table := range tables {
-				if _, err := tx.Exec(`delete from ` + table); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			r.Fatal(err)
 		}
 	})
 }

@@ -22,7 +22,8 @@ const (
 // target is what a signal is about.
 type target struct {
 	agent     event.AgentID
-	owner     event.PersonID
+	owner     event.PersonID // of the agent, empty while that is not known
+	retired   bool
 	message   event.MessageID
 	decision  event.DecisionID
 	session   event.SessionID
@@ -145,19 +146,17 @@ func find(tx *sqldb.Tx, d draft) (t target, awaits string, err error) {
 	case d.Session != "":
 		t, awaits, err = findSession(tx, d.Session, d.implicit())
 	default:
-		t.agent = d.Agent
+		var known bool
+		if known, err = tx.Get(`select agent_id, owner_id, retired from agents where agent_id = $1`, []any{d.Agent}, &t.agent, &t.owner, &t.retired); err == nil && !known {
+			err = errNotFound
+		}
 	}
-	if err != nil || awaits != "" {
-		return t, awaits, err
-	}
-	var retired bool
-	ok, err := tx.Get(`select owner_id, retired from agents where agent_id = $1`, []any{t.agent}, &t.owner, &retired)
 	switch {
-	case err != nil:
-		return t, "", err
-	case !ok && d.Message+event.MessageID(d.Decision)+event.MessageID(d.Session) != "":
+	case err != nil || awaits != "":
+		return t, awaits, err
+	case t.owner == "":
 		return t, string(t.agent), nil // the agent's own event is still on its way
-	case !ok || retired:
+	case t.retired:
 		return t, "", errNotFound
 	}
 	return t, "", nil
@@ -188,7 +187,7 @@ func findMessage(tx *sqldb.Tx, id event.MessageID) (t target, awaits string, err
 	}
 	measured := signal.Measure(m.features())
 	return target{
-		agent: m.agent, message: id, session: m.session, room: m.room, context: m.context, tags: m.tags, sentiment: &m.sentiment,
+		agent: m.agent, owner: m.owner, retired: m.retired, message: id, session: m.session, room: m.room, context: m.context, tags: m.tags, sentiment: &m.sentiment,
 		shares:   []event.Share{{EpisodeID: event.EpisodeID(id), Start: m.at, Weight: 1}},
 		measured: &measured, protected: m.protected, imported: m.imported, at: m.at,
 	}, "", nil
@@ -197,8 +196,8 @@ func findMessage(tx *sqldb.Tx, id event.MessageID) (t target, awaits string, err
 func findDecision(tx *sqldb.Tx, id event.DecisionID) (t target, awaits string, err error) {
 	var tags string
 	var share = event.Share{Weight: 1}
-	ok, err := tx.Get(`select agent_id, session_id, episode_id, start, room_id, message_id, context, tags, protected, lean_trait, lean_sign, at from decisions where decision_id = $1`,
-		[]any{id}, &t.agent, &t.session, &share.EpisodeID, &share.Start, &t.room, &t.message, &t.context, &tags, &t.protected, &t.leanTrait, &t.leanSign, &t.at)
+	ok, err := tx.Get(`select d.agent_id, coalesce(a.owner_id, ''), coalesce(a.retired, false), session_id, episode_id, start, room_id, message_id, context, tags, protected, lean_trait, lean_sign, at
+		from decisions d left join agents a on a.agent_id = d.agent_id where decision_id = $1`, []any{id}, &t.agent, &t.owner, &t.retired, &t.session, &share.EpisodeID, &share.Start, &t.room, &t.message, &t.context, &tags, &t.protected, &t.leanTrait, &t.leanSign, &t.at)
 	if err != nil || !ok {
 		return t, string(id), err
 	}
@@ -210,8 +209,8 @@ func findDecision(tx *sqldb.Tx, id event.DecisionID) (t target, awaits string, e
 // imported session that somebody rates is one episode with the mean of its
 // messages' levels; behaviour in one has no episode.
 func findSession(tx *sqldb.Tx, id event.SessionID, implicit bool) (t target, awaits string, err error) {
-	ok, err := tx.Get(`select agent_id, room_id, context, protected, imported, last_at from sessions where session_id = $1`,
-		[]any{id}, &t.agent, &t.room, &t.context, &t.protected, &t.imported, &t.at)
+	ok, err := tx.Get(`select s.agent_id, coalesce(a.owner_id, ''), coalesce(a.retired, false), room_id, context, protected, imported, last_at
+		from sessions s left join agents a on a.agent_id = s.agent_id where session_id = $1`, []any{id}, &t.agent, &t.owner, &t.retired, &t.room, &t.context, &t.protected, &t.imported, &t.at)
 	if err != nil || !ok {
 		return t, string(id), err
 	}

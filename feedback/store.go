@@ -2,7 +2,6 @@ package feedback
 
 import (
 	"encoding/json"
-	"strings"
 
 	"rapport/event"
 	"rapport/internal/relay"
@@ -45,27 +44,33 @@ func newRecord(d draft, t target, role string) record {
 	return r
 }
 
-// slotOf names what can hold one live signal.
+// slotOf names what can hold one live signal. It begins with what the signal is
+// about, so that signals on one thing lie together.
 func slotOf(d draft, t target) string {
 	on := string(t.decision)
-	if on == "" || d.Channel == event.ChannelReaction {
+	if on == "" {
 		on = string(t.message)
 	}
-	switch {
-	case d.Channel == event.ChannelCheckIn || d.Channel == kindComment:
+	switch d.Channel {
+	case event.ChannelCheckIn, kindComment:
 		return string(d.ID) // they add up
-	case d.Channel == event.ChannelReaction:
-		return reactionSlot(d.Rater, event.MessageID(on), d.Value)
-	case d.Channel == event.ChannelTone:
-		on += "|" + d.Trait // funnier and shorter go together
-	case d.Channel == event.ChannelSession || d.Channel == event.ChannelBehaviour && on == "":
+	case event.ChannelReaction:
+		return reactionSlot(d.Rater, t.message, d.Value)
+	case event.ChannelTone:
+		return slot(on, d.Rater, d.Channel, d.Trait) // funnier and shorter go together
+	}
+	if on == "" {
 		on = string(t.session)
 	}
-	return strings.Join([]string{d.Channel, d.Signal, string(d.Rater), on}, "|")
+	return slot(on, d.Rater, d.Channel, d.Signal)
 }
 
 func reactionSlot(rater event.PersonID, m event.MessageID, emoji string) string {
-	return strings.Join([]string{event.ChannelReaction, emoji, string(rater), string(m)}, "|")
+	return slot(string(m), rater, event.ChannelReaction, emoji)
+}
+
+func slot(on string, rater event.PersonID, channel, facet string) string {
+	return on + "|" + string(rater) + "|" + channel + "|" + facet
 }
 
 // emitted says whether others hear of it: words without a number stay here.
@@ -147,7 +152,9 @@ func retraction(id event.FeedbackID, agent event.AgentID, rater event.PersonID, 
 // said is a message as far as this context knows it.
 type said struct {
 	id        event.MessageID
-	agent     event.AgentID // empty: a person
+	agent     event.AgentID  // empty: a person
+	owner     event.PersonID // of the agent, read only
+	retired   bool
 	room      event.RoomID
 	sequence  int64
 	session   event.SessionID
@@ -170,8 +177,8 @@ func (m said) features() event.Features {
 func (m *said) get(tx *sqldb.Tx, id event.MessageID) (bool, error) {
 	var tags string
 	m.id = id
-	ok, err := tx.Get(`select agent_id, room_id, sequence, session_id, decision_id, context, tags, sentiment, words, chars, questions, protected, imported, at
-		from messages where message_id = $1`, []any{id}, &m.agent, &m.room, &m.sequence, &m.session, &m.decision, &m.context, &tags, &m.sentiment,
+	ok, err := tx.Get(`select m.agent_id, coalesce(a.owner_id, ''), coalesce(a.retired, false), room_id, sequence, session_id, decision_id, context, tags, sentiment, words, chars, questions, protected, imported, at
+		from messages m left join agents a on a.agent_id = m.agent_id where message_id = $1`, []any{id}, &m.agent, &m.owner, &m.retired, &m.room, &m.sequence, &m.session, &m.decision, &m.context, &tags, &m.sentiment,
 		&m.words, &m.chars, &m.questions, &m.protected, &m.imported, &m.at)
 	if err != nil || !ok {
 		return false, err

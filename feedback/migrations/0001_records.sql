@@ -2,7 +2,7 @@
 -- +goose Up
 create table feedback_events (
     feedback_id    text    not null primary key,
-    slot           text    not null, -- what can hold one live row: a rater and a session, a rater, message and kind
+    slot           text    not null, -- what can hold one live row: a session and a rater; a message, a rater and a kind
     live           boolean not null, -- not superseded, not withdrawn
     agent_id       text    not null,
     owner_id       text    not null, -- the agent's owner when it was given
@@ -31,8 +31,8 @@ create table feedback_events (
     retracted_at   bigint  not null  -- 0 while it stands
 );
 create unique index feedback_events_slot on feedback_events (slot) where live;
-create index feedback_events_agent on feedback_events (agent_id, created_at, feedback_id);
-create index feedback_events_rater on feedback_events (rater_id, created_at, feedback_id);
+create index feedback_events_agent on feedback_events (agent_id, created_at);
+create index feedback_events_rater on feedback_events (rater_id, created_at);
 create index feedback_events_implicit on feedback_events (agent_id) where source = 'implicit';
 
 create table waiting (

@@ -1,0 +1,13 @@
+package feedback
+
+import "rapport/internal/sqldb"
+
+// Exports names the tables that people may take away, as docs/export.md describes
+// them. All of them are records.
+func (s *Service) Exports() []sqldb.Export {
+	return []sqldb.Export{
+		{Table: "feedback_events"},
+		{Table: "waiting"},
+		{Table: "erasures"},
+	}
+}
