@@ -295,14 +295,23 @@ func (s *Service) BySlug(ctx context.Context, ref string) (id event.AgentID, err
 
 // AgentNames gives the names of those agents that exist.
 func (s *Service) AgentNames(ctx context.Context, agents []event.AgentID) (map[event.AgentID]string, error) {
+	return s.each(ctx, agents, `select name from agents where id = $1 and not retired`)
+}
+
+// AgentSlugs gives the short names of those agents that exist.
+func (s *Service) AgentSlugs(ctx context.Context, agents []event.AgentID) (map[event.AgentID]string, error) {
+	return s.each(ctx, agents, `select slug from agents where id = $1 and not retired`)
+}
+
+func (s *Service) each(ctx context.Context, agents []event.AgentID, query string) (map[event.AgentID]string, error) {
 	out := map[event.AgentID]string{}
 	err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
 		for _, id := range agents {
-			var name string
-			if ok, err := tx.Get(`select name from agents where id = $1 and not retired`, []any{id}, &name); err != nil {
+			var word string
+			if ok, err := tx.Get(query, []any{id}, &word); err != nil {
 				return err
 			} else if ok {
-				out[id] = name
+				out[id] = word
 			}
 		}
 		return nil

@@ -10,22 +10,23 @@ import (
 	"rapport/policy"
 )
 
-type agentPath struct {
+// AgentPath names the agent of a request.
+type AgentPath struct {
 	Agent string `path:"agent" maxLength:"200" doc:"The agent's id or slug."`
 }
 
-// actOn is the input of an act without a body.
-type actOn struct {
-	agentPath
+// ActOn is the input of an act without a body.
+type ActOn struct {
+	AgentPath
 	httpapi.IdempotencyHeader
 	IfMatch int64 `header:"If-Match" minimum:"0" doc:"The policy version you saw; 409 when another is in force. Left out: any."`
 }
 
-func (in actOn) ref() Ref { return Ref{Agent: in.Agent, Version: in.IfMatch, Key: in.IdempotencyKey} }
+func (in ActOn) ref() Ref { return Ref{Agent: in.Agent, Version: in.IfMatch, Key: in.IdempotencyKey} }
 
 // body is the input of an act with one.
 type body[B any] struct {
-	agentPath
+	AgentPath
 	IfMatch int64 `header:"If-Match" minimum:"0" doc:"The policy version you saw; 409 when another is in force. Left out: any."`
 	Body    B
 }
@@ -34,11 +35,12 @@ func (in body[B]) ref() Ref { return Ref{Agent: in.Agent, Version: in.IfMatch} }
 
 // posted is one that a key makes harmless to repeat.
 type posted[B any] struct {
-	actOn
+	ActOn
 	Body B
 }
 
-type textsBody struct {
+// TextsBody is the texts that a request gives; what is left out stays.
+type TextsBody struct {
 	Name        *string     `json:"name,omitempty" maxLength:"80"`
 	Description *string     `json:"description,omitempty" maxLength:"500"`
 	Backstory   *string     `json:"backstory,omitempty" maxLength:"8000"`
@@ -47,7 +49,7 @@ type textsBody struct {
 	Examples    *[]Exchange `json:"examples,omitempty" maxItems:"20"`
 }
 
-func (b textsBody) change(t *Texts) {
+func (b TextsBody) change(t *Texts) {
 	for _, f := range []struct {
 		from *string
 		to   *string
@@ -95,7 +97,7 @@ func (b settingsBody) settings() Settings {
 }
 
 type page struct {
-	agentPath
+	AgentPath
 	Below int64 `query:"below" minimum:"0" doc:"Only those before this number; the last one you have."`
 	Limit int   `query:"limit" minimum:"1" maximum:"200" default:"50"`
 }
@@ -125,7 +127,7 @@ func (s *Service) Routes(api *httpapi.API) {
 	httpapi.Post(api, "/v1/agents", create, func(ctx context.Context, in *struct {
 		httpapi.IdempotencyHeader
 		Body struct {
-			textsBody
+			TextsBody
 			Traits map[string]float64 `json:"traits,omitempty" doc:"The start, by trait, .5 where absent."`
 		}
 	}) (Agent, error) {
@@ -140,15 +142,15 @@ func (s *Service) Routes(api *httpapi.API) {
 	}) (list[Agent], error) {
 		return listOf(s.List(ctx, in.Sort, in.After, in.Limit))
 	})
-	httpapi.Get(api, "/v1/agents/{agent}", open("Show an agent: to everybody its face, to its owner everything"), func(ctx context.Context, in *agentPath) (Agent, error) {
+	httpapi.Get(api, "/v1/agents/{agent}", open("Show an agent: to everybody its face, to its owner everything"), func(ctx context.Context, in *AgentPath) (Agent, error) {
 		return s.Get(ctx, in.Agent)
 	})
-	httpapi.Patch(api, "/v1/agents/{agent}", open("Change an agent's texts", conflict), func(ctx context.Context, in *body[textsBody]) (Agent, error) {
+	httpapi.Patch(api, "/v1/agents/{agent}", open("Change an agent's texts", conflict), func(ctx context.Context, in *body[TextsBody]) (Agent, error) {
 		return s.SetTexts(ctx, in.ref(), in.Body.change)
 	})
 	retire := open("Retire an agent for good", conflict)
 	retire.Status = http.StatusNoContent
-	httpapi.Delete(api, "/v1/agents/{agent}", retire, func(ctx context.Context, in *actOn) (nothing, error) {
+	httpapi.Delete(api, "/v1/agents/{agent}", retire, func(ctx context.Context, in *ActOn) (nothing, error) {
 		return nothing{}, s.Retire(ctx, in.ref())
 	})
 	httpapi.Put(api, "/v1/agents/{agent}/traits", op("Set levels of traits", conflict), func(ctx context.Context, in *body[struct {
@@ -184,7 +186,7 @@ func (s *Service) Routes(api *httpapi.API) {
 		{"revive", "Let a stopped agent go on", open, s.Revive},
 		{"undo", "Take the newest version back", op, s.Undo},
 	} {
-		httpapi.Post(api, "/v1/agents/{agent}/"+act.name, act.op(act.summary, conflict), func(ctx context.Context, in *actOn) (Agent, error) {
+		httpapi.Post(api, "/v1/agents/{agent}/"+act.name, act.op(act.summary, conflict), func(ctx context.Context, in *ActOn) (Agent, error) {
 			return act.do(ctx, in.ref())
 		})
 	}
@@ -202,13 +204,13 @@ func (s *Service) Routes(api *httpapi.API) {
 		return listOf(s.Versions(ctx, in.Agent, in.Below, in.Limit))
 	})
 	httpapi.Get(api, "/v1/agents/{agent}/versions/{version}", op("Show a version with its policy"), func(ctx context.Context, in *struct {
-		agentPath
+		AgentPath
 		Version int64 `path:"version" minimum:"1"`
 	}) (Version, error) {
 		return s.VersionAt(ctx, in.Agent, in.Version)
 	})
 	httpapi.Get(api, "/v1/agents/{agent}/diff", op("Show what changed between two versions"), func(ctx context.Context, in *struct {
-		agentPath
+		AgentPath
 		From int64 `query:"from" minimum:"1" required:"true"`
 		To   int64 `query:"to" minimum:"1" required:"true"`
 	}) (policy.Delta, error) {
@@ -217,11 +219,11 @@ func (s *Service) Routes(api *httpapi.API) {
 	httpapi.Get(api, "/v1/agents/{agent}/audit", op("List who did what to an agent, newest first"), func(ctx context.Context, in *page) (list[Act], error) {
 		return listOf(s.Audit(ctx, in.Agent, in.Below, in.Limit))
 	})
-	httpapi.Get(api, "/v1/agents/{agent}/proposals", op("List changes that wait for your word"), func(ctx context.Context, in *agentPath) (list[Proposal], error) {
+	httpapi.Get(api, "/v1/agents/{agent}/proposals", op("List changes that wait for your word"), func(ctx context.Context, in *AgentPath) (list[Proposal], error) {
 		return listOf(s.Proposals(ctx, in.Agent))
 	})
 	type decision struct {
-		actOn
+		ActOn
 		Proposal string `path:"proposal" maxLength:"64"`
 	}
 	httpapi.Post(api, "/v1/agents/{agent}/proposals/{proposal}/approve", op("Let a proposed change happen", conflict), func(ctx context.Context, in *decision) (Agent, error) {
