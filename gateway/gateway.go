@@ -109,6 +109,9 @@ type Service struct {
 	rules *rule.Rules
 	wake  chan struct{}
 
+	later    chan struct{} // outcomes that are being committed beside their answers
+	settling sync.Mutex
+
 	mu    sync.Mutex
 	views map[event.AgentID]*view
 }
@@ -145,7 +148,7 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 	if o.Lease == 0 {
 		o.Lease = 30 * time.Second
 	}
-	s := &Service{db: db, o: o, wake: make(chan struct{}, 1), views: map[event.AgentID]*view{}}
+	s := &Service{db: db, o: o, wake: make(chan struct{}, 1), later: make(chan struct{}, 256), views: map[event.AgentID]*view{}}
 	return s, s.loadRules(ctx)
 }
 

@@ -19,7 +19,12 @@ import (
 
 // Routes adds the context's routes.
 func (s *Service) Routes(a *httpapi.API) {
-	httpapi.Get(a, "/v1/agents/{id}/compile", httpapi.Op{Summary: "Show the prompt, numbers and route that a policy becomes", Tag: "gateway", Scope: authz.ScopeAgents}, s.getCompile)
+	httpapi.Get(a, "/v1/agents/{agent}/compile", httpapi.Op{Summary: "Show the prompt, numbers and route that a policy becomes", Tag: "gateway", Scope: authz.ScopeAgents}, s.getCompile)
+	httpapi.Get(a, "/v1/decisions/{decision}", httpapi.Op{Summary: "Show why an answer was as it was", Tag: "gateway"}, func(ctx context.Context, in *struct {
+		ID event.DecisionID `path:"decision"`
+	}) (Decided, error) {
+		return s.Decision(ctx, in.ID)
+	})
 	httpapi.Get(a, "/v1/mapping-rules", httpapi.Op{Summary: "Show the mapping rules in force", Tag: "gateway"}, s.getRules)
 	httpapi.Get(a, "/v1/schemas/mapping-rules", httpapi.Op{Summary: "Show the JSON Schema of mapping rules", Tag: "gateway", Public: true},
 		func(context.Context, *struct{}) (json.RawMessage, error) { return rule.Schema(), nil })
@@ -34,7 +39,7 @@ func (s *Service) Routes(a *httpapi.API) {
 }
 
 type compileIn struct {
-	ID string `path:"id" doc:"Id or slug of the agent."`
+	ID string `path:"agent" doc:"Id or slug of the agent."`
 	X  string `query:"x" doc:"Levels to compile instead of the policy's own: humor=0.8,brevity=0.3" maxLength:"400"`
 	At string `query:"context" enum:"dmWithOwner,dmWithOthers,groupSmall,groupLarge" doc:"Where the agent speaks, dmWithOwner when empty."`
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -66,7 +67,10 @@ func (s *Service) listModels(w http.ResponseWriter, r *http.Request) {
 	for _, c := range cards {
 		data = append(data, cardOf(c))
 	}
-	answer(w, map[string]any{"object": "list", "data": data})
+	answer(w, struct {
+		Object string      `json:"object"`
+		Data   []modelCard `json:"data"`
+	}{"list", data})
 }
 
 func (s *Service) getModel(w http.ResponseWriter, r *http.Request) {
@@ -332,10 +336,7 @@ func (s *Service) complete(w http.ResponseWriter, r *http.Request) {
 		writeOpenAI(w, err)
 		return
 	}
-	if err := s.finish(r.Context(), q, plan, out, ""); err != nil {
-		writeOpenAI(w, err)
-		return
-	}
+	s.finishLater(r.Context(), q, plan, out)
 	if out.code != "" {
 		writeOpenAI(w, failure(out.code))
 		return
@@ -343,6 +344,35 @@ func (s *Service) complete(w http.ResponseWriter, r *http.Request) {
 	head.Choices = []choice{{Message: &answerMessage{Role: "assistant", Content: &out.text}, Finish: &out.finish}}
 	head.Usage = usageOf(out)
 	answer(w, head)
+}
+
+// finishLater commits the outcome beside the answer: the decision is durable, and
+// an outcome that a crash takes away is ended as interrupted by the next process.
+// With many outcomes waiting, the caller waits too.
+func (s *Service) finishLater(ctx context.Context, q question, plan *plan, out outcome) {
+	commit := func() {
+		if err := s.finish(ctx, q, plan, out, ""); err != nil {
+			slog.ErrorContext(ctx, "an outcome was not stored", "decision", q.decision, "err", err)
+		}
+	}
+	select {
+	case s.later <- struct{}{}:
+		go func() { commit(); <-s.later }()
+	default:
+		commit()
+	}
+}
+
+// settle waits until the outcomes that are on their way are stored.
+func (s *Service) settle() {
+	s.settling.Lock()
+	defer s.settling.Unlock()
+	for range cap(s.later) {
+		s.later <- struct{}{}
+	}
+	for range cap(s.later) {
+		<-s.later
+	}
 }
 
 func usageOf(out outcome) *usage {
@@ -362,7 +392,7 @@ func (s *Service) stream(w http.ResponseWriter, r *http.Request, q question, pla
 		if err != nil {
 			return err
 		}
-		return event1(w, control, data)
+		return sendEvent(w, control, data)
 	}
 	begin := func() error {
 		if started {
@@ -386,10 +416,10 @@ func (s *Service) stream(w http.ResponseWriter, r *http.Request, q question, pla
 	})
 	err := committed()
 	if err == nil {
-		err = s.finish(r.Context(), q, plan, out, "")
-	}
-	if err == nil && out.code != "" {
-		err = failure(out.code)
+		s.finishLater(r.Context(), q, plan, out)
+		if out.code != "" {
+			err = failure(out.code)
+		}
 	}
 	switch {
 	case err != nil && !started:
@@ -411,13 +441,13 @@ func (s *Service) stream(w http.ResponseWriter, r *http.Request, q question, pla
 			return
 		}
 	}
-	_ = event1(w, control, []byte("[DONE]"))
+	_ = sendEvent(w, control, []byte("[DONE]"))
 }
 
 // peerPatience is how long a caller may leave a chunk untaken.
 const peerPatience = 30 * time.Second
 
-func event1(w io.Writer, control *http.ResponseController, data []byte) error {
+func sendEvent(w io.Writer, control *http.ResponseController, data []byte) error {
 	_ = control.SetWriteDeadline(time.Now().Add(peerPatience))
 	if _, err := fmt.Fprintf(w, "data: %s\n\n", data); err != nil {
 		return err

@@ -41,6 +41,7 @@ func (s *Service) Run(ctx context.Context) error {
 		return err
 	}
 	var busy sync.WaitGroup
+	defer s.settle()
 	defer busy.Wait()
 	slots := make(chan struct{}, s.o.Workers)
 	tick := time.NewTicker(250 * time.Millisecond)
@@ -74,8 +75,9 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-// Idle waits until no turn is open: for tests and simulations.
+// Idle waits until no turn is open and every outcome is stored: for tests and simulations.
 func (s *Service) Idle(ctx context.Context) error {
+	s.settle()
 	for {
 		var open int64
 		if err := s.db.Read(ctx, func(tx *sqldb.Tx) error {

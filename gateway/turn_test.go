@@ -135,6 +135,52 @@ func TestWorkerDies(t *testing.T) {
 	}
 }
 
+// The process dies at every single write and commit of a turn, one run each. The
+// next process ends the turn: one reply, one event, and the same episode.
+func TestCrashPoints(t *testing.T) {
+	t.Parallel()
+	for point := 1; ; point++ {
+		w := newWorld(t)
+		w.meet(mira)
+		w.said(person(ann), "Hi")
+		ops, died := 0, false
+		w.mu.Lock()
+		w.hook = func(string) error {
+			if ops++; ops == point {
+				died = true
+				return errors.New("power is gone")
+			}
+			return nil
+		}
+		w.mu.Unlock()
+		if tn, err := w.s.lease(t.Context()); err == nil && tn != nil {
+			_ = w.s.process(t.Context(), tn)
+		}
+		w.mu.Lock()
+		w.hook = nil
+		w.mu.Unlock()
+		if !died {
+			if point < 8 {
+				t.Errorf("a turn has %d points only", point-1)
+			}
+			return
+		}
+		_ = w.db.Close()
+		w.open()
+		w.pass(31 * time.Second)
+		w.work(w.s)
+		if r, e := w.replies(), w.told(); len(r) != 1 || len(e) != 1 || e[0].Action != "reply" || e[0].DecisionID != r[0].DecisionID {
+			t.Errorf("point %d: %d replies, events %+v", point, len(r), e)
+		}
+		if n := w.count(`select count(*) from episodes`); n != 1 {
+			t.Errorf("point %d: %d episodes", point, n)
+		}
+		if n := len(w.model.requests()); n > 2 {
+			t.Errorf("point %d: the model was asked %d times", point, n)
+		}
+	}
+}
+
 // Two workers over the same turn at the same time, the slow one with an old
 // lease: one reply.
 func TestSlowWorkerLosesItsTurn(t *testing.T) {

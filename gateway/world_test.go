@@ -32,7 +32,7 @@ const (
 // clock. Events are handed to the handler as the relay does, and read from the
 // outbox.
 type world struct {
-	t  *testing.T
+	t  testing.TB
 	s  *Service
 	db *sqldb.DB
 
@@ -47,6 +47,7 @@ type world struct {
 	seq      map[event.RoomID]int64
 	n        int
 	hook     func(op string) error // of the database; may be nil
+	open     func()                // opens the database again, as a new process
 	shown    func()                // when a piece is shown live; may be nil
 }
 
@@ -59,11 +60,14 @@ type model struct {
 	before func()        // before every piece
 	hold   chan struct{} // not nil: waits for it before the first piece
 	finish string
+	forget bool // what it was asked
 }
 
 func (m *model) Stream(ctx context.Context, r provider.Request, emit func(string) error) (provider.Result, error) {
 	m.mu.Lock()
-	m.asked = append(m.asked, r)
+	if !m.forget {
+		m.asked = append(m.asked, r)
+	}
 	say, fail, hold, before, finish := m.say, m.fail, m.hold, m.before, m.finish
 	m.mu.Unlock()
 	res := provider.Result{Finish: finish, Model: "test-1", PromptTokens: 5, ReplyTokens: 3}
@@ -97,7 +101,7 @@ func (m *model) set(f func(*model)) {
 	f(m)
 }
 
-func newWorld(t *testing.T, change ...func(*Options)) *world {
+func newWorld(t testing.TB, change ...func(*Options)) *world {
 	t.Helper()
 	w := &world{t: t, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), lines: map[event.RoomID][]Line{}, seq: map[event.RoomID]int64{},
 		model: &model{say: []string{"Hello ", "there."}, finish: provider.FinishStop}}
@@ -110,13 +114,17 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 		}
 		return h(op)
 	}
-	db, err := sqldb.Open(t.Context(), sqldb.Options{Path: filepath.Join(t.TempDir(), "gateway.db"), Name: "gateway", Hook: hook})
-	if err != nil {
-		t.Fatal(err)
+	path := filepath.Join(t.TempDir(), "gateway.db")
+	w.open = func() {
+		db, err := sqldb.Open(t.Context(), sqldb.Options{Path: path, Name: "gateway", Hook: hook})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Close() })
+		w.db = db
+		w.s = w.service(change...)
 	}
-	t.Cleanup(func() { _ = db.Close() })
-	w.db = db
-	w.s = w.service(change...)
+	w.open()
 	return w
 }
 
@@ -300,6 +308,7 @@ func (w *world) work(s *Service) {
 // told gives the decisions in the outbox, in order.
 func (w *world) told() (out []event.ReplyGenerated) {
 	w.t.Helper()
+	w.s.settle()
 	err := w.db.Read(w.t.Context(), func(tx *sqldb.Tx) error {
 		rows, err := tx.Query(`select body from outbox order by n, id`)
 		if err != nil {
