@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"rapport/event"
@@ -78,7 +79,7 @@ func (a *App) adminRoutes() {
 		httpapi.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok", "version": Version})
 	}), nil)
 	api.Handle("GET /openapi.json", httpapi.Op{Summary: "Describe this API (OpenAPI 3.1)", Tag: "admin", Public: true}, http.HandlerFunc(a.serveOpenAPI), nil)
-	api.Handle("GET /metrics", httpapi.Op{Summary: "Metrics in Prometheus' text form", Tag: "admin", Public: true}, a.metrics(), nil)
+	api.Handle("GET /metrics", httpapi.Op{Summary: "Metrics in Prometheus' text form", Tag: "admin", Public: true}, a.API.MetricsHandler(), nil)
 	httpapi.Get(api, "/v1/admin/lag", op("Say how far effects are behind"), func(ctx context.Context, _ *none) (Lag, error) { return a.Lag(ctx) })
 	httpapi.Get(api, "/v1/admin/dead-letters", op("List events that could not be handled"), func(ctx context.Context, _ *none) ([]Letter, error) { return a.Letters(ctx) })
 	httpapi.Post(api, "/v1/admin/dead-letters/{group}/{id}/replay", op("Hand a dead letter to its reader again"), func(ctx context.Context, in *struct {
@@ -148,6 +149,8 @@ func (a *App) Letters(ctx context.Context) ([]Letter, error) {
 	}
 	return out, nil
 }
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 func stamp(at event.Micros) string { return time.UnixMicro(at).UTC().Format(time.RFC3339) }
 
@@ -431,7 +434,7 @@ func redact(e event.Event) json.RawMessage {
 func (a *App) exportNames() []string {
 	out := []string{"events"}
 	for _, x := range a.exports() {
-		out = append(out, x.context+"."+x.table)
+		out = append(out, x.name())
 	}
 	return out
 }
@@ -457,10 +460,10 @@ func (a *App) serveExport(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for _, x := range a.exports() {
-		if x.context+"."+x.table != name {
+		if x.name() != name {
 			continue
 		}
-		if err := a.dbs[x.context].WriteJSON(r.Context(), x.table, w); err != nil {
+		if err := a.dbs[x.context].WriteJSON(r.Context(), x.Export, w); err != nil {
 			panic(http.ErrAbortHandler)
 		}
 		return

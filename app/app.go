@@ -22,18 +22,12 @@ import (
 	"sync"
 	"time"
 
-	"rapport/account"
-	"rapport/agent"
 	"rapport/app/door"
-	"rapport/chat"
-	"rapport/feedback"
-	"rapport/gateway"
 	"rapport/internal/eventlog/embedded"
 	"rapport/internal/fault"
 	"rapport/internal/httpapi"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
-	"rapport/learning"
 )
 
 // Version is the program's.
@@ -47,14 +41,9 @@ type App struct {
 	dbs  map[string]*sqldb.DB
 	log  *embedded.Log
 
-	Accounts *account.Service
-	Agents   *agent.Service
-	Chat     *chat.Service
-	Feedback *feedback.Service
-	Learning *learning.Service
-	Gateway  *gateway.Service
-	Relay    *relay.Relay
-	API      *httpapi.API
+	parts
+	Relay *relay.Relay
+	API   *httpapi.API
 
 	consumers []relay.Consumer
 	token     string
@@ -115,7 +104,7 @@ func (a *App) open(ctx context.Context) (err error) {
 	a.Agents.Routes(a.API)
 	a.Chat.Routes(a.API)
 	a.Feedback.Routes(a.API)
-	a.Learning.Routes(a.API)
+	//a.Learning.Routes(a.API)
 	a.Gateway.Routes(a.API)
 	door.New(a.Accounts, a.Chat, a.Feedback).Routes(a.API)
 	a.adminRoutes()

@@ -161,8 +161,6 @@ func (c Config) check() error {
 	default:
 		return bad("log.level", "is %q; use debug, info, warn or error", c.LogConf.Level)
 	}
-	if c.Chat.Idle < time.Second {
-	}
 	if c.Feedback.Window < time.Minute {
 		return bad("feedback.window", "is %v; use at least 1m", c.Feedback.Window)
 	}

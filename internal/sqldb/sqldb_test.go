@@ -470,7 +470,7 @@ func TestWriteJSON(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out strings.Builder
-		if err := db.WriteJSON(t.Context(), "t", &out); err != nil {
+		if err := db.WriteJSON(t.Context(), Export{Table: "t"}, &out); err != nil {
 			t.Fatal(err)
 		}
 		want := `{"id":"a","n":7,"x":0.5,"raw":"","none":null}` + "\n" + `{"id":"b \"","n":7,"x":0.5,"raw":"ICI=","none":null}` + "\n"

@@ -1,0 +1,303 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"rapport/app/client"
+	"rapport/internal/fault"
+	"rapport/policy"
+)
+
+type chatCmd struct {
+	Agent string `arg:"" help:"Name of an agent; made yours when there is none of that name."`
+}
+
+func (chatCmd) Help() string {
+	var tones []string
+	for _, b := range policy.ToneButtons() {
+		tones = append(tones, "/"+strings.ReplaceAll(b.Name, "_", "-"))
+	}
+	return `Write, and the agent answers. Lines that begin with / raise it:
+
+  ` + strings.Join(tones, " ") + `
+                 ask for it now, for the rest of this session, and as evidence for later
+  /up /down      a thumb on the last answer
+  /more /less    more or less like the last answer
+  /rate LEVEL    loved, good, meh or not_great: how this session was
+  /why           why the last answer was as it was, and what is believed by now
+  /undo          go back to the policy before the newest one
+  /end           end this session; the next message begins another
+  /quit          leave`
+}
+
+func (c chatCmd) Run(ctx context.Context, g *globals) error {
+	return g.with(ctx, func(s *session) error {
+		t := &talk{g: g, c: s.Client}
+		if err := t.open(ctx, c.Agent); err != nil {
+			return err
+		}
+		follow, stop := context.WithCancel(ctx)
+		defer stop()
+		go t.listen(follow)
+		return t.loop(ctx)
+	})
+}
+
+// talk is one person at a terminal with one agent.
+type talk struct {
+	g     *globals
+	c     *client.Client
+	agent client.Agent
+	room  string
+
+	replies chan said
+	last    said
+}
+
+// said is a message of the agent.
+type said struct {
+	MessageID  string `json:"messageId"`
+	DecisionID string `json:"decisionId"`
+	SessionID  string `json:"sessionId,omitempty"`
+	Text       string `json:"text"`
+	shown      bool
+}
+
+func (t *talk) open(ctx context.Context, name string) error {
+	a, err := t.c.Agent(ctx, name)
+	if client.NotFound(err) {
+		if err = t.c.Do(ctx, http.MethodPost, "/v1/agents", map[string]any{"name": name}, &a); err == nil {
+			t.note("%s is new: made for you, and yours.", a.Name)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	t.agent, t.replies = a, make(chan said, 16)
+	var room struct {
+		ID     string `json:"id"`
+		Cursor int64  `json:"cursor"`
+	}
+	err = retryMissing(ctx, func() error { return t.c.Do(ctx, http.MethodPost, "/v1/agents/"+a.ID+"/talk", nil, &room) })
+	t.room = room.ID
+	t.note("talking with %s; /help lists what raises an agent, /quit leaves", a.Name)
+	return err
+}
+
+// retryMissing tries for a second while a new agent is not known everywhere yet.
+func retryMissing(ctx context.Context, f func() error) error {
+	for end := time.Now().Add(2 * time.Second); ; {
+		err := f()
+		if !client.NotFound(err) || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// note tells the person something that is not conversation.
+func (t *talk) note(format string, args ...any) {
+	if !t.g.JSON {
+		fmt.Fprintf(t.g.out, "· "+format+"\n", args...)
+	}
+}
+
+// listen shows the agent's words as they come and hands finished messages on.
+func (t *talk) listen(ctx context.Context) {
+	shown := map[string]int{} // by decision, characters already on the screen
+	for ctx.Err() == nil {
+		_ = t.c.Follow(ctx, "/v1/rooms/"+t.room+"/stream", func(f client.Frame) bool {
+			switch f.Name {
+			case "delta":
+				var d struct{ DecisionID, Text string }
+				if json.Unmarshal(f.Data, &d) == nil && !t.g.JSON {
+					if shown[d.DecisionID] == 0 {
+						fmt.Fprintf(t.g.out, "%s> ", strings.ToLower(t.agent.Name))
+					}
+					shown[d.DecisionID] += len(d.Text)
+					fmt.Fprint(t.g.out, d.Text)
+				}
+			case "message":
+				var m struct {
+					ID, Text, DecisionID string
+					Author               struct{ AgentID string }
+				}
+				if json.Unmarshal(f.Data, &m) == nil && m.Author.AgentID == t.agent.ID {
+					t.replies <- said{MessageID: m.ID, DecisionID: m.DecisionID, Text: m.Text, shown: shown[m.DecisionID] > 0}
+				}
+			}
+			return false
+		})
+		select { // the stream ended: it goes on where it was
+		case <-ctx.Done():
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+func (t *talk) loop(ctx context.Context) error {
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		in := bufio.NewScanner(t.g.in)
+		in.Buffer(make([]byte, 1<<12), 1<<17)
+		for in.Scan() {
+			select {
+			case lines <- in.Text():
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	for {
+		t.prompt()
+		select {
+		case <-ctx.Done():
+			return nil
+		case line, ok := <-lines:
+			line = strings.TrimSpace(line)
+			if !ok || line == "/quit" {
+				return nil
+			}
+			if line == "" {
+				continue
+			}
+			if err := t.take(ctx, line); err != nil {
+				if ctx.Err() != nil {
+					return nil
+				}
+				report(t.g.out, t.g.JSON, err) // a refusal ends no conversation
+			}
+		}
+	}
+}
+
+func (t *talk) prompt() {
+	if !t.g.JSON {
+		fmt.Fprint(t.g.out, "you> ")
+	}
+}
+
+func (t *talk) take(ctx context.Context, line string) error {
+	if !strings.HasPrefix(line, "/") {
+		return t.say(ctx, line)
+	}
+	word, rest, _ := strings.Cut(line[1:], " ")
+	rest = strings.TrimSpace(rest)
+	switch word {
+	case "help":
+		_, err := io.WriteString(t.g.out, chatCmd{}.Help()+"\n")
+		return err
+	case "up", "down":
+		return t.give(ctx, "thumb", word, "messageId", t.last.MessageID)
+	case "more", "less":
+		return t.give(ctx, "more_less", word, "messageId", t.last.MessageID)
+	case "rate":
+		return t.give(ctx, "session", strings.ReplaceAll(rest, " ", "_"), "sessionId", t.last.SessionID)
+	case "why":
+		return t.why(ctx)
+	case "undo":
+		return t.undo(ctx)
+	case "end":
+		if err := t.c.Do(ctx, http.MethodPost, "/v1/rooms/"+t.room+"/end", nil, nil); err != nil {
+			return err
+		}
+		t.note("session ended")
+		return nil
+	}
+	if _, ok := policy.ParseTone(strings.ReplaceAll(word, "-", "_")); ok {
+		return t.give(ctx, "tone", strings.ReplaceAll(word, "-", "_"), "messageId", t.last.MessageID)
+	}
+	return fault.New(fault.Invalid, "unknown_command", "There is no /%s; /help lists what there is.", word)
+}
+
+// patience is how long a person waits for an answer before they are told.
+const patience = 2 * time.Minute
+
+func (t *talk) say(ctx context.Context, text string) error {
+	if err := t.c.Do(ctx, http.MethodPost, "/v1/rooms/"+t.room+"/messages", map[string]string{"text": text}, nil); err != nil {
+		return err
+	}
+	wait := time.NewTimer(patience)
+	defer wait.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-wait.C:
+		return fault.New(fault.Unavailable, "no_reply", "%s did not answer; `rapport dead-letters` and the server's log may say why.", t.agent.Name)
+	case t.last = <-t.replies:
+	}
+	var d struct {
+		SessionID string `json:"sessionId"`
+	}
+	if err := retryMissing(ctx, func() error {
+		return t.c.Do(ctx, http.MethodGet, "/v1/decisions/"+url.PathEscape(t.last.DecisionID), nil, &d)
+	}); err != nil {
+		return err
+	}
+	t.last.SessionID = d.SessionID
+	switch {
+	case t.g.JSON:
+		return t.g.print(t.last)
+	case t.last.shown:
+		fmt.Fprintln(t.g.out)
+	default:
+		fmt.Fprintf(t.g.out, "%s> %s\n", strings.ToLower(t.agent.Name), t.last.Text)
+	}
+	return nil
+}
+
+func (t *talk) give(ctx context.Context, kind, value, about, id string) error {
+	if id == "" {
+		return fault.New(fault.Invalid, "nothing_said", "Say something first: there is no answer yet that this could be about.")
+	}
+	var r struct {
+		FeedbackID string `json:"feedbackId"`
+		Status     string `json:"status"`
+		Direction  *struct {
+			Trait string `json:"trait"`
+			Sign  int    `json:"sign"`
+		} `json:"direction"`
+	}
+	if err := t.c.Do(ctx, http.MethodPost, "/v1/feedback", map[string]string{"kind": kind, "value": value, about: id}, &r); err != nil {
+		return err
+	}
+	if t.g.JSON {
+		return t.g.print(r)
+	}
+	switch {
+	case r.Direction != nil:
+		t.note("%s: %s %+.2f for the rest of this session, and evidence for later", value, r.Direction.Trait, .15*float64(r.Direction.Sign))
+	default:
+		t.note("%s: counts towards what %s believes about you; /why shows how much", value, t.agent.Name)
+	}
+	return nil
+}
+
+func (t *talk) undo(ctx context.Context) error {
+	var a struct {
+		State struct {
+			Version int64 `json:"version"`
+		} `json:"state"`
+	}
+	if err := t.c.Do(ctx, http.MethodPost, "/v1/agents/"+t.agent.ID+"/undo", nil, &a); err != nil {
+		return err
+	}
+	if t.g.JSON {
+		return t.g.print(a)
+	}
+	t.note("undone: version %d has the levels of the one before", a.State.Version)
+	return nil
+}

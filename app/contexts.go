@@ -1,0 +1,175 @@
+package app
+
+import (
+	"context"
+	"os"
+
+	"rapport/account"
+	"rapport/agent"
+	"rapport/chat"
+	"rapport/event"
+	"rapport/feedback"
+	"rapport/gateway"
+	"rapport/gateway/provider/discover"
+	"rapport/internal/fault"
+	"rapport/internal/relay"
+	"rapport/internal/sqldb"
+	"rapport/learning"
+)
+
+// makeContexts opens every context on its database and joins who asks whom.
+func (a *App) makeContexts(ctx context.Context, key []byte) error {
+	models, err := a.models(ctx)
+	if err != nil {
+		return err
+	}
+	return a.parts.open(ctx, a.dbs, a.cfg, key, models)
+}
+
+// models finds what replies can come from.
+func (a *App) models(ctx context.Context) (discover.Found, error) {
+	o := discover.Options{Getenv: os.Getenv}
+	p := a.cfg.Provider
+	switch {
+	case p.Offline:
+		o = discover.Options{NoProbe: true}
+	case p.BaseURL != "":
+		if p.Model == "" {
+			return discover.Found{}, fault.New(fault.Invalid, "invalid_setting", "provider.base_url is set, but provider.model is not: say which model to ask for.")
+		}
+		o.Settings = []discover.Setting{{Name: "configured", BaseURL: p.BaseURL, Key: p.Key, Model: p.Model}}
+	}
+	return discover.Find(ctx, o)
+}
+
+// parts are the contexts.
+type parts struct {
+	Accounts *account.Service
+	Agents   *agent.Service
+	Chat     *chat.Service
+	Feedback *feedback.Service
+	Learning *learning.Service
+	Gateway  *gateway.Service
+}
+
+func (p *parts) open(ctx context.Context, dbs map[string]*sqldb.DB, cfg Config, key []byte, models discover.Found) (err error) {
+	if p.Accounts, err = account.New(ctx, dbs["account"], account.Options{Clock: cfg.Clock}); err != nil {
+		return err
+	}
+	if p.Agents, err = agent.New(ctx, dbs["agent"], agent.Options{Clock: cfg.Clock}); err != nil {
+		return err
+	}
+	if p.Chat, err = chat.New(ctx, dbs["chat"], chat.Options{Clock: cfg.Clock, People: p.Accounts, Agents: p.Agents, Slugs: p.Agents}); err != nil {
+		return err
+	}
+	p.Gateway, err = gateway.New(ctx, dbs["gateway"], gateway.Options{Clock: cfg.Clock, Key: key, Models: models, Workers: cfg.Gateway.Workers,
+		Profiles: profiles{p.Agents}, Talks: room{p.Chat}, Poster: room{p.Chat}, Live: room{p.Chat}, Directory: directory{p.Agents}, Finder: directory{p.Agents}})
+	if err != nil {
+		return err
+	}
+	if p.Feedback, err = feedback.New(ctx, dbs["feedback"], feedback.Options{Clock: cfg.Clock, Window: cfg.Feedback.Window, Steer: p.Gateway}); err != nil {
+		return err
+	}
+	p.Learning, err = learning.New(ctx, dbs["learning"])
+	return err
+}
+
+// listener is a context that hears events.
+type listener interface {
+	Consumer() relay.Consumer
+	Projections() []string
+}
+
+func (p *parts) listening() []listener {
+	return []listener{p.Agents, p.Chat, p.Feedback, p.Gateway, p.Learning}
+}
+
+func (p *parts) listeners() []relay.Consumer {
+	var out []relay.Consumer
+	for _, l := range p.listening() {
+		out = append(out, l.Consumer())
+	}
+	return out
+}
+
+// scratch opens one context on an empty database, to replay the log into, and
+// names its projections.
+func (a *App) scratch(ctx context.Context, name string, db *sqldb.DB) (relay.Consumer, []string, error) {
+	fresh := parts{}
+	dbs := map[string]*sqldb.DB{}
+	for n, live := range a.dbs {
+		dbs[n] = live
+	}
+	dbs[name] = db
+	models, err := discover.Find(ctx, discover.Options{NoProbe: true})
+	if err != nil {
+		return relay.Consumer{}, nil, err
+	}
+	if err := fresh.open(ctx, dbs, a.cfg, make([]byte, 32), models); err != nil {
+		return relay.Consumer{}, nil, err
+	}
+	for _, l := range fresh.listening() {
+		if c := l.Consumer(); c.Group == name {
+			return c, l.Projections(), nil
+		}
+	}
+	return relay.Consumer{}, nil, fault.New(fault.NotFound, "unknown_context", "No context %q listens to events.", name)
+}
+
+// exported is a table that people may take away.
+type exported struct {
+	context string
+	sqldb.Export
+}
+
+func (x exported) name() string { return x.context + "." + x.Table }
+
+// exports lists the records and the readable projections. Secrets, learner
+// states and exploration centres are not among them.
+func (p *parts) exports() []exported {
+	var out []exported
+	for _, c := range []struct {
+		context string
+		tables  []sqldb.Export
+	}{
+		{"account", p.Accounts.Exports()}, {"agent", p.Agents.Exports()}, {"chat", p.Chat.Exports()},
+		{"feedback", p.Feedback.Exports()}, {"gateway", p.Gateway.Exports()}, {"learning", p.Learning.Exports()},
+	} {
+		for _, t := range c.tables {
+			out = append(out, exported{c.context, t})
+		}
+	}
+	return out
+}
+
+// note says in a few words what an event was about, for people who trace.
+func note(e event.Event) string {
+	switch e.Type {
+	case event.ReplyGenerated{}.EventType():
+		p, err := event.As[event.ReplyGenerated](e)
+		if err == nil {
+			return "policy version " + itoa(p.PolicyVersion) + ", " + p.Action + " by " + p.Model
+		}
+	case event.FeedbackCreated{}.EventType():
+		p, err := event.As[event.FeedbackCreated](e)
+		if err == nil {
+			return p.Role + " · " + p.Channel + " " + p.Signal
+		}
+	case event.PolicyProposed{}.EventType():
+		p, err := event.As[event.PolicyProposed](e)
+		if err == nil {
+			return p.Reason
+		}
+	case event.AgentUpdated{}.EventType():
+		p, err := event.As[event.AgentUpdated](e)
+		if err == nil {
+			return "version " + itoa(p.Version) + ": " + p.Change.Kind + " by " + p.Change.By
+		}
+	case event.PolicyRefused{}.EventType():
+		p, err := event.As[event.PolicyRefused](e)
+		if err == nil {
+			return p.Gate + ": " + p.Reason
+		}
+	}
+	return ""
+}

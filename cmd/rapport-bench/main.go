@@ -1,0 +1,116 @@
+// Command rapport-bench measures the product. It is a program of its own so that
+// the product stays lean.
+//
+//	rapport-bench list            the benches and what each measures
+//	rapport-bench NAME [--json]   run one
+//
+// Benches on real data read what lies under $RAPPORT_DATA (default
+// ../shared/data) and say so when there is nothing.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// bench measures something and gives its metrics by their keys.
+type bench struct {
+	what string
+	run  func(ctx context.Context) (metrics, error)
+}
+
+type metrics map[string]any
+
+var benches = map[string]bench{
+	"hot-path":        {"learning, embedded: feedback events folded with the full learner step, durable", hotPath},
+	"ingest":          {"feedback over HTTP, one a request, durable when answered, 32 connections, then kill -9", ingest},
+	"thumb-to-policy": {"tone press until the next compile uses it; thumb until the gateway has the new revision", thumbToPolicy},
+	"compile":         {"policy to behaviour with a cached profile, one core", compileBench},
+	"start":           {"empty directory until the first request is served; resident memory after the demo", start},
+	"import":          {"recorded conversations with labels, file to learner (real data)", importBench},
+}
+
+// errNoData: the bench needs files that are not there.
+var errNoData = errors.New("no data: put the files under $RAPPORT_DATA or ../shared/data")
+
+func main() {
+	if len(os.Args) < 2 || slices.Contains(os.Args, "--help") || slices.Contains(os.Args, "-h") {
+		fmt.Fprintln(os.Stderr, "usage: rapport-bench list | rapport-bench NAME [--json]")
+		os.Exit(2)
+	}
+	if os.Args[1] == childIngest { // a server to be killed, see ingest.go
+		os.Exit(serveChild(os.Args[2:]))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if os.Args[1] == "list" {
+		list(slices.Contains(os.Args, "--names"))
+		return
+	}
+	b, ok := benches[os.Args[1]]
+	if !ok {
+		fmt.Fprintf(os.Stderr, "rapport-bench: there is no bench %q; rapport-bench list names them\n", os.Args[1])
+		os.Exit(2)
+	}
+	m, err := b.run(ctx)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "rapport-bench %s: %v\n", os.Args[1], err)
+		os.Exit(1)
+	}
+	report(os.Args[1], m, slices.Contains(os.Args, "--json"))
+}
+
+func list(namesOnly bool) {
+	for _, name := range sortedKeys(benches) {
+		if namesOnly {
+			fmt.Println(name)
+			continue
+		}
+		fmt.Printf("%-18s %s\n", name, benches[name].what)
+	}
+}
+
+func report(name string, m metrics, asJSON bool) {
+	if asJSON {
+		_ = json.NewEncoder(os.Stdout).Encode(map[string]any{"bench": name, "metrics": m, "machine": machine(), "commit": commit()})
+		return
+	}
+	fmt.Printf("%s  (%s)\n", name, machine())
+	for _, k := range sortedKeys(m) {
+		if f, ok := m[k].(float64); ok {
+			fmt.Printf("  %-28s %.4g\n", k, f)
+			continue
+		}
+		fmt.Printf("  %-28s %v\n", k, m[k])
+	}
+}
+
+func machine() string {
+	return fmt.Sprintf("%s/%s, %d cores, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
+}
+
+func commit() string {
+	out, err := exec.Command("git", "rev-parse", "--short", "HEAD").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
