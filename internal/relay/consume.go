@@ -261,15 +261,10 @@ func (c *consumer) sort(st *part, records []eventlog.Record) (items []item, last
 		}
 		st.keys.add(rec.Key)
 		it.mark = markOf(rec)
-		switch {
-		case c.past.aside(st.Partition, rec.Position):
+		if c.past.aside(st.Partition, rec.Position) {
 			it.fate = fateKnown
-		case st.parked[rec.Key]:
-			it.fate, it.reason = fateBehind, reasonBehind
-		default:
-			if err := decode(rec, &it.event); err != nil {
-				it.fate, it.reason = fateAside, err.Error()
-			}
+		} else if err := decode(rec, &it.event); err != nil {
+			it.fate, it.reason = fateAside, reasonOf(err)
 		}
 		items = append(items, it)
 	}
@@ -290,6 +285,9 @@ func decode(rec *eventlog.Record, e *event.Event) error {
 
 // batch takes items in one transaction, or when the handler fails one by one.
 func (c *consumer) batch(ctx context.Context, st *part, items []item, to eventlog.Position) error {
+	for i := range items {
+		items[i].queue(st)
+	}
 	var back backoff
 	for {
 		err := c.write(ctx, st, items, to)
@@ -309,6 +307,13 @@ func (c *consumer) batch(ctx context.Context, st *part, items []item, to eventlo
 	}
 }
 
+// queue puts an item behind its key, if that is parked when its turn has come.
+func (it *item) queue(st *part) {
+	if it.fate <= fateAside && st.parked[it.rec.Key] {
+		it.fate, it.reason = fateBehind, reasonBehind
+	}
+}
+
 // each takes items one by one.
 func (c *consumer) each(ctx context.Context, st *part, items []item, to eventlog.Position) error {
 	for i := range items {
@@ -316,9 +321,7 @@ func (c *consumer) each(ctx context.Context, st *part, items []item, to eventlog
 		if i == len(items)-1 {
 			until = to
 		}
-		if items[i].fate <= fateAside && st.parked[items[i].rec.Key] {
-			items[i].fate, items[i].reason = fateBehind, reasonBehind
-		}
+		items[i].queue(st)
 		if err := c.one(ctx, st, &items[i], until, nil); err != nil {
 			return err
 		}

@@ -70,9 +70,9 @@ func wake(db string) {
 
 const (
 	publishMax = 1000
-	publishTry = time.Second // how often to look for what other processes emitted
-	leaseFor   = 15 * time.Second
-	lease      = "outbox" // its name in the table
+	publishTry = time.Second     // how often to look for what other processes emitted
+	leaseFor   = 3 * time.Second // what a killed process keeps others waiting
+	lease      = "outbox"        // its name in the table
 )
 
 // publisher moves one database's outbox to the log. Of all processes that share
@@ -130,6 +130,7 @@ func (p *publisher) run(ctx context.Context) error {
 	sleepers.Lock()
 	sleepers.of[id] = append(sleepers.of[id], p)
 	sleepers.Unlock()
+	defer p.release(context.WithoutCancel(ctx))
 	defer func() {
 		sleepers.Lock()
 		defer sleepers.Unlock()
@@ -297,4 +298,18 @@ func (p *publisher) hold(ctx context.Context) (mine bool, err error) {
 		p.until = now.Add(leaseFor)
 	}
 	return mine, nil
+}
+
+// release gives the lease back, so that the next process need not wait for it.
+func (p *publisher) release(ctx context.Context) {
+	if p.until.IsZero() {
+		return
+	}
+	p.until = time.Time{}
+	if err := p.db.Write(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(`delete from leases where name = $1 and holder = $2`, lease, p.holder)
+		return err
+	}); err != nil && !dead(err) {
+		slog.WarnContext(ctx, "the lease on an outbox lapses by itself", "context", p.name, "error", err)
+	}
 }

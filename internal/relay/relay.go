@@ -145,7 +145,9 @@ func (r *Relay) Run(ctx context.Context) error {
 
 func (r *Relay) run(ctx context.Context) error {
 	for _, p := range r.outboxes {
-		if err := p.refuseOld(ctx); err != nil {
+		if err := p.refuseOld(ctx); ctx.Err() != nil {
+			return nil
+		} else if err != nil {
 			return err
 		}
 	}

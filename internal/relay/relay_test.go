@@ -3,7 +3,10 @@ package relay
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -79,4 +82,62 @@ func emit(t testing.TB, db *sqldb.DB, events ...event.Event) {
 	}
 }
 
-var _ eventlog.Log = (*embedded.Log)(nil)
+// echoing is a log as Kafka is one: it does not know ids, so what is appended
+// again lies on it again. Some records are also appended a second time by
+// themselves, later.
+type echoing struct {
+	eventlog.Log
+	mu    sync.Mutex
+	rnd   *rand.Rand
+	share float64 // of the records that come again
+	later []eventlog.Record
+}
+
+const echoMark = "~"
+
+func (l *echoing) Append(ctx context.Context, records []eventlog.Record) error {
+	l.mu.Lock()
+	var out []eventlog.Record
+	for _, r := range records {
+		if l.share > 0 && l.rnd.Float64() < l.share {
+			l.later = append(l.later, r)
+		}
+		out = append(out, r)
+	}
+	for len(l.later) > 0 && l.rnd.Float64() < l.share {
+		out = append(out, l.later[0])
+		l.later = l.later[1:]
+	}
+	for i := range out {
+		out[i].ID += echoMark + event.NewID()
+	}
+	l.mu.Unlock()
+	return l.Log.Append(ctx, out)
+}
+
+// flush appends what would come later now.
+func (l *echoing) flush(ctx context.Context) error {
+	l.mu.Lock()
+	out := l.later
+	l.later = nil
+	l.mu.Unlock()
+	for i := range out {
+		out[i].ID += echoMark + event.NewID()
+	}
+	return l.Log.Append(ctx, out)
+}
+
+func (l *echoing) Read(ctx context.Context, group string, topics []string, from func(context.Context, eventlog.Partition) (eventlog.Position, error)) (eventlog.Reader, error) {
+	r, err := l.Log.Read(ctx, group, topics, from)
+	return echoReader{r}, err
+}
+
+type echoReader struct{ eventlog.Reader }
+
+func (r echoReader) Next(ctx context.Context, max int) ([]eventlog.Record, error) {
+	records, err := r.Reader.Next(ctx, max)
+	for i := range records {
+		records[i].ID, _, _ = strings.Cut(records[i].ID, echoMark)
+	}
+	return records, err
+}

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -29,6 +32,8 @@ type world struct {
 	wrap               func(eventlog.Log) eventlog.Log
 	trouble            func(group string, e event.Event) error // asked before an event takes effect; may be nil
 	flaw               flaw
+	opened             int
+	migrate            bool // the template's files only; the others are copies
 	log                *embedded.Log
 	feedback, learning *sqldb.DB
 	relay              *Relay
@@ -39,6 +44,38 @@ var lines = fstest.MapFS{"0001_line.sql": {Data: []byte(`-- projections: line. r
 create table line (agent text primary key, list text not null);
 create table given (id text primary key, agent text not null, n bigint not null);
 `)}}
+
+// memory is a file system in memory where there is one: what a sync is worth is
+// sqldb's own test, and here are thousands.
+var memory = func() string {
+	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+		return "/dev/shm"
+	}
+	return ""
+}()
+
+// template is a folder with the world's files, migrated, made once.
+var template = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp(memory, "relay")
+	if err != nil {
+		return "", err
+	}
+	w := &world{dir: dir, migrate: true}
+	err = w.open(context.Background())
+	w.close()
+	return dir, err
+})
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childDir); dir != "" {
+		child(dir)
+	}
+	code := m.Run()
+	if dir, err := template(); err == nil {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
 
 // open opens or reopens all files. The relay does not run yet.
 func (w *world) open(ctx context.Context) (err error) {
@@ -57,7 +94,10 @@ func (w *world) open(ctx context.Context) (err error) {
 		if err != nil {
 			return nil, err
 		}
-		return db, errors.Join(Migrate(ctx, db), db.Migrate(ctx, "context", lines))
+		if w.migrate {
+			err = errors.Join(Migrate(ctx, db), db.Migrate(ctx, "context", lines))
+		}
+		return db, err
 	}
 	var err1, err2 error
 	w.feedback, err1 = context("feedback")
@@ -71,6 +111,9 @@ func (w *world) open(ctx context.Context) (err error) {
 	}
 	w.relay = New(log)
 	w.relay.flaw = w.flaw
+	w.opened++
+	later := time.Duration(w.opened) * time.Minute // so that a dead process's lease has lapsed
+	w.relay.now = func() time.Time { return time.Now().Add(later) }
 	w.relay.AddOutbox("feedback", w.feedback)
 	w.relay.AddOutbox("learning", w.learning)
 	w.relay.AddConsumer(w.listener("feedback", w.feedback))
@@ -176,8 +219,28 @@ func linesOf(ctx context.Context, db *sqldb.DB) (map[string]string, error) {
 	return out, err
 }
 
-// expect compares both contexts' lines with what was acknowledged, apart from
-// the numbers that were set aside.
+// givenOf reads what was given, in order.
+func givenOf(ctx context.Context, db *sqldb.DB) (out []pair, err error) {
+	err = db.Read(ctx, func(tx *sqldb.Tx) error {
+		rows, err := tx.Query(`select agent, n from given order by n`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var p pair
+			if err := rows.Scan(&p.agent, &p.n); err != nil {
+				return err
+			}
+			out = append(out, p)
+		}
+		return rows.Err()
+	})
+	return out, err
+}
+
+// expect compares both contexts' lines with what was given, apart from the
+// numbers that were set aside: nothing lost, nothing twice, in order per agent.
 func (w *world) expect(ctx context.Context, acked []pair, aside ...int) error {
 	want := map[string]string{}
 	for _, p := range acked {
@@ -197,10 +260,28 @@ func (w *world) expect(ctx context.Context, acked []pair, aside ...int) error {
 	return nil
 }
 
+// newDir is a copy of the template.
+func newDir(t testing.TB) string {
+	t.Helper()
+	from, err := template()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp(memory, "relay")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // newWorld opens a world that ends with the test.
 func newWorld(t testing.TB, change func(w *world)) *world {
 	t.Helper()
-	w := &world{dir: t.TempDir()}
+	w := &world{dir: newDir(t)}
 	if change != nil {
 		change(w)
 	}
