@@ -8,13 +8,16 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
 	"rapport/event"
 	"rapport/gateway/compile"
+	"rapport/gateway/provider"
 	"rapport/gateway/provider/discover"
 	"rapport/gateway/provider/offline"
+	"rapport/gateway/provider/openai"
 	"rapport/gateway/rule"
 	"rapport/internal/fault"
 	"rapport/internal/relay"
@@ -86,11 +89,12 @@ type Finder interface {
 
 // Options join the context to the rest.
 type Options struct {
-	Clock   func() time.Time // time.Now when nil
-	Key     []byte           // secret of this installation: draws and canaries come from it
-	Models  discover.Found   // what can be called
-	Workers int              // turns at the same time, 4 when 0
-	Lease   time.Duration    // of a turn, renewed while it is worked on; 30 s when 0
+	Clock   func() time.Time             // time.Now when nil
+	Key     []byte                       // secret of this installation: draws and canaries come from it
+	Models  discover.Found               // what can be called
+	Use     map[string]provider.Provider // by name, before those that Models asks for; for tests and simulations
+	Workers int                          // turns at the same time, 4 when 0
+	Lease   time.Duration                // of a turn, renewed while it is worked on; 30 s when 0
 
 	QuietFrom, QuietTo int // hours UTC in which nobody is answered unasked; equal for none
 
@@ -104,10 +108,11 @@ type Options struct {
 
 // Service is the gateway context. Its methods may be called from many goroutines.
 type Service struct {
-	db    *sqldb.DB
-	o     Options
-	rules *rule.Rules
-	wake  chan struct{}
+	db     *sqldb.DB
+	o      Options
+	rules  *rule.Rules
+	models map[string]provider.Provider // by name
+	wake   chan struct{}
 
 	later    chan struct{} // outcomes that are being committed beside their answers
 	settling sync.Mutex
@@ -149,7 +154,24 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 		o.Lease = 30 * time.Second
 	}
 	s := &Service{db: db, o: o, wake: make(chan struct{}, 1), later: make(chan struct{}, 256), views: map[event.AgentID]*view{}}
+	if err := s.connect(); err != nil {
+		return nil, err
+	}
 	return s, s.loadRules(ctx)
+}
+
+// connect makes a provider for each that was found. Nothing is called yet.
+func (s *Service) connect() error {
+	s.models = map[string]provider.Provider{offline.Model: offline.Provider{}}
+	for _, m := range s.o.Models.Settings {
+		c, err := openai.New(openai.Config{Name: m.Name, BaseURL: m.BaseURL, Key: m.Key})
+		if err != nil {
+			return fault.New(fault.Invalid, "invalid_setting", "%s.", err)
+		}
+		s.models[m.Name] = c
+	}
+	maps.Copy(s.models, s.o.Use)
+	return nil
 }
 
 // Projections names the tables that a rebuild from the log makes byte-equal.

@@ -8,6 +8,7 @@ import (
 	"rapport/event"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
+	"rapport/policy"
 )
 
 // Consumer is what this context reads.
@@ -39,7 +40,8 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, e event.Event) error {
 		})
 	case event.ExplorationUpdated{}.EventType():
 		return with(e, func(p event.ExplorationUpdated) error {
-			if !json.Valid(p.Mixture) {
+			var m policy.Mixture
+			if err := json.Unmarshal(p.Mixture, &m); err != nil {
 				return fmt.Errorf("%w: mixture of %s", event.ErrMalformed, p.AgentID)
 			}
 			return s.change(tx, p.AgentID, `update agents set mixture = $1, mix_version = $2, revision = $3, folded = folded + 1 where agent_id = $4`,
@@ -67,8 +69,8 @@ func (s *Service) change(tx *sqldb.Tx, id event.AgentID, query string, args ...a
 }
 
 func (s *Service) agentIs(tx *sqldb.Tx, a event.AgentState, ownerAct bool) error {
-	var check struct{}
-	if err := json.Unmarshal(a.Policy, &check); err != nil {
+	var d policy.Document
+	if err := json.Unmarshal(a.Policy, &d); err != nil {
 		return fmt.Errorf("%w: policy of %s", event.ErrMalformed, a.AgentID)
 	}
 	mood, err := json.Marshal(a.Mood)

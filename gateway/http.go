@@ -100,7 +100,9 @@ func (s *Service) Compile(ctx context.Context, ref, x, place string) (Compiled, 
 	m.Valence, m.Arousal, m.MoodOff = feels(v.mood, s.now())
 	direct := place == event.ContextDMWithOwner || place == event.ContextDMWithOthers
 	m.Situation = compile.Situation{Place: place, Direct: direct, Addressed: direct, Killed: !v.alive}
-	return Compiled{X: levels, Profile: v.prepared.Compile(levels, m)}, nil
+	c := Compiled{X: levels, Profile: v.prepared.Compile(levels, m)}
+	c.SystemPrompt = strings.ReplaceAll(c.SystemPrompt, v.prepared.Canary(), "(hidden)") // who knows the mark can avoid it
+	return c, nil
 }
 
 func (s *Service) getRules(ctx context.Context, _ *struct{}) (out json.RawMessage, err error) {

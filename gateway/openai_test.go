@@ -16,7 +16,9 @@ import (
 	"rapport/event"
 	"rapport/gateway/compile"
 	"rapport/gateway/provider"
+	"rapport/gateway/provider/discover"
 	"rapport/gateway/provider/offline"
+	"rapport/gateway/provider/providertest"
 	"rapport/internal/authz"
 	"rapport/internal/fault"
 	"rapport/internal/httpapi"
@@ -328,7 +330,6 @@ func TestOfflineDemo(t *testing.T) {
 	demo := compile.Model{Provider: offline.Model, ID: offline.Model, Vendor: compile.VendorOffline}
 	w := newWorld(t, func(o *Options) {
 		o.Models.Registry.Default = []compile.Model{demo}
-		o.Models.Providers[offline.Model] = offline.Provider{}
 	})
 	w.meet(mira)
 	srv := w.serve()
@@ -371,7 +372,7 @@ func TestCompileRoute(t *testing.T) {
 		Flags        compile.Flags  `json:"behaviorFlags"`
 	}](t, raw)
 	if resp.StatusCode != 200 || got.X["humor"] != .9 || got.X["empathy"] != .5 || got.Rendered["humor"] != .9 || !strings.Contains(got.SystemPrompt, "Humor 90/100") ||
-		!strings.Contains(got.SystemPrompt, "Several people") || len(got.Trace) < 8 || got.Selection.ID != "llama-test" || got.Params["temperature"] == nil || got.Flags.ReplyStyle != "playful" {
+		!strings.Contains(got.SystemPrompt, "Several people") || !strings.Contains(got.SystemPrompt, "never to be written: (hidden)") || len(got.Trace) < 8 || got.Selection.ID != "llama-test" || got.Params["temperature"] == nil || got.Flags.ReplyStyle != "playful" {
 		t.Errorf("%s", raw)
 	}
 	for path, status := range map[string]int{
@@ -386,6 +387,41 @@ func TestCompileRoute(t *testing.T) {
 	}
 	if resp, _ := call(t, srv, "", "GET", "/v1/agents/mira/compile", ""); resp.StatusCode != 401 {
 		t.Errorf("nobody sees the prompt: %d", resp.StatusCode)
+	}
+}
+
+// A model server that is configured wrongly is refused at the start; one that is
+// found is called.
+func TestModelsAreConnected(t *testing.T) {
+	t.Parallel()
+	fake := providertest.NewFake(t)
+	w := newWorld(t)
+	o := w.s.o
+	found := func(url string) discover.Found {
+		f, err := discover.Find(t.Context(), discover.Options{Settings: []discover.Setting{{Name: "real", BaseURL: url, Model: "gpt-4o"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	o.Use, o.Models = nil, found("http://169.254.169.254/v1")
+	if _, err := New(t.Context(), w.db, o); !fault.Is(err, "invalid_setting") {
+		t.Errorf("a metadata address: %v", err)
+	}
+	o.Models = found(fake.URL)
+	s, err := New(t.Context(), w.db, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.s = s
+	w.meet(mira)
+	_, raw := call(t, w.serve(), "ann", "POST", "/v1/chat/completions", hi)
+	if a := into[completionAnswer](t, raw); len(a.Choices) != 1 || *a.Choices[0].Message.Content != "Hello there." || a.Usage.Prompt != 11 {
+		t.Errorf("%s", raw)
+	}
+	body := fake.Requests()[0]
+	if body["temperature"] == nil || body["model"] != "gpt-4o" || !strings.Contains(fmt.Sprint(body["messages"]), "MIRA") {
+		t.Errorf("sent %v", body)
 	}
 }
 

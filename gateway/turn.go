@@ -226,6 +226,8 @@ func (s *Service) process(ctx context.Context, t *turn) error {
 		return s.db.Write(ctx, func(tx *sqldb.Tx) error { return s.closeTurn(tx, q) })
 	case err == errLeaseLost:
 		return err
+	case err != nil && t.lease > 10*maxLeases: // it will never work; the log has the reasons
+		return errors.Join(err, s.db.Write(ctx, func(tx *sqldb.Tx) error { return s.closeTurn(tx, q) }))
 	case err != nil:
 		return errors.Join(err, s.putBack(ctx, t, time.Second))
 	case p.body.Action != "": // silence
@@ -457,7 +459,7 @@ var banned = []string{"As an AI language model, ", "As a large language model, "
 
 // model gives a provider by name; a missing one refuses.
 func (s *Service) model(name string) provider.Provider {
-	if p := s.o.Models.Providers[name]; p != nil {
+	if p := s.models[name]; p != nil {
 		return p
 	}
 	return missing(name)

@@ -565,7 +565,7 @@ func TestFallback(t *testing.T) {
 	spare := &model{say: []string{"From the spare one."}, finish: provider.FinishStop}
 	w := newWorld(t, func(o *Options) {
 		o.Models.Registry.Default = append(o.Models.Registry.Default, compile.Model{Provider: "spare", ID: "gpt-5.1", Vendor: compile.VendorOpenAI})
-		o.Models.Providers["spare"] = spare
+		o.Use["spare"] = spare
 	})
 	w.model.set(func(m *model) { m.say, m.fail = nil, &provider.Error{Code: provider.CodeUnreachable, Provider: "test"} })
 	w.meet(mira)

@@ -133,8 +133,8 @@ func (w *world) service(change ...func(*Options)) *Service {
 	w.t.Helper()
 	m := compile.Model{Provider: "test", ID: "llama-test", Vendor: compile.VendorOllama}
 	o := Options{Clock: w.clock, Key: []byte("0123456789abcdef0123456789abcdef"),
-		Models: discover.Found{Registry: compile.Registry{Default: []compile.Model{m}, Providers: map[string]compile.Model{"test": m}},
-			Providers: map[string]provider.Provider{"test": w.model}, Why: "settings"},
+		Models:   discover.Found{Registry: compile.Registry{Default: []compile.Model{m}, Providers: map[string]compile.Model{"test": m}}, Why: "settings"},
+		Use:      map[string]provider.Provider{"test": w.model},
 		Profiles: w, Talks: w, Poster: w, Live: w, Directory: w, Finder: w}
 	for _, c := range change {
 		c(&o)

@@ -15,9 +15,6 @@ import (
 	"time"
 
 	"rapport/gateway/compile"
-	"rapport/gateway/provider"
-	"rapport/gateway/provider/offline"
-	"rapport/gateway/provider/openai"
 )
 
 // Setting is one configured model; the first is the default, the others are its
@@ -43,16 +40,21 @@ type Options struct {
 	Archetype map[string]compile.Model
 }
 
+// Demo is the offline generator as a model. It is always among the registry's
+// providers.
+var Demo = compile.Model{Provider: compile.VendorOffline, ID: compile.VendorOffline, Vendor: compile.VendorOffline}
+
 // Found is what can be called.
 type Found struct {
-	Registry  compile.Registry
-	Providers map[string]provider.Provider // by name; offline-demo is always among them
-	Why       string                       // settings, environment, ollama, llama.cpp, vllm, offline-demo
+	Registry compile.Registry
+	Settings []Setting // one per provider but the offline generator
+	Why      string    // settings, environment, ollama, llama.cpp, vllm, offline-demo
 }
 
 // Find looks in this order: settings; OPENAI_API_KEY (with OPENAI_BASE_URL and
 // OPENAI_MODEL); Ollama, llama-server and vLLM on loopback; the offline
-// generator. It fails only when a setting cannot be used. The generator is never
+// generator. It fails only when a setting lacks its
+// names. The generator is never
 // a silent fallback of a real model.
 func Find(ctx context.Context, o Options) (Found, error) {
 	if o.Loopback == "" {
@@ -70,34 +72,29 @@ func Find(ctx context.Context, o Options) (Found, error) {
 	def(&o.LlamaCPP, 8080)
 	def(&o.VLLM, 8000)
 
-	demo := compile.Model{Provider: offline.Model, ID: offline.Model, Vendor: compile.VendorOffline}
-	found := Found{Providers: map[string]provider.Provider{offline.Model: offline.Provider{}},
-		Registry: compile.Registry{Archetypes: o.Archetype, Providers: map[string]compile.Model{offline.Model: demo}}}
+	found := Found{Registry: compile.Registry{Archetypes: o.Archetype, Providers: map[string]compile.Model{Demo.Provider: Demo}}}
 	settings, why := o.choose(ctx)
 	for _, s := range settings {
+		if s.Vendor == compile.VendorOffline {
+			found.Registry.Default = append(found.Registry.Default, Demo)
+			continue
+		}
 		if s.Vendor == "" {
 			s.Vendor = compile.VendorCompatible
 		}
+		if s.Name == "" || s.Model == "" || s.Name == Demo.Provider {
+			return Found{}, fmt.Errorf("a model needs a provider name (not %s) and a model id", Demo.Provider)
+		}
 		m := compile.Model{Provider: s.Name, ID: s.Model, Vendor: s.Vendor}
-		if s.Vendor != compile.VendorOffline {
-			if s.Name == "" || s.Model == "" || s.Name == offline.Model {
-				return Found{}, fmt.Errorf("a model needs a provider name (not %s) and a model id", offline.Model)
-			}
-			c, err := openai.New(openai.Config{Name: s.Name, BaseURL: s.BaseURL, Key: s.Key})
-			if err != nil {
-				return Found{}, err
-			}
-			if _, twice := found.Providers[s.Name]; !twice {
-				found.Providers[s.Name], found.Registry.Providers[s.Name] = c, m
-			}
-		} else {
-			m = demo
+		if _, twice := found.Registry.Providers[s.Name]; !twice {
+			found.Registry.Providers[s.Name] = m
+			found.Settings = append(found.Settings, s)
 		}
 		found.Registry.Default = append(found.Registry.Default, m)
 	}
 	found.Why = why
 	if len(found.Registry.Default) == 0 {
-		found.Registry.Default, found.Why = []compile.Model{demo}, offline.Model
+		found.Registry.Default, found.Why = []compile.Model{Demo}, Demo.Provider
 	}
 	return found, nil
 }

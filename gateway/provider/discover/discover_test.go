@@ -55,11 +55,15 @@ func TestOrder(t *testing.T) {
 			t.Errorf("%s: %s %+v %v", c.name, f.Why, f.Registry.Default, err)
 			continue
 		}
-		if f.Providers[f.Registry.Default[0].Provider] == nil || f.Providers["offline-demo"] == nil || len(f.Registry.Default) != 1 {
-			t.Errorf("%s: providers %v", c.name, f.Providers)
+		m := f.Registry.Default[0]
+		if f.Registry.Providers[m.Provider] != m || f.Registry.Providers["offline-demo"] != Demo || len(f.Registry.Default) != 1 {
+			t.Errorf("%s: registry %+v", c.name, f.Registry)
+		}
+		if (m != Demo) != (len(f.Settings) == 1) || m != Demo && f.Settings[0].Name != m.Provider {
+			t.Errorf("%s: settings %+v", c.name, f.Settings)
 		}
 	}
-	for _, bad := range []Setting{{Name: "x", BaseURL: "http://169.254.169.254/v1", Model: "m"}, {Name: "", BaseURL: "http://x/v1", Model: "m"}, {Name: "offline-demo", BaseURL: "http://x/v1", Model: "m"}} {
+	for _, bad := range []Setting{{Name: "x", BaseURL: "http://x/v1"}, {Name: "", BaseURL: "http://x/v1", Model: "m"}, {Name: "offline-demo", BaseURL: "http://x/v1", Model: "m"}} {
 		if _, err := Find(t.Context(), Options{Settings: []Setting{bad}}); err == nil {
 			t.Errorf("%+v is accepted", bad)
 		}
