@@ -314,6 +314,26 @@ func TestShouldReply(t *testing.T) {
 	}
 }
 
+// A profile that is sent and read back is the same one.
+func TestProfileIsReadBack(t *testing.T) {
+	t.Parallel()
+	for _, model := range []string{"gpt-4o", "gpt-5.1"} {
+		p := Compile(input(VendorOpenAI, model), policy.Neutral(), direct)
+		raw, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back Profile
+		if err := json.Unmarshal(raw, &back); err != nil {
+			t.Fatal(err)
+		}
+		again, _ := json.Marshal(back)
+		if string(again) != string(raw) || back.Params.Temperature.Set() != p.Params.Temperature.Set() {
+			t.Errorf("%s: %s, then %s", model, raw, again)
+		}
+	}
+}
+
 func TestAllocations(t *testing.T) {
 	p := Prepare(input(VendorOllama, "llama3.2"))
 	x := policy.Traits{.9, .9, .1, .9, .1, .8, .7, .3}

@@ -24,6 +24,15 @@ func (n Number) MarshalJSON() ([]byte, error) {
 	return json.Marshal(float64(n))
 }
 
+// UnmarshalJSON reads null as a number that is not sent.
+func (n *Number) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		*n = Unset
+		return nil
+	}
+	return json.Unmarshal(b, (*float64)(n))
+}
+
 // Params are the numbers and words a model is called with: only what it accepts.
 type Params struct {
 	MaxTokens        int    `json:"maxTokens"`
