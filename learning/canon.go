@@ -19,6 +19,9 @@ type canon struct {
 	Act     Act // levels, baseline, limits, pins, pace, switches
 	Explore policy.Exploration
 	Trail   []mark // levels at the end of the last days, oldest first
+
+	Asked    int64 // the version that the newest proposal was computed from
+	AskedFor policy.Traits
 }
 
 // mark is the levels at the end of a day.
@@ -103,6 +106,8 @@ var strategies = []string{policy.StrategyMixture, policy.StrategyEpsilon, policy
 func (c *canon) append(b []byte) []byte {
 	act := Entry{At: c.At, ID: string(c.Owner), Act: &c.Act}
 	b = act.append(b)
+	b = appendInt64(b, c.Asked)
+	b = appendLevels(b, &c.AskedFor)
 	b = appendFloat(b, c.Explore.Epsilon)
 	b = append(b, byte(max(0, slices.Index(strategies, c.Explore.Strategy))), byte(len(c.Trail)))
 	for i := range c.Trail {
@@ -123,6 +128,8 @@ func (c *canon) read(b []byte) error {
 	}
 	c.At, c.Owner, c.Act = e.At, event.PersonID(e.ID), *e.Act
 	r := reader{b: b[n:]}
+	c.Asked = r.int64()
+	r.levels(&c.AskedFor)
 	c.Explore.Epsilon = min(1, math.Max(0, r.float()))
 	c.Explore.Strategy = strategies[min(int(r.byte()), len(strategies)-1)]
 	c.Trail = make([]mark, r.byte())

@@ -82,7 +82,7 @@ func TestLearnerBytesAreAFunctionOfTheSet(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		s := life(rt, rapid.IntRange(1, 80).Draw(rt, "sessions"))
+		s := life(rt, rapid.IntRange(1, 70).Draw(rt, "sessions"))
 		b.t = rt
 		b.clear()
 		b.feed(Batch, s.events...)
@@ -102,15 +102,12 @@ func TestLearnerBytesAreAFunctionOfTheSet(t *testing.T) {
 			}
 		}
 		b.clear()
-		b.feed(rapid.SampledFrom([]int{1, 3, 50, Batch}).Draw(rt, "batch"), events...)
+		b.feed(rapid.SampledFrom([]int{9, 50, Batch}).Draw(rt, "batch"), events...)
 		if got := b.dump(learnerTables...); got != want {
 			rt.Fatalf("other bytes:\n%s\nwant\n%s", got, want)
 		}
 		// and they are the fold
-		entries, err := b.s.entries(t.Context(), "a")
-		if err != nil {
-			rt.Fatal(err)
-		}
+		entries := b.entries("a")
 		state := Fold(entries)
 		before := Fold(entries[:len(entries)-1])
 		var stored State
@@ -163,7 +160,7 @@ func TestWithdrawnIsNeverGiven(t *testing.T) {
 		}
 		b.t = rt
 		b.clear()
-		b.feed(rapid.SampledFrom([]int{1, 7, Batch}).Draw(rt, "batch"), s.events...)
+		b.feed(rapid.SampledFrom([]int{9, 60, Batch}).Draw(rt, "batch"), s.events...)
 		got, gotTally := b.dump(append(learnerTables, "rl_signals")...), b.tallyWithoutRevision()
 		var without []event.Event
 		for _, e := range s.events {
@@ -199,10 +196,7 @@ func TestPinnedNeverMovesAndStepsAreBounded(t *testing.T) {
 		b.t = rt
 		b.clear()
 		b.feed(Batch, s.events...)
-		entries, err := b.s.entries(t.Context(), "a")
-		if err != nil {
-			rt.Fatal(err)
-		}
+		entries := b.entries("a")
 		state, f := initial(), folder{}
 		for _, e := range entries {
 			before := state

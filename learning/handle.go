@@ -376,6 +376,16 @@ func (w *work) apply(in *incoming) error {
 		return w.enact(in, Act{Kind: actTransferred})
 	case *event.AgentRetired:
 		w.retired = true
+	case *event.PolicyProposed:
+		if c := w.canon; c != nil && p.Parent == c.Version {
+			c.Asked, c.AskedFor = p.Parent, c.Act.Levels
+			for _, m := range p.Moved {
+				if t, ok := policy.ParseTrait(m.Trait); ok {
+					c.AskedFor[t] = micro(min(1, max(0, m.After)))
+				}
+			}
+			w.known = true
+		}
 	case *event.UpdateRefused:
 		if w.canon != nil {
 			in.version = w.canon.Version

@@ -155,11 +155,19 @@ func (b *bench) dump(tables ...string) string {
 // state is the folded state of an agent.
 func (b *bench) state(agent string) State {
 	b.t.Helper()
-	entries, err := b.s.entries(context.Background(), agent)
-	if err != nil {
+	return Fold(b.entries(agent))
+}
+
+// entries is the stored list of an agent.
+func (b *bench) entries(agent string) (list []*Entry) {
+	b.t.Helper()
+	if err := b.s.db.Read(context.Background(), func(tx *sqldb.Tx) (err error) {
+		list, err = readEntries(tx, agent)
+		return err
+	}); err != nil {
 		b.t.Fatal(err)
 	}
-	return Fold(entries)
+	return list
 }
 
 // story makes the events of one agent's life.
@@ -173,7 +181,7 @@ type story struct {
 	learning     bool
 	alive        bool
 	sessions     int
-	x            policy.Traits // of the latest session
+	starts       []event.Micros // of the sessions
 	events       []event.Event
 }
 
@@ -231,17 +239,15 @@ func (s *story) accept(p event.PolicyProposed) event.Event {
 
 func (s *story) session(x policy.Traits) event.Event {
 	s.sessions++
-	s.x = x
 	s.now += 3600e6
+	s.starts = append(s.starts, s.now)
 	id := event.EpisodeID(fmt.Sprintf("%s-s%04d", s.agent, s.sessions))
 	return s.add(event.ReplyGenerated{DecisionID: event.DecisionID(fmt.Sprintf("%s-d%05d", s.agent, s.n+1)), AgentID: event.AgentID(s.agent), OwnerID: event.PersonID(s.owner),
 		SessionID: event.SessionID(id), EpisodeID: id, EpisodeStart: s.start(s.sessions), Action: "reply", Context: event.ContextDMWithOwner,
 		X: x[:], Rendered: x[:], Free: uint16(policy.AllTraits), Consent: true})
 }
 
-func (s *story) start(session int) event.Micros {
-	return 1_700_000_000_000_000 + int64(session)*3600e6*4
-}
+func (s *story) start(session int) event.Micros { return s.starts[session-1] }
 
 func (s *story) share(session int) []event.Share {
 	return []event.Share{{EpisodeID: event.EpisodeID(fmt.Sprintf("%s-s%04d", s.agent, session)), Start: s.start(session), Weight: 1}}

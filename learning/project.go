@@ -59,7 +59,7 @@ func (w *work) recountLast(tx *sqldb.Tx) error {
 
 func (w *work) storeCanon(tx *sqldb.Tx) error {
 	c := w.canon
-	if w.state == nil { // a transfer: the row as it is, with the new owner
+	if w.state == nil { // a transfer or proposal: the row as it is otherwise
 		_, err := tx.Exec(`update rl_agent_projection set owner_id = $1, canon = $2 where agent_id = $3`, c.Owner, c.append(nil), w.agent)
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"rapport/event"
@@ -55,12 +56,23 @@ func (w *work) explore(s *State, b *step.Belief) error {
 	if e.Strategy == policy.StrategyMixture {
 		centres = s.centres(w.agent, &c.Act, b)
 	}
-	mixture, err := json.Marshal(policy.NewMixture(c.Act.Levels, centres, e, c.Act.limits(), c.Act.Pinned))
+	m := policy.NewMixture(c.Act.Levels, centres, e, c.Act.limits(), c.Act.Pinned)
+	// One of these follows every change of evidence: written by hand, as
+	// json.Marshal of an event.ExplorationUpdated would.
+	agent, err := json.Marshal(w.agent)
 	if err != nil {
 		return err
 	}
-	p := event.ExplorationUpdated{AgentID: event.AgentID(w.agent), Version: c.Version, Revision: w.tally.Revision, Mixture: mixture}
-	w.emit(w.id(p.EventType(), 0), p)
+	body := append(make([]byte, 0, 2048), `{"agentId":`...)
+	body = append(append(body, agent...), `,"version":`...)
+	body = append(strconv.AppendInt(body, c.Version, 10), `,"revision":`...)
+	body = append(strconv.AppendInt(body, w.tally.Revision, 10), `,"mixture":`...)
+	if body, err = m.AppendJSON(body); err != nil {
+		return err
+	}
+	typ := event.ExplorationUpdated{}.EventType()
+	out := event.Event{ID: w.id(typ, 0), Source: "/rapport/learning", Type: typ, Subject: w.agent, Time: w.last.Time, Version: 1, Data: append(body, '}')}
+	w.out = append(w.out, out.CausedBy(*w.last.Event))
 	return nil
 }
 
@@ -88,12 +100,15 @@ func (w *work) propose(s *State, b *step.Belief) error {
 	})
 	if to == c.Act.Levels {
 		for _, v := range verdicts {
-			if !v.OK {
+			if !v.OK && v.Gate != "step" {
 				w.held = &event.UpdateRefused{AgentID: event.AgentID(w.agent), Gate: v.Gate, Reason: v.Note, Values: s.Theta[:]}
 				break
 			}
 		}
 		return nil
+	}
+	if c.Asked == c.Version && !w.again && !w.correction && near(to, c.AskedFor) {
+		return nil // it was asked for already
 	}
 	var d policy.Document
 	if w.doc != nil {
@@ -144,6 +159,16 @@ func (w *work) propose(s *State, b *step.Belief) error {
 	p.ProposalID = w.id(p.EventType(), 0)
 	w.emit(p.ProposalID, p)
 	return nil
+}
+
+// near says that nobody could tell the levels apart.
+func near(a, b policy.Traits) bool {
+	for j := range a {
+		if math.Abs(a[j]-b[j]) >= safety.Noticeable {
+			return false
+		}
+	}
+	return true
 }
 
 // tellHeld emits what was held back, once per version, gate and day.

@@ -2,19 +2,18 @@ package learning
 
 import (
 	"context"
+	"database/sql"
+	"encoding/json"
+	"math"
+	"slices"
 
+	"rapport/event"
+	"rapport/internal/fault"
 	"rapport/internal/sqldb"
+	"rapport/policy"
 )
 
-// entries reads the whole list of an agent.
-func (s *Service) entries(ctx context.Context, agent string) (list []*Entry, err error) {
-	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
-		list, err = readEntries(tx, agent)
-		return err
-	})
-	return list, err
-}
-
+// readEntries reads the whole list of an agent.
 func readEntries(tx *sqldb.Tx, agent string) ([]*Entry, error) {
 	var n int
 	var newest []byte
@@ -27,4 +26,327 @@ func readEntries(tx *sqldb.Tx, agent string) ([]*Entry, error) {
 		return nil, err
 	}
 	return b.list()
+}
+
+// Mean is a sum of rewards (formula v1) and how many there were.
+type Mean struct {
+	RewardSum float64 `json:"rewardSum"`
+	Count     int64   `json:"count"`
+}
+
+// AgentRLProjection is what is known of an agent's learning in numbers, for its
+// owner. What other people did without saying is in it only once five of them
+// have; what they are to the agent only as a word.
+type AgentRLProjection struct {
+	AgentID           event.AgentID      `json:"agentId"`
+	OwnerID           event.PersonID     `json:"ownerId"`
+	PersonalityTraits policy.Traits      `json:"personalityTraits"`
+	ToneWeights       policy.ToneWeights `json:"toneWeights"`
+	AutonomyLevel     int                `json:"autonomyLevel"`
+	CurrentMood       event.Mood         `json:"currentMood"`
+
+	TotalInteractions int64             `json:"totalInteractions"` // ended sessions
+	AvgReward         float64           `json:"avgReward"`         // formula v1, [-1,1]
+	LastRewardAt      event.Micros      `json:"lastRewardAt"`      // 0 before the first
+	TraitScores       map[string]Mean   `json:"traitScores"`       // rewardSum: Σ reward · rendered level
+	ActionStats       map[string]Mean   `json:"actionStats"`       // by what the feedback was about
+	RelationshipStats RelationshipStats `json:"relationshipStats"`
+	Relationships     []Relationship    `json:"relationships"` // by person
+
+	PositiveCount           int64           `json:"positiveCount"`
+	NegativeCount           int64           `json:"negativeCount"`
+	Avg                     float64         `json:"avg"` // of explicit scores
+	LastFeedbackAt          event.Micros    `json:"lastFeedbackAt"`
+	EngagementScore         *float64        `json:"engagementScore"`         // null: nothing, or too few people
+	ConversationSuccessRate *float64        `json:"conversationSuccessRate"` // null before the first rated or ended session
+	TopicPreferences        map[string]Mean `json:"topicPreferences"`        // by context tag, explicit scores
+
+	LastNActions     []action           `json:"lastNActions"`
+	Distribution     map[string]int64   `json:"distribution"`
+	SuccessPerAction map[string]float64 `json:"successPerAction"` // share of explicit scores above 0
+}
+
+// RelationshipStats is the owner's own relationship with the agent.
+type RelationshipStats struct {
+	Interactions int64        `json:"interactions"`
+	AvgReward    float64      `json:"avgReward"`
+	LastSeenAt   event.Micros `json:"lastSeenAt"`
+	Strength     float64      `json:"strength"` // [0,1), as of now
+}
+
+// Relationship is how close somebody is, as a word.
+type Relationship struct {
+	PersonID event.PersonID `json:"personId"`
+	Level    string         `json:"level"` // new, familiar, close, dear
+}
+
+// crowd is how many people an aggregate of what they did must have.
+const crowd = 5
+
+// OwnerOf says whose agent it is; not_found when there is none.
+func (s *Service) OwnerOf(ctx context.Context, agent event.AgentID) (owner event.PersonID, err error) {
+	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
+		found, err := tx.Get(`select owner_id from rl_agent_projection where agent_id = $1 and not retired`, []any{agent}, &owner)
+		if err == nil && !found {
+			err = unknownAgent(agent)
+		}
+		return err
+	})
+	return owner, err
+}
+
+func unknownAgent(agent event.AgentID) error {
+	return fault.New(fault.NotFound, "agent_unknown", "There is no agent %q whose learning could be shown.", agent)
+}
+
+// Learning gives the projection of an agent as of now; not_found when there is no
+// such agent. Relationships fade by now, nothing else depends on it.
+func (s *Service) Learning(ctx context.Context, agent event.AgentID, now event.Micros) (*AgentRLProjection, error) {
+	p := &AgentRLProjection{AgentID: agent, TraitScores: map[string]Mean{}, ActionStats: map[string]Mean{}, TopicPreferences: map[string]Mean{},
+		Relationships: []Relationship{}, LastNActions: []action{}, Distribution: map[string]int64{}, SuccessPerAction: map[string]float64{}}
+	err := s.db.Read(ctx, func(tx *sqldb.Tx) error { return p.read(tx, string(agent), now) })
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *AgentRLProjection) read(tx *sqldb.Tx, agent string, now event.Micros) error {
+	var traits, tones, mood string
+	found, err := tx.Get(`select owner_id, autonomy_level, personality_traits, tone_weights, current_mood from rl_agent_projection where agent_id = $1 and not retired`,
+		[]any{agent}, &p.OwnerID, &p.AutonomyLevel, &traits, &tones, &mood)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return unknownAgent(event.AgentID(agent))
+	}
+	for text, into := range map[string]any{traits: &p.PersonalityTraits, tones: &p.ToneWeights, mood: &p.CurrentMood} {
+		if err := json.Unmarshal([]byte(text), into); err != nil {
+			return err
+		}
+	}
+	work := map[string]*work{agent: {agent: agent}}
+	if err := loadHeads(tx, []string{agent}, work); err != nil {
+		return err
+	}
+	t := work[agent].tally
+	p.PositiveCount, p.NegativeCount, p.LastFeedbackAt = t.Positive, t.Negative, t.LastAt
+	p.Avg = ratio(t.ScoreSum, t.ScoreCount)
+	for tag, n := range t.Topics {
+		p.TopicPreferences[tag] = Mean{float64(n[0]) / 1e6, n[1]}
+	}
+	if err := loadActions(tx, []string{agent}, work); err != nil {
+		return err
+	}
+	if a := work[agent].actions; a.Last != nil {
+		p.LastNActions, p.Distribution = a.Last, a.Distribution
+	}
+	if err := p.readBonds(tx, agent, now); err != nil {
+		return err
+	}
+	entries, err := readEntries(tx, agent)
+	if err != nil {
+		return err
+	}
+	signals, err := readSignals(tx, agent)
+	if err != nil {
+		return err
+	}
+	ended, err := readSessions(tx, agent)
+	if err != nil {
+		return err
+	}
+	p.sum(signals, entries, ended)
+	return nil
+}
+
+func ratio(sum, count int64) float64 {
+	if count == 0 {
+		return 0
+	}
+	return micro(float64(sum) / 1e6 / float64(count))
+}
+
+func (p *AgentRLProjection) readBonds(tx *sqldb.Tx, agent string, now event.Micros) error {
+	rows, err := tx.Query(`select person_id, interactions, warmth, at, last_seen_at from rl_relationships where agent_id = $1 order by person_id`, agent)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var person event.PersonID
+		var b bond
+		if err := rows.Scan(&person, &b.Interactions, &b.Warmth, &b.At, &b.LastSeen); err != nil {
+			return err
+		}
+		strength := b.strengthAt(now)
+		if person == p.OwnerID {
+			p.RelationshipStats = RelationshipStats{Interactions: b.Interactions, LastSeenAt: b.LastSeen, Strength: micro(strength)}
+		}
+		p.Relationships = append(p.Relationships, Relationship{person, levelOf(strength)})
+	}
+	return rows.Err()
+}
+
+// Strength is how close a person and an agent are now, s = 1 − exp(−I/8) in
+// [0,1): for the person it is about.
+func (s *Service) Strength(ctx context.Context, agent event.AgentID, person event.PersonID, now event.Micros) (strength float64, err error) {
+	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
+		var b bond
+		_, err := tx.Get(`select warmth, at from rl_relationships where agent_id = $1 and person_id = $2`, []any{agent, person}, &b.Warmth, &b.At)
+		strength = b.strengthAt(now)
+		return err
+	})
+	return strength, err
+}
+
+func readSignals(tx *sqldb.Tx, agent string) (map[string]*Signal, error) {
+	out := map[string]*Signal{}
+	rows, err := tx.Query(`select feedback_id, body from rl_signals where agent_id = $1`, agent)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		var body sql.RawBytes
+		if err := rows.Scan(&id, &body); err != nil {
+			return nil, err
+		}
+		s := &Signal{}
+		if err := json.Unmarshal(body, s); err != nil {
+			return nil, err
+		}
+		out[id] = s
+	}
+	return out, rows.Err()
+}
+
+// readSessions says of every ended session whether it was abandoned.
+func readSessions(tx *sqldb.Tx, agent string) (map[string]bool, error) {
+	out := map[string]bool{}
+	rows, err := tx.Query(`select session_id, abandoned from rl_sessions where agent_id = $1`, agent)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		var abandoned bool
+		if err := rows.Scan(&id, &abandoned); err != nil {
+			return nil, err
+		}
+		out[id] = abandoned
+	}
+	return out, rows.Err()
+}
+
+// sum computes what follows from the signals. All sums are whole millionths, so
+// that their order does not matter.
+func (p *AgentRLProjection) sum(signals map[string]*Signal, entries []*Entry, ended map[string]bool) {
+	others := map[string]bool{}
+	for _, s := range signals {
+		if s.Channel == event.ChannelBehaviour && s.PersonID != string(p.OwnerID) {
+			others[s.PersonID] = true
+		}
+	}
+	levels := map[place]*policy.Traits{}
+	for _, e := range entries {
+		if e.Act == nil && e.About.Decided {
+			levels[place{e.At, e.ID}] = &e.About.Rendered
+		}
+	}
+	type sums struct{ sum, n int64 }
+	add := func(m map[string]sums, key string, v int64) { m[key] = sums{m[key].sum + v, m[key].n + 1} }
+	all, own, engaged := sums{}, sums{}, sums{}
+	actions, traits, scored, liked := map[string]sums{}, map[string]sums{}, map[string]sums{}, map[string]sums{}
+	rated, engagement := map[string]sums{}, map[string]sums{}
+	for _, s := range signals {
+		mine := s.PersonID == string(p.OwnerID)
+		if s.Channel == event.ChannelBehaviour && !mine && len(others) < crowd {
+			continue
+		}
+		p.LastRewardAt = max(p.LastRewardAt, s.Timestamp)
+		all = sums{all.sum + s.Reward, all.n + 1}
+		if mine {
+			own = sums{own.sum + s.Reward, own.n + 1}
+		}
+		add(actions, s.ActionType, s.Reward)
+		for _, at := range s.Places {
+			if x := levels[at]; x != nil {
+				for j := range x {
+					add(traits, policy.Trait(j).String(), int64(math.Round(float64(s.Reward)*x[j])))
+				}
+			}
+		}
+		if v := s.FeedbackScore; v != nil {
+			good := int64(0)
+			if *v > 0 {
+				good = 1e6
+			}
+			add(liked, s.ActionType, good)
+			add(scored, s.ActionType, int64(math.Round(*v*1e6)))
+		}
+		if v := s.EngagementScore; v != nil {
+			e := int64(math.Round(*v * 1e6))
+			engaged = sums{engaged.sum + e, engaged.n + 1}
+			add(engagement, s.Session, e)
+		}
+		if s.Rated && s.Session != "" {
+			good := int64(0)
+			if s.Good {
+				good = 1
+			}
+			add(rated, s.Session, good)
+		}
+	}
+	p.AvgReward = ratio(all.sum, all.n)
+	p.RelationshipStats.AvgReward = ratio(own.sum, own.n)
+	for key, s := range actions {
+		p.ActionStats[key] = Mean{float64(s.sum) / 1e6, s.n}
+	}
+	for key, s := range traits {
+		p.TraitScores[key] = Mean{float64(s.sum) / 1e6, s.n}
+	}
+	for key, s := range liked {
+		p.SuccessPerAction[key] = ratio(s.sum, s.n)
+	}
+	if engaged.n > 0 {
+		v := ratio(engaged.sum, engaged.n)
+		p.EngagementScore = &v
+	}
+	// a session is a success when it was rated good or better, or, unrated, when
+	// e ≥ .6 and nobody abandoned it
+	success, known := 0, 0
+	p.TotalInteractions = int64(len(ended))
+	for id := range rated {
+		if _, over := ended[id]; !over {
+			ended[id] = false
+		}
+	}
+	for id, abandoned := range ended {
+		known++
+		if r, ok := rated[id]; ok {
+			if r.sum == r.n {
+				success++
+			}
+		} else if e := engagement[id]; e.n > 0 && ratio(e.sum, e.n) >= .6 && !abandoned {
+			success++
+		}
+	}
+	if known > 0 {
+		v := micro(float64(success) / float64(known))
+		p.ConversationSuccessRate = &v
+	}
+}
+
+// newest lists feedback ids, the newest first, at most n.
+func newest(signals map[string]*Signal, n int) []string {
+	ids := make([]string, 0, len(signals))
+	for id := range signals {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b string) int { return compareKeys(signals[b].Timestamp, b, signals[a].Timestamp, a) })
+	return ids[:min(n, len(ids))]
 }

@@ -1,6 +1,11 @@
 package policy
 
-import "math"
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+)
 
 // Mixture is the distribution a session's variation is drawn from: M equally
 // weighted truncated normals around posterior centres, and a defensive part
@@ -17,18 +22,120 @@ import "math"
 // StrategyEpsilon varies one free trait in a share ε of the sessions, uniformly
 // in its box, StrategyOff always gives θ. The density of each is exact and is
 // that of the published (rounded) numbers.
+//
+// In JSON levels are lists in the order of the vocabulary, and the centres one
+// list after another: one is published with every change of evidence.
 type Mixture struct {
-	Strategy    string   `json:"strategy"`
-	Epsilon     float64  `json:"epsilon"` // share of sessions that explore, [0,1]
-	Theta       Traits   `json:"theta"`
-	Centres     []Traits `json:"centres"` // rounded to 1e-4; without any, η counts as 1
-	SD          float64  `json:"sd"`
-	DefensiveSD float64  `json:"defensiveSd"`
-	Eta         float64  `json:"eta"`
-	Rho         float64  `json:"rho"`
-	Lo          Traits   `json:"lo"` // the box B
-	Hi          Traits   `json:"hi"`
-	Pinned      Mask     `json:"pinned"`
+	Strategy    string
+	Epsilon     float64 // share of sessions that explore, [0,1]
+	Theta       Traits
+	Centres     []Traits // rounded to 1e-4; without any, η counts as 1
+	SD          float64
+	DefensiveSD float64
+	Eta         float64
+	Rho         float64
+	Lo          Traits // the box B
+	Hi          Traits
+	Pinned      Mask
+}
+
+// mixtureJSON is the form that AppendJSON writes.
+type mixtureJSON struct {
+	Strategy    string           `json:"strategy"`
+	Epsilon     float64          `json:"epsilon"`
+	SD          float64          `json:"sd"`
+	DefensiveSD float64          `json:"defensiveSd"`
+	Eta         float64          `json:"eta"`
+	Rho         float64          `json:"rho"`
+	Pinned      Mask             `json:"pinned"`
+	Theta       [NTraits]float64 `json:"theta"`
+	Lo          [NTraits]float64 `json:"lo"`
+	Hi          [NTraits]float64 `json:"hi"`
+	Centres     []float64        `json:"centres"`
+}
+
+// MarshalJSON writes the mixture; an error when a number is none.
+func (m Mixture) MarshalJSON() ([]byte, error) { return m.AppendJSON(make([]byte, 0, 1500)) }
+
+// AppendJSON appends what MarshalJSON gives.
+func (m *Mixture) AppendJSON(b []byte) ([]byte, error) {
+	switch m.Strategy {
+	case StrategyMixture, StrategyEpsilon, StrategyOff:
+	default:
+		return nil, fmt.Errorf("mixture of unknown strategy %q", m.Strategy)
+	}
+	sound := true
+	number := func(v float64) {
+		sound = sound && v-v == 0
+		b = strconv.AppendFloat(b, v, 'f', -1, 64)
+	}
+	b = append(b, `{"strategy":"`...)
+	b = append(b, m.Strategy...)
+	b = append(b, '"')
+	for _, f := range [...]struct {
+		name string
+		v    float64
+	}{{"epsilon", m.Epsilon}, {"sd", m.SD}, {"defensiveSd", m.DefensiveSD}, {"eta", m.Eta}, {"rho", m.Rho}} {
+		b = append(b, `,"`...)
+		b = append(b, f.name...)
+		b = append(b, `":`...)
+		number(f.v)
+	}
+	b = append(b, `,"pinned":[`...)
+	for i, t := range m.Pinned.Traits() {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, '"')
+		b = append(b, t.String()...)
+		b = append(b, '"')
+	}
+	b = append(b, ']')
+	list := func(name string, levels ...Traits) {
+		b = append(b, `,"`...)
+		b = append(b, name...)
+		b = append(b, `":[`...)
+		for i := range levels {
+			for j, v := range levels[i] {
+				if i+j > 0 {
+					b = append(b, ',')
+				}
+				number(v)
+			}
+		}
+		b = append(b, ']')
+	}
+	list("theta", m.Theta)
+	list("lo", m.Lo)
+	list("hi", m.Hi)
+	list("centres", m.Centres...)
+	if !sound {
+		return nil, fmt.Errorf("mixture with a number that is none")
+	}
+	return append(b, '}'), nil
+}
+
+// UnmarshalJSON reads a mixture and refuses one that nothing can be drawn from:
+// an unknown strategy, a level outside [0,1], a deviation that is not positive, a
+// share outside [0,1].
+func (m *Mixture) UnmarshalJSON(data []byte) error {
+	var f mixtureJSON
+	if err := json.Unmarshal(data, &f); err != nil {
+		return err
+	}
+	*m = Mixture{Strategy: f.Strategy, Epsilon: f.Epsilon, Theta: f.Theta, Centres: make([]Traits, len(f.Centres)/NTraits),
+		SD: f.SD, DefensiveSD: f.DefensiveSD, Eta: f.Eta, Rho: f.Rho, Lo: f.Lo, Hi: f.Hi, Pinned: f.Pinned}
+	sound := len(f.Centres)%NTraits == 0 && m.Theta.Valid() && m.Lo.Valid() && m.Hi.Valid() && m.SD > 0 && m.DefensiveSD > 0 &&
+		m.Epsilon >= 0 && m.Epsilon <= 1 && m.Eta >= 0 && m.Eta <= 1 &&
+		(m.Strategy == StrategyMixture || m.Strategy == StrategyEpsilon || m.Strategy == StrategyOff)
+	for q := range m.Centres {
+		copy(m.Centres[q][:], f.Centres[q*NTraits:])
+		sound = sound && m.Centres[q].Valid()
+	}
+	if !sound {
+		return fmt.Errorf("a mixture that nothing can be drawn from")
+	}
+	return nil
 }
 
 // The measured defaults of the mixture.

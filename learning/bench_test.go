@@ -1,0 +1,48 @@
+package learning
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"rapport/event"
+)
+
+func BenchmarkFeedback(b *testing.B) {
+	for _, c := range []struct {
+		agents, perAgent int
+		talk, commit     bool
+	}{{500, 4, false, true}, {500, 4, false, false}, {500, 4, true, true}, {2000, 1, false, true}, {100, 20, false, true}} {
+		b.Run(fmt.Sprintf("agents=%d/per=%d/talk=%v/commit=%v", c.agents, c.perAgent, c.talk, c.commit), func(b *testing.B) {
+			bench := benchIn(b, b.TempDir())
+			setup, feedback := Workload(c.agents, 12, b.N, c.perAgent, c.talk)
+			if err := bench.s.Apply(context.Background(), setup, true); err != nil {
+				b.Fatal(err)
+			}
+			var all []event.Event
+			for _, r := range feedback {
+				all = append(all, r...)
+			}
+			b.ResetTimer()
+			if err := bench.s.Apply(context.Background(), all, c.commit); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric(float64(b.N*c.agents*c.perAgent)/b.Elapsed().Seconds(), "feedback/s")
+		})
+	}
+}
+
+func BenchmarkFold(b *testing.B) {
+	bench := benchIn(b, b.TempDir())
+	setup, _ := Workload(1, 1000, 0, 0, false)
+	if err := bench.s.Apply(context.Background(), setup, true); err != nil {
+		b.Fatal(err)
+	}
+	agent := setup[0].Subject
+	entries := bench.entries(agent)
+	b.ReportAllocs()
+	for b.Loop() {
+		Fold(entries)
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(len(entries)), "µs/entry")
+}
