@@ -66,9 +66,16 @@ func NewID() string {
 // three times as fast as scattered ids do. The other bits are a SHA-256 of all
 // arguments.
 func DerivedID(emitter string, generation int, cause string, typ Type, subject string, ordinal int) string {
-	id := HashID(emitter, strconv.Itoa(generation), cause, string(typ), subject, strconv.Itoa(ordinal))
-	if isID(cause) {
-		return cause[:13] + id[13:]
+	return NearID(cause, emitter, strconv.Itoa(generation), cause, string(typ), subject, strconv.Itoa(ordinal))
+}
+
+// NearID is a HashID of the parts that begins with the first 48 bits of another
+// id: what belongs together lies together in an index. The other 74 bits tell ids
+// of equal beginning apart.
+func NearID(near string, parts ...string) string {
+	id := HashID(parts...)
+	if isID(near) {
+		return near[:13] + id[13:]
 	}
 	return id
 }

@@ -35,7 +35,7 @@ func (serveCmd) Run(ctx context.Context, g *globals) error {
 // scripts.
 func (g *globals) announce(a *app.App) {
 	g.say("listening on %s", a.URL())
-	fmt.Fprintf(g.err, "data in %s · replies by %s\n", a.DataDir(), a.ModelNote())
+	fmt.Fprintf(g.err, "data in %s\n%s\n", a.DataDir(), a.ModelNote())
 	if link := a.FirstLink(); link != "" {
 		fmt.Fprintf(g.err, "one-time login for the operator, 15 minutes: %s\n", link)
 	}

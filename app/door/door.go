@@ -253,9 +253,10 @@ func (d *Door) giveAll(ctx context.Context, parcels []parcel, people map[string]
 			results[i].refuse(fault.New(fault.Invalid, "bad_data", "feedback.given needs message, who.person and mark."))
 			continue
 		}
+		message := chat.ForeignMessage(p.source, p.data.Message)
 		marks = append(marks, feedback.Given{
-			FeedbackID: event.FeedbackID(event.HashID(p.source, "feedback", p.ID)), RaterID: people[p.data.Who.Person],
-			MessageID: chat.ForeignMessage(p.source, p.data.Message), Mark: *p.data.Mark, OccurredAt: p.at})
+			FeedbackID: feedback.MarkID(p.source, p.ID, message), RaterID: people[p.data.Who.Person],
+			MessageID: message, Mark: *p.data.Mark, OccurredAt: p.at})
 		at = append(at, i)
 	}
 	done, err := d.marks.GiveAll(ctx, marks)
