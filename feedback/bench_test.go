@@ -61,14 +61,14 @@ func BenchmarkGiveHTTP(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "given/s")
 }
 
-// Marks of an import: batches of 1,000, eight a message.
+// Marks of an import: batches of 1,000, eight a message, by 200 reviewers.
 func BenchmarkGiveAll(b *testing.B) {
 	w := newWorld(b, Options{})
 	w.scene()
 	messages := b.N*MaxBatch/8 + 1
 	var said []event.Payload
 	for i := range messages {
-		m := agentSays(fmt.Sprint("message-with-a-long-id-", i), int64(10+i), "")
+		m := agentSays(event.HashID("message", fmt.Sprint(i)), int64(10+i), "")
 		m.Imported = true
 		said = append(said, m)
 	}
@@ -89,8 +89,9 @@ func BenchmarkGiveAll(b *testing.B) {
 	for range b.N {
 		batch := make([]Given, MaxBatch)
 		for i := range batch {
-			batch[i] = Given{FeedbackID: event.FeedbackID(event.HashID("bench", fmt.Sprint(k))), RaterID: event.PersonID(event.HashID("rater", fmt.Sprint(k%5000))),
-				MessageID: event.MessageID(fmt.Sprint("message-with-a-long-id-", k/8)), Mark: k%3 - 1}
+			m := event.MessageID(event.HashID("message", fmt.Sprint(k/8)))
+			batch[i] = Given{FeedbackID: MarkID("bench", fmt.Sprint(k), m), RaterID: event.PersonID(event.HashID("rater", fmt.Sprint(k%200))),
+				MessageID: m, Mark: k%3 - 1}
 			k++
 		}
 		results, err := w.s.GiveAll(b.Context(), batch)

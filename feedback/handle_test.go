@@ -376,6 +376,18 @@ func TestGiveAll(t *testing.T) {
 	}
 }
 
+func TestMarkID(t *testing.T) {
+	t.Parallel()
+	m := event.MessageID(event.NewID())
+	ids := map[event.FeedbackID]bool{MarkID("a", "1", m): true, MarkID("a", "2", m): true, MarkID("b", "1", m): true, MarkID("a", "1", "m"): true, MarkID("a", "1", m): true}
+	if len(ids) != 4 {
+		t.Errorf("%v", ids)
+	}
+	if id := MarkID("a", "1", m); len(id) != 36 || string(id[:8]) != string(m[:8]) {
+		t.Errorf("%s of %s", id, m)
+	}
+}
+
 // Messages brought before their agent is known here wait for it.
 func TestAgentComesLast(t *testing.T) {
 	t.Parallel()

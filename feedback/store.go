@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"rapport/event"
+	"rapport/internal/fault"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
 )
@@ -95,7 +96,9 @@ func (r *record) insert(tx *sqldb.Tx) (status string, err error) {
 		return "", err
 	}
 	r.supersedes = before
-	_, err = r.put(tx)
+	if n, err = r.put(tx); err == nil && n == 0 { // another transaction was first
+		err = fault.New(fault.Unavailable, "feedback_busy", "You gave this twice at the same time; try again.")
+	}
 	return Stored, err
 }
 
