@@ -104,7 +104,7 @@ func (a *App) open(ctx context.Context) (err error) {
 	a.Agents.Routes(a.API)
 	a.Chat.Routes(a.API)
 	a.Feedback.Routes(a.API)
-	//a.Learning.Routes(a.API)
+	a.Learning.Routes(a.API, a.cfg.Clock)
 	a.Gateway.Routes(a.API)
 	door.New(a.Accounts, a.Chat, a.Feedback).Routes(a.API)
 	a.adminRoutes()
