@@ -123,7 +123,7 @@ func TestProjectionsRebuild(t *testing.T) {
 	rel.AddConsumer(w.Consumer())
 	done := make(chan error, 1)
 	go func() { done <- rel.Run(ctx) }()
-	w.post(bob, w.talk(bob, "late"), "my words")
+	w.post(eve, w.talk(eve, "late"), "her words")
 	w.must(rel.Idle(ctx))
 	stop()
 	w.must(<-done)

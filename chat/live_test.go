@@ -164,19 +164,20 @@ func TestStreamResumesWithoutLoss(t *testing.T) {
 func TestStreamCatchesUpInOrder(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	r := w.group(ada, chat.NewRoom{})
-	var first chat.Message
+	room := chat.ForeignRoom(irc, "r")
+	var items []chat.Ingested
 	for i := range 450 {
-		m := w.post(ada, r, fmt.Sprint(i))
-		if i == 0 {
-			first = m
-		}
-		if i == 300 {
-			_, err := w.Edit(as(ada), r.ID, first.ID, "edited")
-			w.must(err)
-		}
+		items = append(items, said(fmt.Sprint(i), byAda, "x"))
 	}
-	f := w.follow(r.ID, 0)
+	w.ingest(items[:101]...)
+	edit := func(text string) {
+		_, err := w.Edit(as(ada), room, chat.ForeignMessage(irc, "0"), text)
+		w.must(err)
+	}
+	edit("once")
+	w.ingest(items[101:]...)
+	edit("twice")
+	f := w.follow(room, 0)
 	var ids []int
 	for range 450 {
 		x := f.next(t)
@@ -184,7 +185,7 @@ func TestStreamCatchesUpInOrder(t *testing.T) {
 		w.must(err)
 		ids = append(ids, n)
 	}
-	if !slices.IsSorted(ids) || ids[0] != 2 || ids[449] != 451 { // change 1 is the first message, seen as edited: 302
+	if !slices.IsSorted(ids) || ids[0] != 2 || ids[449] != 452 { // changes 1 and 102 were of the first message, which is seen as edited last
 		t.Errorf("%v", ids)
 	}
 }

@@ -81,6 +81,16 @@ func TestPostRefusals(t *testing.T) {
 	same(t, 0, len(got[0].Sessions)) // luna is silenced
 }
 
+func TestARetiredAgentStaysSilent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.talk(ada, luna)
+	w.hear(w.event(event.AgentRetired{AgentID: luna}),
+		w.event(event.AgentUpdated{AgentState: event.AgentState{AgentID: luna, OwnerID: ada, Alive: true}}))
+	_, err := w.PostReply(t.Context(), chat.Reply{DecisionID: "d", AgentID: luna, RoomID: r.ID, Text: "x"})
+	w.refused("agent_silenced", err)
+}
+
 func TestManyAtOnceAreNumberedWithoutGap(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

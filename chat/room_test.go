@@ -221,6 +221,7 @@ func TestProtectionOfOneProtectsTheRoom(t *testing.T) {
 
 	w.post(ada, r, "said while he is here")
 	w.must(w.Remove(as(bob), r.ID, string(bob)))
+	w.post(ada, r, "said when he is gone")
 	w.events()
 	_, err := w.End(as(ada), r.ID)
 	w.must(err)
