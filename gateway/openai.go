@@ -79,7 +79,7 @@ func (s *Service) getModel(w http.ResponseWriter, r *http.Request) {
 		writeOpenAI(w, err)
 		return
 	}
-	slug := r.PathValue("slug")
+	slug := r.PathValue("slug") + strings.TrimPrefix(r.PathValue("id"), modelPrefix) // one of them is set
 	cards, err := s.o.Directory.AgentsOf(r.Context(), p.Person)
 	if err != nil {
 		writeOpenAI(w, err)

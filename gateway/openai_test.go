@@ -313,8 +313,10 @@ func TestModels(t *testing.T) {
 	if _, raw := call(t, srv, "bob", "GET", "/v1/models", ""); strings.TrimSpace(raw) != `{"object":"list","data":[]}` {
 		t.Errorf("%s", raw)
 	}
-	if _, raw := call(t, srv, "ann", "GET", "/v1/models/agent/otto", ""); into[modelCard](t, raw).ID != "agent/otto" {
-		t.Errorf("%s", raw)
+	for _, path := range []string{"/v1/models/agent/otto", "/v1/models/agent%2Fotto"} { // openai-python escapes
+		if _, raw := call(t, srv, "ann", "GET", path, ""); into[modelCard](t, raw).ID != "agent/otto" {
+			t.Errorf("%s: %s", path, raw)
+		}
 	}
 	if resp, raw := call(t, srv, "ann", "GET", "/v1/models/agent/none", ""); resp.StatusCode != 404 || into[openAIProblem](t, raw).Error.Code != "model_not_found" {
 		t.Errorf("%s", raw)

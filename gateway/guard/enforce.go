@@ -124,7 +124,7 @@ func (e *Enforcer) scan(last bool) {
 	s := e.pending
 	i := 0
 	for i < len(s) && !e.done {
-		if !last && len(s)-i < e.longest {
+		if !last && len(s)-i < e.longest && e.undecided(s[i:]) {
 			break
 		}
 		if n := e.match(s[i:]); n != nil {
@@ -147,6 +147,16 @@ func (e *Enforcer) scan(last bool) {
 	if e.done {
 		e.pending = ""
 	}
+}
+
+// undecided says that s may be the beginning of a needle, or of a rune.
+func (e *Enforcer) undecided(s string) bool {
+	for i := range e.needles {
+		if n := e.needles[i].text; len(s) < len(n) && strings.EqualFold(s, n[:len(s)]) {
+			return true
+		}
+	}
+	return !utf8.FullRuneInString(s)
 }
 
 func (e *Enforcer) match(s string) *needle {

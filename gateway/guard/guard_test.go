@@ -96,6 +96,18 @@ func TestEnforce(t *testing.T) {
 	}
 }
 
+// Words leave as they come: only what may be the beginning of something that must
+// not leave is held back.
+func TestNothingIsHeldBackWithoutNeed(t *testing.T) {
+	t.Parallel()
+	e := NewEnforcer(Limits{MaxWords: 100, Canary: "zebra-42", Banned: []string{"bad phrase"}})
+	for _, c := range []struct{ in, want string }{{"Hello ", "Hello "}, {"zeb", ""}, {"u.", "zebu."}, {" <", " "}, {"3 ", "<3 "}, {"\xc3", ""}, {"\xa9", "é"}} {
+		if got := e.Push(c.in); got != c.want {
+			t.Errorf("after %q leaves %q, want %q", c.in, got, c.want)
+		}
+	}
+}
+
 // However a reply is cut into pieces, the same text leaves.
 func TestEnforcementDoesNotDependOnPieces(t *testing.T) {
 	t.Parallel()
