@@ -258,6 +258,10 @@ func TestCreateIsIdempotentAndKeepsNoNames(t *testing.T) {
 	if err != nil || err2 != nil || a != b {
 		t.Errorf("%+v %v, again %+v %v", a, err, b, err2)
 	}
+	// The password is no part of what is compared: it would be kept as a fast hash.
+	if c, err := make("k", "ada", "correct horse"); err != nil || c != a {
+		t.Errorf("with a password: %+v %v", c, err)
+	}
 	if _, err := make("k", "bob", ""); !fault.Is(err, "idempotency_conflict") {
 		t.Errorf("another body: %v", err)
 	}

@@ -200,7 +200,7 @@ func TestPeopleFor(t *testing.T) {
 	if err := s.Erase(ctx, operator(w), first[0]); err != nil {
 		t.Fatal(err)
 	}
-	after, err := s.PersonFor(ctx, "forum", "u1", "Ada")
+	after, err := s.PersonFor(ctx, "forum", "u1", "")
 	if err != nil || after == first[0] {
 		t.Errorf("an erased pseudonym came back: %v %v", after, err)
 	}
