@@ -36,3 +36,6 @@ func SetRoom(db *DB, pages int) error {
 	defer db.queue.Unlock()
 	return db.writer.exec("pragma max_page_count = " + strconv.Itoa(pages))
 }
+
+// Unnamed is unnamed.
+var Unnamed = unnamed

@@ -470,7 +470,7 @@ func TestWriteJSON(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out strings.Builder
-		if err := db.WriteJSON(t.Context(), Export{Table: "t"}, &out); err != nil {
+		if err := db.WriteJSON(t.Context(), sqldb.Export{Table: "t"}, &out); err != nil {
 			t.Fatal(err)
 		}
 		want := `{"id":"a","n":7,"x":0.5,"raw":"","none":null}` + "\n" + `{"id":"b \"","n":7,"x":0.5,"raw":"ICI=","none":null}` + "\n"
@@ -563,4 +563,21 @@ func TestBackup(t *testing.T) {
 			t.Errorf("the backup holds %v", got)
 		}
 	})
+}
+
+func TestUnnamed(t *testing.T) {
+	t.Parallel()
+	for query, want := range map[string]string{
+		`select 1`:                                       `select 1`,
+		`insert into t values ($1, $2, $3)`:              `insert into t values (?, ?, ?)`,
+		`select $1 where a = $1`:                         `select $1 where a = $1`,
+		`select $2, $1`:                                  `select $2, $1`,
+		`select '$1 costs $9', "a$1b" where x = $1`:      `select '$1 costs $9', "a$1b" where x = ?`,
+		`select 'it''s $5' where x = $1 and y = $2`:      `select 'it''s $5' where x = ? and y = ?`,
+		`select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10`: `select ?, ?, ?, ?, ?, ?, ?, ?, ?, ?`,
+	} {
+		if got := sqldb.Unnamed(query); got != want {
+			t.Errorf("%s became %s", query, got)
+		}
+	}
 }

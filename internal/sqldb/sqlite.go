@@ -146,13 +146,45 @@ func (c *conn) prepare(query string) (*stmt, error) {
 	if st := c.stmts[query]; st != nil {
 		return st, nil
 	}
-	s, err := c.PrepareContext(context.Background(), query)
+	s, err := c.PrepareContext(context.Background(), unnamed(query))
 	if err != nil {
 		return nil, fmt.Errorf("%w, in: %s", err, query)
 	}
 	st := &stmt{Stmt: s, writes: writing.MatchString(query)}
 	c.stmts[query] = st
 	return st, nil
+}
+
+// unnamed writes $1, $2, … as plain question marks where each is used once and in
+// order, which is almost everywhere: the driver looks named places up by name for
+// every row, at a cost that grows with the square of their number. Text in quotes
+// stays as it is.
+func unnamed(query string) string {
+	var out strings.Builder
+	next, quote := 1, byte(0)
+	for i := 0; i < len(query); i++ {
+		c := query[i]
+		switch {
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '\'' || c == '"':
+			quote = c
+		case c == '$':
+			n := 0
+			for ; i+1 < len(query) && query[i+1] >= '0' && query[i+1] <= '9'; i++ {
+				n = 10*n + int(query[i+1]-'0')
+			}
+			if n != next {
+				return query
+			}
+			next++
+			c = '?'
+		}
+		out.WriteByte(c)
+	}
+	return out.String()
 }
 
 // exec runs one of the package's own statements.
