@@ -19,13 +19,28 @@ func BenchmarkFeedback(b *testing.B) {
 			if err := bench.s.Apply(context.Background(), setup, true); err != nil {
 				b.Fatal(err)
 			}
-			var all []event.Event
-			for _, r := range feedback {
-				all = append(all, r...)
+			// the learner hears its own proposals, as it does from the log
+			round := func(events []event.Event) {
+				if err := bench.s.Apply(context.Background(), events, c.commit); err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				defer b.StartTimer()
+				var own []event.Event
+				for _, e := range bench.emitted() {
+					if e.Type == "rl.agent.policy.updated" {
+						own = append(own, e)
+					}
+				}
+				if err := bench.s.Apply(context.Background(), own, true); err != nil {
+					b.Fatal(err)
+				}
 			}
+			b.StopTimer()
+			round(nil)
 			b.ResetTimer()
-			if err := bench.s.Apply(context.Background(), all, c.commit); err != nil {
-				b.Fatal(err)
+			for _, r := range feedback {
+				round(r)
 			}
 			b.ReportMetric(float64(b.N*c.agents*c.perAgent)/b.Elapsed().Seconds(), "feedback/s")
 		})

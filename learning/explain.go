@@ -37,7 +37,7 @@ type Trait struct {
 	Ratings  float64    `json:"ratings"`  // the information in them, in ratings of the owner
 	Word     string     `json:"word"`     // start, trying, learned: "learned" only from P ≥ .95
 	Waits    string     `json:"waits"`    // paused, pinned, held or evidence; empty when it may move
-	Needs    int        `json:"needs"`    // about so many more ratings like those so far before it moves; 0 now, -1 unknown
+	Needs    int        `json:"needs"`    // about so many more ratings like those so far before it moves; 0 now, -1 unknown, 99 many
 }
 
 // Rating is what one signal did.
@@ -219,6 +219,8 @@ func (r *Rating) weigh(before *State, entries []*Entry, with *State, b *step.Bel
 	switch {
 	case len(r.Moved) > 0:
 		r.Note = "counts, and moved what is tried"
+	case needs >= manyRatings:
+		r.Note = "counts; needs many more"
 	case needs > 0:
 		r.Note = fmt.Sprintf("counts; needs about %d more", needs)
 	default:

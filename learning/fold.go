@@ -50,7 +50,7 @@ const (
 	guestFloor   = 2. // and this many owner ratings
 	raterShare   = 1. / 3
 	shownShare   = .3  // behaviour's share of all information
-	backing      = .02 // share of behaviour and check-ins below which support is approval only
+	backing      = .09 // owner ratings' worth of behaviour and check-ins (five sessions' engagement) below which support is approval only
 	holdEpisodes = 10
 )
 
@@ -200,9 +200,11 @@ func (f *folder) listen(e *Episode) {
 func (s *State) weigh(voices []voice) fusion.Evidence {
 	l := fusion.Defaults()
 	var meant, show fusion.Evidence
+	own := 0. // behaviour of the owner
 	for i := range voices {
 		if v := &voices[i]; v.owner {
-			s.Owner += l.Ratings(v.meant.Pi + v.show.Pi)
+			s.Owner += l.Ratings(v.meant.Pi)
+			own += v.show.Pi
 		}
 	}
 	allowed := float64(guestShare*s.Owner) + guestFloor
@@ -228,8 +230,11 @@ func (s *State) weigh(voices []voice) fusion.Evidence {
 		s.CheckIn += l.Ratings(v.checkIn)
 	}
 	s.Meant += l.Ratings(meant.Pi)
-	show.Cap(l.FromRatings(float64(shownShare/(1-shownShare)*s.Meant) - s.Shown))
-	s.Shown += l.Ratings(show.Pi)
+	if raw := show.Pi; raw > 0 {
+		left := show.Cap(l.FromRatings(float64(shownShare/(1-shownShare)*s.Meant) - s.Shown))
+		s.Owner += l.Ratings(float64(own * (left / raw)))
+		s.Shown += l.Ratings(left)
+	}
 	meant.Add(show)
 	return meant
 }
@@ -289,7 +294,7 @@ func (s *State) count(about policy.Mask, w float64) {
 
 // ApprovalOnly says whether a trait's support is thumbs and ratings alone.
 func (s *State) ApprovalOnly(t policy.Trait) bool {
-	return !s.Asked.Has(t) && s.Shown+s.CheckIn < float64(backing*(s.Meant+s.Shown))
+	return !s.Asked.Has(t) && s.Shown+s.CheckIn < backing
 }
 
 // Gate is what P(improvement) of a move of the trait must reach now.

@@ -227,3 +227,39 @@ func TestPinnedNeverMovesAndStepsAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// TestBatchesDoNotMatter delivers one life one by one and all at once: every
+// table is the same.
+func TestBatchesDoNotMatter(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		s := life(rt, rapid.IntRange(1, 40).Draw(rt, "sessions"))
+		var events []event.Event
+		for i, e := range s.events { // with what else an agent meets
+			events = append(events, e)
+			at := e.Time + 1
+			switch i % 9 {
+			case 3:
+				events = append(events, event.New("test", e.ID+"-i", at, event.AgentInvited{AgentID: "a", By: "owner-a", Consent: true}))
+			case 5:
+				events = append(events, event.New("test", e.ID+"-s", at, event.SessionEnded{AgentID: "a", SessionID: event.SessionID(e.ID), StartedAt: at - 600e6, EndedAt: at,
+					People: []event.SessionPerson{{PersonID: "owner-a", Consent: true}, {PersonID: "guest-1", Consent: true, Abandoned: true}}}))
+			case 7:
+				events = append(events, event.New("test", e.ID+"-p", at, event.PolicyProposed{AgentID: "a", ProposalID: e.ID, Parent: s.doc.Version,
+					Policy: []byte("{}"), Moved: []event.Moved{{Trait: "humor", Before: .5, After: .52}}}),
+					event.New("test", e.ID+"-r", at, event.PolicyRefused{AgentID: "a", ProposalID: e.ID, Gate: "stale"}),
+					event.New("test", e.ID+"-h", at, event.UpdateRefused{AgentID: "a", Gate: "drift"}))
+			}
+		}
+		b.t = rt
+		b.clear()
+		b.feed(Batch, events...)
+		want := b.dump(b.s.Projections()...)
+		b.clear()
+		b.feed(rapid.SampledFrom([]int{3, 20}).Draw(rt, "batch"), events...)
+		if got := b.dump(b.s.Projections()...); got != want {
+			rt.Fatalf("in small batches\n%s\nat once\n%s", got, want)
+		}
+	})
+}

@@ -99,7 +99,7 @@ type work struct {
 
 	book      book
 	canon     *canon
-	policy    []byte // the canonical document, JSON
+	policy    []byte // the canonical document, JSON; of those that propose
 	tally     tally
 	actions   *actions
 	withdrawn map[string]bool
@@ -123,6 +123,7 @@ type work struct {
 	signals    map[string]*signalRow
 	order      []string // of signals
 	page       page
+	wish       *wish // to propose
 	retired    bool
 
 	out []event.Event
@@ -165,11 +166,14 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, events []event.Event) 
 	if err := load(tx, works, of); err != nil {
 		return err
 	}
-	parallel(len(works), func(i int) { works[i].err = works[i].run() })
-	for _, w := range works {
-		if w.err != nil {
-			return fmt.Errorf("agent %s: %w", w.agent, w.err)
-		}
+	if err := each(works, (*work).run); err != nil {
+		return err
+	}
+	if err := loadPolicies(tx, works, of); err != nil {
+		return err
+	}
+	if err := each(works, (*work).propose); err != nil {
+		return err
 	}
 	var rows []signalRow
 	var out []event.Event
@@ -199,6 +203,17 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, events []event.Event) 
 		out = append(out, w.out...)
 	}
 	return relay.Emit(tx, out...)
+}
+
+// each runs f for every agent, side by side.
+func each(works []*work, f func(*work) error) error {
+	parallel(len(works), func(i int) { works[i].err = f(works[i]) })
+	for _, w := range works {
+		if w.err != nil {
+			return fmt.Errorf("agent %s: %w", w.agent, w.err)
+		}
+	}
+	return nil
 }
 
 // parallel runs f for 0 … n−1 on every processor.

@@ -30,7 +30,7 @@ func (w *work) conclude(s *State, f *folder) error {
 		}
 	}
 	if (w.evidence || w.again) && c.Act.Alive && (c.Act.Learning || w.correction) {
-		return w.propose(s, &f.belief)
+		w.consider(s, &f.belief)
 	}
 	return nil
 }
@@ -90,9 +90,17 @@ func (s *State) centres(agent string, a *Act, b *step.Belief) []policy.Traits {
 	return out[:]
 }
 
-// propose asks for the levels that the evidence asks for, as far as the bounds of
-// publication let it.
-func (w *work) propose(s *State, b *step.Belief) error {
+// wish is a proposal before it is written down.
+type wish struct {
+	to       policy.Traits
+	verdicts []safety.Verdict
+	state    State
+	belief   step.Belief
+}
+
+// consider decides whether to ask for the levels that the evidence asks for, as
+// far as the bounds of publication let it.
+func (w *work) consider(s *State, b *step.Belief) {
 	c := w.canon
 	to, verdicts := safety.Propose(safety.Request{
 		Canonical: c.Act.Levels, Target: s.Theta, WeekAgo: c.weekAgo(w.last.Time), Limits: c.Act.limits(), Pinned: c.Act.Pinned,
@@ -105,11 +113,20 @@ func (w *work) propose(s *State, b *step.Belief) error {
 				break
 			}
 		}
-		return nil
+		return
 	}
 	if c.Asked == c.Version && !w.again && !w.correction && near(to, c.AskedFor) {
-		return nil // it was asked for already
+		return // it was asked for already
 	}
+	w.wish = &wish{to, verdicts, *s, *b}
+}
+
+// propose writes the wish down.
+func (w *work) propose() error {
+	if w.wish == nil {
+		return nil
+	}
+	c, to, verdicts, s, b := w.canon, w.wish.to, w.wish.verdicts, &w.wish.state, &w.wish.belief
 	var d policy.Document
 	if w.doc != nil {
 		d = *w.doc
@@ -238,10 +255,12 @@ func (w *work) remember(tx *sqldb.Tx) error {
 	return nil
 }
 
+const manyRatings = 99
+
 // needs is about how many more ratings like those so far a trait needs before it
 // moves from its level towards to: the evidence that is missing, and what the
 // certainty takes, which grows with the square root. 0 when it may move now, -1
-// when more of the same would not do.
+// when more of the same would not do, 99 for any larger number.
 func (s *State) needs(b *step.Belief, t policy.Trait, to float64) int {
 	missing := max(0, safety.MinEpisodes-float64(s.N[t]), math.Ceil(safety.MinRatings-s.Info[t]))
 	mean, variance := b.Difference(t, s.Theta[t], to)
@@ -252,5 +271,5 @@ func (s *State) needs(b *step.Belief, t policy.Trait, to float64) int {
 		info := max(s.Info[t], .5)
 		missing = max(missing, math.Ceil(info*((gate/z)*(gate/z)-1)))
 	}
-	return int(min(missing, 999))
+	return int(min(missing, manyRatings))
 }

@@ -77,21 +77,19 @@ func loadHeads(tx *sqldb.Tx, ids []string, of map[string]*work) error {
 	if err != nil {
 		return err
 	}
-	err = in(tx, `select agent_id, version, retired, canon, policy from rl_agent_projection where agent_id`, ids, ``, func(rows *sql.Rows) error {
+	err = in(tx, `select agent_id, version, retired, canon from rl_agent_projection where agent_id`, ids, ``, func(rows *sql.Rows) error {
 		var id string
 		var b []byte
 		c := &canon{}
-		var policy sql.RawBytes
-		if err := rows.Scan(&id, &c.Version, &c.Retired, &b, &policy); err != nil {
+		if err := rows.Scan(&id, &c.Version, &c.Retired, &b); err != nil {
 			return err
 		}
-		w := of[id]
 		if !c.Retired {
 			if err := c.read(b); err != nil {
 				return err
 			}
 		}
-		w.canon, w.policy = c, append([]byte(nil), policy...)
+		of[id].canon = c
 		return nil
 	})
 	if err != nil {
@@ -120,6 +118,25 @@ func loadHeads(tx *sqldb.Tx, ids []string, of map[string]*work) error {
 			return err
 		}
 		of[id].tombstone(feedback)
+		return nil
+	})
+}
+
+// loadPolicies reads the canonical documents of the agents that propose another.
+func loadPolicies(tx *sqldb.Tx, works []*work, of map[string]*work) error {
+	var ids []string
+	for _, w := range works {
+		if w.wish != nil && w.doc == nil {
+			ids = append(ids, w.agent)
+		}
+	}
+	return in(tx, `select agent_id, policy from rl_agent_projection where agent_id`, ids, ``, func(rows *sql.Rows) error {
+		var id string
+		var policy []byte
+		if err := rows.Scan(&id, &policy); err != nil {
+			return err
+		}
+		of[id].policy = policy
 		return nil
 	})
 }
