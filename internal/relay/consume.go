@@ -464,9 +464,7 @@ func (c *consumer) write(ctx context.Context, st *part, items []item, to eventlo
 			st.parked[items[i].rec.Key] = true
 		}
 	}
-	c.mu.Lock()
-	st.saved, st.read, st.skipped = to, max(st.read, to), 0
-	c.mu.Unlock()
+	c.moved(st, to)
 	c.count.handled.Add(n.handled)
 	c.count.duplicates.Add(n.known)
 	c.count.setAside.Add(n.aside)
@@ -497,6 +495,13 @@ func (c *consumer) move(tx *sqldb.Tx, st *part, to eventlog.Position) error {
 		return errFenced
 	}
 	return nil
+}
+
+// moved follows the commit of a move.
+func (c *consumer) moved(st *part, to eventlog.Position) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	st.saved, st.read, st.skipped = to, max(st.read, to), 0
 }
 
 // handle calls the handler; a panic is an error of kind internal.

@@ -301,9 +301,7 @@ func (c *consumer) replayed(ctx context.Context, st *part, it *item) error {
 			if done && parked {
 				delete(st.parked, rec.Key)
 			}
-			c.mu.Lock()
-			st.saved, st.read, st.skipped = rec.Position, max(st.read, rec.Position), 0
-			c.mu.Unlock()
+			c.moved(st, rec.Position)
 			return nil
 		case err == nil:
 			if failed == nil {

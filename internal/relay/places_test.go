@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -343,17 +344,21 @@ func TestLag(t *testing.T) {
 	for n := range 5 {
 		put(t, w.log, recordOf(t, said(fmt.Sprint("said-", n), "a", n)))
 	}
-	check := func(want int64) {
+	w.mustGive(t, pair{"a", 10}, pair{"a", 11})
+	check := func(still bool, want map[string]int64) {
 		t.Helper()
 		lag, err := w.relay.Lag(t.Context())
-		if err != nil || len(lag) != 2 || lag["learning agents/0"] != want || lag["feedback agents/0"] != want {
+		if err != nil || !maps.Equal(lag, want) {
 			t.Error(lag, err)
 		}
+		if got, err := w.relay.Still(t.Context()); err != nil || got != still {
+			t.Error("still:", got, err)
+		}
 	}
-	check(5)
+	check(false, map[string]int64{"outbox feedback": 2, "learning agents/0": 5, "feedback agents/0": 5})
 	start(t, w.relay)
 	idle(t, w.relay)
-	check(0)
+	check(true, map[string]int64{"learning agents/0": 0, "feedback agents/0": 0})
 }
 
 // Records of other types are passed over without a write for each, and are not

@@ -118,6 +118,14 @@ func (p *publisher) empty(ctx context.Context) (bool, error) {
 	return !has, err
 }
 
+func (p *publisher) waiting(ctx context.Context) (n int64, err error) {
+	err = p.db.Read(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Get(`select count(*) from outbox`, nil, &n)
+		return err
+	})
+	return n, err
+}
+
 // run publishes until ctx ends.
 func (p *publisher) run(ctx context.Context) error {
 	var id string

@@ -167,28 +167,34 @@ func pastOf(ctx context.Context, log eventlog.Log, c Consumer, live *sqldb.DB) (
 // taken handles the letters that the live group took at a replay.
 func (c *consumer) taken(ctx context.Context, st *part, it *item) error {
 	to := it.rec.Position
-	err := c.DB.Write(ctx, func(tx *sqldb.Tx) error {
-		if err := c.move(tx, st, to); err != nil {
-			return err
-		}
-		for _, l := range c.past.released[place{st.Partition, to}] {
-			var e event.Event
-			if err := decode(&l.Record, &e); err != nil {
+	var back backoff
+	for {
+		err := c.DB.Write(ctx, func(tx *sqldb.Tx) error {
+			if err := c.move(tx, st, to); err != nil {
 				return err
 			}
-			if err := c.handle(ctx, tx, []event.Event{e}); err != nil {
-				return fmt.Errorf("event %s was handled before and fails now: %w", e.ID, err)
+			for _, l := range c.past.released[place{st.Partition, to}] {
+				var e event.Event
+				if err := decode(&l.Record, &e); err != nil {
+					return err
+				}
+				if err := c.handle(ctx, tx, []event.Event{e}); err != nil {
+					return fmt.Errorf("event %s was handled before and fails now: %w", e.ID, err)
+				}
 			}
+			return nil
+		})
+		switch {
+		case err == nil:
+			c.moved(st, to)
+			return nil
+		case c.final(ctx, err) || fateOf(err) != fateHandle:
+			return err
 		}
-		return nil
-	})
-	if err != nil {
-		return err
+		if err := c.pause(ctx, &back, err, it); err != nil {
+			return err
+		}
 	}
-	c.mu.Lock()
-	st.saved, st.read, st.skipped = to, max(st.read, to), 0
-	c.mu.Unlock()
-	return nil
 }
 
 // inherit gives dst the live group's positions, dead letters and parked keys.

@@ -247,11 +247,33 @@ func (r *Relay) still(ctx context.Context) (bool, []eventlog.Position, error) {
 	return still, places, err
 }
 
+// Still says whether nothing is under way at this moment: every outbox is empty,
+// every consumer at the end of the log, and both were so a look before.
+func (r *Relay) Still(ctx context.Context) (bool, error) {
+	still, before, err := r.still(ctx)
+	if err != nil || !still {
+		return false, err
+	}
+	still, places, err := r.still(ctx)
+	return still && slices.Equal(before, places), err
+}
+
 // Lag is how far each group is behind, by "<group> <topic>/<partition>": the
 // distance between the last record and the group's position, which is the number
-// of records between them or, with gaps in the positions, somewhat more.
+// of records between them or, with gaps in the positions, somewhat more. Events
+// that are not on the log yet are counted by "outbox <name>". The looks are one
+// after the other: zeros are no proof, see Still.
 func (r *Relay) Lag(ctx context.Context) (map[string]int64, error) {
 	lag := map[string]int64{}
+	for _, p := range r.outboxes {
+		n, err := p.waiting(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if n > 0 {
+			lag["outbox "+p.name] = n
+		}
+	}
 	err := r.eachPartition(ctx, func(c *consumer, p eventlog.Partition, last, at eventlog.Position) {
 		lag[c.Group+" "+p.String()] = max(0, int64(last-at))
 	})
