@@ -26,8 +26,8 @@ import (
 
 // Lag is how far the effects are behind what was said.
 type Lag struct {
-	Behind int64            `json:"behind"` // records not yet handled, everywhere
-	Groups map[string]int64 `json:"groups"` // by reader and partition; outboxes too
+	Behind int64            `json:"behind" doc:"Events not yet handled, everywhere; 0: everything said so far took effect."`
+	Groups map[string]int64 `json:"groups" doc:"The same by reader and partition, and by outbox."`
 }
 
 // Letter is an event that a reader could not handle.
@@ -131,6 +131,15 @@ func (a *App) Lag(ctx context.Context) (Lag, error) {
 	l := Lag{Groups: groups}
 	for _, n := range groups {
 		l.Behind += n
+	}
+	if l.Behind == 0 { // people wait for this to be zero: it must be true
+		still, err := a.Relay.Still(ctx)
+		if err != nil {
+			return Lag{}, err
+		}
+		if !still {
+			l.Behind = 1
+		}
 	}
 	return l, nil
 }
