@@ -67,8 +67,9 @@ func judge(a *record, p event.PolicyProposed) (policy.Document, *refusal) {
 	next.ActionPolicy, next.Memory, next.Evidence = asked.ActionPolicy, asked.Memory, asked.Evidence
 	next.ActionPolicy.MaxAutonomousActionsPerDay = a.doc.ActionPolicy.MaxAutonomousActionsPerDay
 	next.Exploration.Revision = max(a.doc.Exploration.Revision, asked.Exploration.Revision)
+	next.Traits = asked.Traits
 	for i, v := range asked.Traits {
-		if next.Traits[i] = round(v); math.IsNaN(v) {
+		if math.IsNaN(v) {
 			return a.doc, refuse(gateSchema, "the level of %s is missing", policy.Trait(i))
 		}
 	}
@@ -90,7 +91,9 @@ func judge(a *record, p event.PolicyProposed) (policy.Document, *refusal) {
 		return a.doc, refuse(gateSchema, "learning may not change %s", strings.Join(append(keys(meddled.ActionPolicyDelta), meddled.Other...), ", "))
 	}
 	if p.Kind == event.ChangeBounds {
-		if next.Traits != a.doc.Limits().Clamp(a.doc.Traits) {
+		nearest := a.doc
+		nearest.Traits = a.doc.Limits().Clamp(a.doc.Traits)
+		if !policy.Diff(nearest, next).Empty() {
 			return a.doc, refuse(gateBounds, "a move of kind bounds goes to the nearest level inside and nowhere else")
 		}
 	} else {
