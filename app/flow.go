@@ -24,7 +24,7 @@ var flow = map[event.Type][]string{
 	event.SessionEnded{}.EventType():    {"agent", "feedback", "learning"},
 
 	event.ReplyGenerated{}.EventType():    {"feedback", "learning"},
-	event.FeedbackCreated{}.EventType():   {"learning"},
+	event.FeedbackCreated{}.EventType():   {"gateway", "learning"},
 	event.FeedbackRetracted{}.EventType(): {"learning"},
 
 	event.AccountCreated{}.EventType():    {"agent"},

@@ -25,11 +25,7 @@ type Given struct {
 // of the mark, behind the beginning of the message's id, so that marks on one
 // message lie together on disk and an import writes fewer pages.
 func MarkID(source, externalID string, m event.MessageID) event.FeedbackID {
-	id := event.HashID("mark", source, externalID, string(m))
-	if len(m) >= 8 {
-		id = string(m[:8]) + id[8:]
-	}
-	return event.FeedbackID(id)
+	return event.FeedbackID(event.NearID(string(m), "mark", source, externalID, string(m)))
 }
 
 // Result is the fate of one mark.

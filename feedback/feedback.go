@@ -18,9 +18,9 @@ import (
 var migrations embed.FS
 
 // Steerer makes a wish for more or less of a trait act now, for the rest of the
-// session.
+// session. Again with the same feedback is harmless.
 type Steerer interface {
-	Steer(ctx context.Context, agent event.AgentID, session event.SessionID, person event.PersonID, d event.Direction) error
+	Steer(ctx context.Context, id event.FeedbackID, agent event.AgentID, session event.SessionID, person event.PersonID, d event.Direction) error
 }
 
 // Options of a Service; the zero ones are good.
@@ -147,12 +147,46 @@ func (s *Service) Give(ctx context.Context, p authz.Principal, key string, o Opi
 	if err != nil {
 		return Receipt{}, err
 	}
+	if receipt.Status == Waiting {
+		if done, err = s.soon(ctx, receipt); err != nil {
+			return receipt, nil // it is kept; only the waiting for it failed
+		}
+		receipt = done.Receipt
+	}
 	if done.Direction != nil && done.session != "" && s.steer != nil {
-		if err := s.steer.Steer(ctx, done.agent, done.session, p.Person, *done.Direction); err != nil {
+		if err := s.steer.Steer(ctx, done.FeedbackID, done.agent, done.session, p.Person, *done.Direction); err != nil {
 			slog.WarnContext(ctx, "a wish did not steer the session at hand", "feedback", done.FeedbackID, "err", err)
 		}
 	}
 	return receipt, nil
+}
+
+// glance is how long an answer is held for what the opinion is about: people press
+// a button as soon as they see a message, which can be before this context has
+// heard of it.
+const glance = 250 * time.Millisecond
+
+// soon gives what became of an opinion that waits, a moment later.
+func (s *Service) soon(ctx context.Context, r Receipt) (outcome, error) {
+	for end := time.Now().Add(glance); ; time.Sleep(2 * time.Millisecond) {
+		o := outcome{Receipt: r}
+		var trait string
+		var sign int
+		err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
+			stored, err := tx.Get(`select agent_id, session_id, role, trait, sign, supersedes from feedback_events where feedback_id = $1`, []any{r.FeedbackID},
+				&o.agent, &o.session, &o.Role, &trait, &sign, &o.Supersedes)
+			if stored {
+				o.Status = Stored
+			}
+			return err
+		})
+		if err != nil || o.Status == Stored || time.Now().After(end) {
+			if trait != "" {
+				o.Direction = &event.Direction{Trait: trait, Sign: sign}
+			}
+			return o, err
+		}
+	}
 }
 
 // Retract takes the principal's own feedback back, explicit or implicit, stored or

@@ -61,7 +61,7 @@ func (w *world) later(d time.Duration) {
 	w.at = w.at.Add(d)
 }
 
-func (w *world) Steer(_ context.Context, agent event.AgentID, session event.SessionID, person event.PersonID, d event.Direction) error {
+func (w *world) Steer(_ context.Context, _ event.FeedbackID, agent event.AgentID, session event.SessionID, person event.PersonID, d event.Direction) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.steers = append(w.steers, fmt.Sprintf("%s %s %s %s%+d", agent, session, person, d.Trait, d.Sign))

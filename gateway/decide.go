@@ -249,7 +249,8 @@ type episode struct {
 	ownerActs int64
 	protected bool
 	commanded bool
-	person    event.PersonID
+	person    event.PersonID   // who commanded it
+	feedback  event.FeedbackID // by which press
 	x         policy.Traits
 	free      policy.Mask
 	density   *float64
@@ -305,9 +306,9 @@ func insert(tx *sqldb.Tx, agent event.AgentID, session event.SessionID, e *episo
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`insert into episodes (episode_id, agent_id, session_id, ordinal, start, version, revision, owner_acts, protected, commanded, person_id, x, free, log_density)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
-		e.id, agent, session, e.ordinal, e.start, e.version, e.revision, e.ownerActs, e.protected, e.commanded, e.person, string(x), int64(e.free), e.density)
+	_, err = tx.Exec(`insert into episodes (episode_id, agent_id, session_id, ordinal, start, version, revision, owner_acts, protected, commanded, person_id, feedback_id, x, free, log_density)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+		e.id, agent, session, e.ordinal, e.start, e.version, e.revision, e.ownerActs, e.protected, e.commanded, e.person, e.feedback, string(x), int64(e.free), e.density)
 	return err
 }
 
@@ -315,54 +316,45 @@ func insert(tx *sqldb.Tx, agent event.AgentID, session event.SessionID, e *episo
 // session, the trait is .15 further in the direction of the sign, within bounds.
 // It is a command, not exploration: the new episode has no density. Nothing
 // happens when the trait is pinned or already at its bound, or while somebody in
-// the room is protected. Whether the person may
-// is the caller's to know.
+// the room is protected. Whether the person may is the caller's to know. Carrying
+// out the same feedback again changes nothing.
 //
 // Faults: agent_unknown, unknown_trait.
-func (s *Service) Steer(ctx context.Context, agent event.AgentID, session event.SessionID, person event.PersonID, d event.Direction) error {
+func (s *Service) Steer(ctx context.Context, id event.FeedbackID, agent event.AgentID, session event.SessionID, person event.PersonID, d event.Direction) error {
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error { return s.steer(tx, id, agent, session, person, d) })
+}
+
+func (s *Service) steer(tx *sqldb.Tx, id event.FeedbackID, agent event.AgentID, session event.SessionID, person event.PersonID, d event.Direction) error {
 	trait, ok := policy.ParseTrait(d.Trait)
 	if !ok || d.Sign == 0 {
 		return fault.New(fault.Invalid, "unknown_trait", "There is no trait %q to ask more or less of.", d.Trait)
 	}
-	for {
-		v, err := s.view(ctx, agent)
-		if err != nil {
-			return err
-		}
-		err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
-			var folded int64
-			if ok, err := tx.Get(`select folded from agents where agent_id = $1`, []any{agent}, &folded); err != nil {
-				return err
-			} else if !ok {
-				return errUnknownAgent
-			} else if folded != v.folded {
-				return errStale
-			}
-			old, err := latest(tx, agent, session)
-			if err != nil || old != nil && old.protected {
-				return err
-			}
-			now := s.now()
-			if old == nil || old.ownerActs != v.ownerActs { // the press comes before the first decision of an episode
-				first := &episode{start: now}
-				first.ordinal = -1
-				if old != nil {
-					first.ordinal = old.ordinal
-				}
-				s.draw(first, agent, session, v)
-				old = first
-			}
-			x, moved := policy.Offset(old.x, trait, d.Sign, v.doc.Limits(), v.doc.Pinned)
-			if !moved {
-				return nil
-			}
-			e := *old
-			e.ordinal, e.start, e.commanded, e.person, e.x, e.density = old.ordinal+1, max(now, old.start+1), true, person, x, nil
-			return insert(tx, agent, session, &e)
-		})
-		if err != errStale {
-			return err
-		}
-		s.forget(agent)
+	if done, err := tx.Get(`select 1 from episodes where agent_id = $1 and session_id = $2 and feedback_id = $3`, []any{agent, session, id}, new(int)); done || err != nil {
+		return err
 	}
+	v, err := load(tx, agent)
+	if err != nil {
+		return err
+	}
+	old, err := latest(tx, agent, session)
+	if err != nil || old != nil && old.protected {
+		return err
+	}
+	now := s.now()
+	if old == nil || old.ownerActs != v.ownerActs { // the press comes before the first decision of an episode
+		first := &episode{start: now}
+		first.ordinal = -1
+		if old != nil {
+			first.ordinal = old.ordinal
+		}
+		s.draw(first, agent, session, v)
+		old = first
+	}
+	x, moved := policy.Offset(old.x, trait, d.Sign, v.doc.Limits(), v.doc.Pinned)
+	if !moved {
+		return nil
+	}
+	e := *old
+	e.ordinal, e.start, e.commanded, e.person, e.feedback, e.x, e.density = old.ordinal+1, max(now, old.start+1), true, person, id, x, nil
+	return insert(tx, agent, session, &e)
 }

@@ -238,31 +238,12 @@ func (s *Service) view(ctx context.Context, id event.AgentID) (*view, error) {
 	if v != nil {
 		return v, nil
 	}
-	var document, mood, mixture string
-	var mixVersion int64
-	v = &view{}
-	err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
-		ok, err := tx.Get(`select owner_id, folded, owner_acts, document, alive, mood, mixture, mix_version, revision from agents where agent_id = $1`,
-			[]any{id}, &v.owner, &v.folded, &v.ownerActs, &document, &v.alive, &mood, &mixture, &mixVersion, &v.revision)
-		if err == nil && !ok {
-			return errUnknownAgent
-		}
+	err := s.db.Read(ctx, func(tx *sqldb.Tx) (err error) {
+		v, err = load(tx, id)
 		return err
 	})
 	if err != nil {
 		return nil, err
-	}
-	if err := json.Unmarshal([]byte(document), &v.doc); err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal([]byte(mood), &v.mood); err != nil {
-		return nil, err
-	}
-	if mixture != "" && mixVersion == v.doc.Version {
-		v.mixture = new(policy.Mixture)
-		if err := json.Unmarshal([]byte(mixture), v.mixture); err != nil {
-			return nil, err
-		}
 	}
 	persona, err := s.o.Profiles.ProfileOf(ctx, id)
 	if err != nil {
@@ -276,6 +257,34 @@ func (s *Service) view(ctx context.Context, id event.AgentID) (*view, error) {
 	}
 	s.views[id] = v
 	s.mu.Unlock()
+	return v, nil
+}
+
+// load gives an agent as the projection has it, not yet prepared.
+func load(tx *sqldb.Tx, id event.AgentID) (*view, error) {
+	var document, mood, mixture string
+	var mixVersion int64
+	v := &view{}
+	ok, err := tx.Get(`select owner_id, folded, owner_acts, document, alive, mood, mixture, mix_version, revision from agents where agent_id = $1`,
+		[]any{id}, &v.owner, &v.folded, &v.ownerActs, &document, &v.alive, &mood, &mixture, &mixVersion, &v.revision)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, errUnknownAgent
+	}
+	if err := json.Unmarshal([]byte(document), &v.doc); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal([]byte(mood), &v.mood); err != nil {
+		return nil, err
+	}
+	if mixture != "" && mixVersion == v.doc.Version {
+		v.mixture = new(policy.Mixture)
+		if err := json.Unmarshal([]byte(mixture), v.mixture); err != nil {
+			return nil, err
+		}
+	}
 	return v, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"rapport/event"
+	"rapport/internal/fault"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
 	"rapport/policy"
@@ -18,7 +19,7 @@ func (s *Service) Consumer() relay.Consumer {
 		Topics: []string{event.TopicAgents, event.TopicRooms},
 		Types: []event.Type{
 			event.AgentCreated{}.EventType(), event.AgentUpdated{}.EventType(), event.AgentTransferred{}.EventType(), event.AgentRetired{}.EventType(),
-			event.ExplorationUpdated{}.EventType(), event.MessageCreated{}.EventType(),
+			event.ExplorationUpdated{}.EventType(), event.MessageCreated{}.EventType(), event.FeedbackCreated{}.EventType(),
 		},
 		Handle: relay.Each(s.handle),
 	}
@@ -49,8 +50,23 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, e event.Event) error {
 		})
 	case event.MessageCreated{}.EventType():
 		return with(e, func(p event.MessageCreated) error { return s.messageCreated(tx, e, p) })
+	case event.FeedbackCreated{}.EventType():
+		return with(e, func(p event.FeedbackCreated) error { return s.wished(tx, p) })
 	}
 	return nil
+}
+
+// wished carries out a tone button that the press itself could not: it was pressed
+// before its message was known everywhere.
+func (s *Service) wished(tx *sqldb.Tx, p event.FeedbackCreated) error {
+	if p.Direction == nil || p.SessionID == "" || p.Role != event.RoleOwner || p.Imported {
+		return nil
+	}
+	err := s.steer(tx, p.FeedbackID, p.AgentID, p.SessionID, p.RaterID, *p.Direction)
+	if fault.Is(err, "agent_unknown") {
+		return nil // retired since
+	}
+	return err
 }
 
 func with[P event.Payload](e event.Event, fn func(P) error) error {

@@ -360,7 +360,7 @@ func TestProtectedRoomsDoNotExplore(t *testing.T) {
 	if asks := w.model.requests(); !strings.Contains(asks[1].System, "Say early in the talk that you are an AI") || strings.Contains(asks[0].System, "Say early") {
 		t.Error("the disclosure is missing, or where it does not belong")
 	}
-	if err := w.s.Steer(t.Context(), mira, "s1", ann, event.Direction{Trait: "humor", Sign: 1}); err != nil {
+	if err := w.s.Steer(t.Context(), "f1", mira, "s1", ann, event.Direction{Trait: "humor", Sign: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if n := w.count(`select count(*) from episodes`); n != 2 {
@@ -376,7 +376,7 @@ func TestAToneButtonActsOnTheNextReply(t *testing.T) {
 	w.work(w.s)
 	press := func(trait string, sign int) {
 		t.Helper()
-		if err := w.s.Steer(t.Context(), mira, "s1", ann, event.Direction{Trait: trait, Sign: sign}); err != nil {
+		if err := w.s.Steer(t.Context(), event.FeedbackID(event.NewID()), mira, "s1", ann, event.Direction{Trait: trait, Sign: sign}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -400,7 +400,7 @@ func TestAToneButtonActsOnTheNextReply(t *testing.T) {
 		t.Error("the prompt did not change")
 	}
 	// Before the first decision of a session, too.
-	if err := w.s.Steer(t.Context(), mira, "s2", ann, event.Direction{Trait: "brevity", Sign: -1}); err != nil {
+	if err := w.s.Steer(t.Context(), "f3", mira, "s2", ann, event.Direction{Trait: "brevity", Sign: -1}); err != nil {
 		t.Fatal(err)
 	}
 	w.said(person(ann), "Hi", func(m *event.MessageCreated) { m.Sessions[0].SessionID = "s2" })
@@ -415,10 +415,10 @@ func TestAToneButtonActsOnTheNextReply(t *testing.T) {
 	if n := w.count(`select count(*) from episodes`); n != before {
 		t.Error("a pinned trait was moved")
 	}
-	if err := w.s.Steer(t.Context(), mira, "s1", ann, event.Direction{Trait: "charm", Sign: 1}); !fault.Is(err, "unknown_trait") {
+	if err := w.s.Steer(t.Context(), "f4", mira, "s1", ann, event.Direction{Trait: "charm", Sign: 1}); !fault.Is(err, "unknown_trait") {
 		t.Errorf("unknown trait: %v", err)
 	}
-	if err := w.s.Steer(t.Context(), "nobody", "s1", ann, event.Direction{Trait: "humor", Sign: 1}); !fault.Is(err, "agent_unknown") {
+	if err := w.s.Steer(t.Context(), "f5", "nobody", "s1", ann, event.Direction{Trait: "humor", Sign: 1}); !fault.Is(err, "agent_unknown") {
 		t.Errorf("unknown agent: %v", err)
 	}
 }
@@ -696,5 +696,35 @@ func TestProjectionsAreAFold(t *testing.T) {
 	a, b := dump(), dump()
 	if a != b || !strings.Contains(a, "bob|") {
 		t.Errorf("%s\n---\n%s", a, b)
+	}
+}
+
+// TestAPressActsOnce: by its own call, by the event that tells of it, or both.
+func TestAPressActsOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.meet(mira)
+	w.said(person(ann), "Hi")
+	w.work(w.s)
+	wish := event.FeedbackCreated{FeedbackID: "press", AgentID: mira, SessionID: "s1", RaterID: ann, Role: event.RoleOwner, Channel: event.ChannelTone, Direction: &event.Direction{Trait: "humor", Sign: 1}}
+	if err := w.s.Steer(t.Context(), wish.FeedbackID, wish.AgentID, wish.SessionID, wish.RaterID, *wish.Direction); err != nil {
+		t.Fatal(err)
+	}
+	w.hear(wish)
+	w.hear(wish)
+	late := wish
+	late.FeedbackID, late.Direction = "another", &event.Direction{Trait: "brevity", Sign: 1}
+	w.hear(late)
+	guest := wish
+	guest.FeedbackID, guest.Role = "guest's", event.RoleParticipant
+	w.hear(guest)
+	w.said(person(ann), "And now?")
+	w.work(w.s)
+	told := w.told()
+	a, b := told[0], told[1]
+	for trait, want := range map[policy.Trait]float64{policy.Humor: policy.ToneOffset, policy.Brevity: policy.ToneOffset, policy.Empathy: 0} {
+		if got := b.X[trait] - a.X[trait]; math.Abs(got-want) > 1e-9 {
+			t.Errorf("%s moved %v, want %v", trait, got, want)
+		}
 	}
 }

@@ -37,10 +37,10 @@ type globals struct {
 type commands struct {
 	globals
 
-	Serve serveCmd `cmd:"" default:"withargs" help:"Serve everything (what plain 'rapport' does)."`
-	Demo  demoCmd  `cmd:"" help:"Fill a directory with a small living world, then serve it."`
-	Chat  chatCmd  `cmd:"" help:"Talk with an agent and raise it."`
-
+	Serve   serveCmd   `cmd:"" default:"withargs" help:"Serve everything (what plain 'rapport' does)."`
+	Demo    demoCmd    `cmd:"" help:"Fill a directory with a small living world, then serve it."`
+	Chat    chatCmd    `cmd:"" help:"Talk with an agent and raise it."`
+	Explain explainCmd `cmd:"" help:"Say what each rating did to an agent."`
 	Compile compileCmd `cmd:"" help:"Show the prompt and parameters an agent's policy becomes."`
 	Import  importCmd  `cmd:"" help:"Pour recorded conversations in."`
 	Trace   traceCmd   `cmd:"" help:"Follow one event through everything it caused."`

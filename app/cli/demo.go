@@ -166,7 +166,17 @@ type pipeline struct {
 
 var _ simulate.Pipeline = (*pipeline)(nil)
 
+// AddPerson makes the first person you, the one at this machine: so the first
+// agent is yours.
 func (p *pipeline) AddPerson(ctx context.Context, name string) (event.PersonID, error) {
+	if len(p.people) == 0 {
+		var me struct {
+			ID event.PersonID `json:"id"`
+		}
+		err := p.admin.Do(ctx, http.MethodGet, "/v1/me", nil, &me)
+		p.people[me.ID] = p.admin
+		return me.ID, err
+	}
 	var person struct {
 		ID event.PersonID `json:"id"`
 	}

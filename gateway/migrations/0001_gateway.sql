@@ -56,6 +56,7 @@ create table episodes (
   protected   boolean not null,
   commanded   boolean not null,
   person_id   text    not null, -- who commanded
+  feedback_id text    not null, -- by which press; '' for none
   x           text    not null,
   free        bigint  not null,
   log_density double precision, -- null when commanded
