@@ -196,6 +196,8 @@ func TestReplayOfOneSetAside(t *testing.T) {
 			return nil
 		}
 	})
+	other := freshLearning(t) // of a group that has no trouble, and no part in the replay
+	w.relay.AddConsumer(w.listener("other", other))
 	start(t, w.relay)
 	w.mustGive(t, pair{"a", 1}, pair{"a", 2})
 	idle(t, w.relay)
@@ -212,6 +214,9 @@ func TestReplayOfOneSetAside(t *testing.T) {
 	}
 	if err := w.expect(t.Context(), []pair{{"a", 2}, {"a", 1}}); err != nil {
 		t.Error(err)
+	}
+	if got, err := linesOf(t.Context(), other); err != nil || got["a"] != "1 2" {
+		t.Errorf("the other group has %v, %v", got, err)
 	}
 	if got := w.letters(t, "learning"); len(got) != 0 {
 		t.Errorf("letters are left: %s", short(got))
