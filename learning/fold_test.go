@@ -3,6 +3,10 @@ package learning
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -262,4 +266,33 @@ func TestBatchesDoNotMatter(t *testing.T) {
 			rt.Fatalf("in small batches\n%s\nat once\n%s", got, want)
 		}
 	})
+}
+
+// TestNothingIsFused compiles the fold for a processor whose compiler fuses
+// multiplication and addition wherever it may, and finds no such instruction:
+// stored bytes must not depend on where a product is rounded.
+func TestNothingIsFused(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("compiles for another processor")
+	}
+	cmd := exec.Command("go", "build", "-gcflags=-S", "rapport/learning/step", "rapport/learning/fusion", "rapport/learning")
+	cmd.Env = append(os.Environ(), "GOARCH=arm64", "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	fused, seen := regexp.MustCompile(`\tFN?M(ADD|SUB)[DS]`), false
+	inFold := regexp.MustCompile(`/learning/(fold|fusion/\w+|step/\w+)\.go:\d+`)
+	for line := range strings.Lines(string(out)) {
+		if at := inFold.FindString(line); at != "" {
+			seen = true
+			if fused.MatchString(line) {
+				t.Errorf("%s is fused; round the product: float64(a*b)+c", at)
+			}
+		}
+	}
+	if !seen {
+		t.Error("the compiler said nothing of the fold")
+	}
 }

@@ -144,9 +144,9 @@ func (b *Belief) Ideal(j policy.Trait) (level, sd float64) {
 	level = (1 + best(m1, m2, -1, 1)) / 2
 	sd = 1 / math.Sqrt(12)
 	if m2 < 0 {
-		g1, g2 := -1/(2*m2), m1/(2*m2*m2)
+		g1, g2 := -1/(2*m2), m1/float64(2*m2*m2)
 		v := &b.inv[j]
-		sd = min(sd, math.Sqrt(b.Scale*(g1*g1*v[0]+2*g1*g2*v[1]+g2*g2*v[2]))/2)
+		sd = min(sd, math.Sqrt(b.Scale*(float64(g1*g1*v[0])+float64(2*g1*g2*v[1])+float64(g2*g2*v[2])))/2)
 	}
 	return level, sd
 }

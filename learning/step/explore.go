@@ -68,7 +68,7 @@ func (b *Belief) Centres(theta, lo, hi *policy.Traits, r *policy.Stream, out *[p
 // firstRoot is the smallest α in [0,1] with quad·α² + l·α + c = 0, where c > 0
 // and the value at 1 is below 0.
 func firstRoot(quad, l, c float64) float64 {
-	disc := math.Sqrt(max(0, float64(l*l)-4*float64(quad*c)))
+	disc := math.Sqrt(max(0, float64(l*l)-float64(4*quad*c)))
 	if l > 0 { // up first, then down: quad < 0
 		return min(1, (-l-disc)/(2*quad))
 	}
