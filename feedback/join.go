@@ -304,5 +304,5 @@ func refusal(err error) (string, bool) {
 	case fault.Invalid, fault.NotFound, fault.Forbidden, fault.RateLimited:
 		return f.Code, true
 	}
-	return "", false
+	return f.Code, f.Code == "id_conflict" // other conflicts are the database's, and pass
 }

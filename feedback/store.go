@@ -78,15 +78,20 @@ func slot(on string, rater event.PersonID, channel, facet string) string {
 func (r *record) emitted() bool { return r.score != nil || r.trait != "" }
 
 // insert stores the record as the live one of its slot; the one before is
-// superseded. Duplicate when the id is there already.
+// superseded. Duplicate when the id is there already, fault id_conflict when it is
+// there with something else.
 func (r *record) insert(tx *sqldb.Tx) (status string, err error) {
 	n, err := r.put(tx)
 	if err != nil || n > 0 {
 		return Stored, err
 	}
 	var before event.FeedbackID
-	there, err := tx.Get(`select feedback_id from feedback_events where feedback_id = $1`, []any{r.ID}, &before)
-	if err != nil || there {
+	var slot, value string
+	there, err := tx.Get(`select slot, value from feedback_events where feedback_id = $1`, []any{r.ID}, &slot, &value)
+	switch {
+	case err == nil && there && (slot != r.slot || value != r.Value):
+		return Refused, fault.New(fault.Conflict, "id_conflict", "This id was taken before for something else; give what is new an id of its own.")
+	case err != nil || there:
 		return Duplicate, err
 	}
 	if _, err := tx.Get(`select feedback_id from feedback_events where slot = $1 and live`, []any{r.slot}, &before); err != nil {
