@@ -287,13 +287,17 @@ func (c *companion) say(text string) (s said) {
 		}
 		return false
 	})
-	c.p.rig.settle()
 	var d struct {
 		SessionID event.SessionID
+		Action    string
 		Cause     string
 		Decision  event.ReplyGenerated
 	}
-	c.p.must("GET", "/v1/decisions/"+string(s.DecisionID), nil, &d)
+	c.p.rig.ask("the decision is done", func() bool {
+		c.p.must("GET", "/v1/decisions/"+string(s.DecisionID), nil, &d)
+		return d.Action != ""
+	})
+	c.p.rig.settle()
 	s.SessionID, s.Cause, s.Body = d.SessionID, d.Cause, d.Decision
 	return s
 }

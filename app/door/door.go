@@ -3,7 +3,6 @@ package door
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"maps"
 	"mime"
@@ -55,7 +54,8 @@ const (
 
 // Routes adds POST /v1/events: one CloudEvent (application/cloudevents+json) or a
 // batch of up to 1,000 (application/cloudevents-batch+json). The answer lists the
-// fate of each item in order; 202 when any waits.
+// fate of each item in order; 202 when any waits. One item alone that is refused is
+// a problem document.
 func (d *Door) Routes(api *httpapi.API) {
 	api.Handle("POST /v1/events", httpapi.Op{Summary: "Bring in what happened on another platform", Tag: "door", Scope: authz.ScopeIngest, MaxBody: maxBody, Errors: []int{413}},
 		http.HandlerFunc(d.serve), func(o *httpapi.Operation) {
@@ -64,7 +64,7 @@ func (d *Door) Routes(api *httpapi.API) {
 }
 
 func (d *Door) serve(w http.ResponseWriter, r *http.Request) {
-	items, err := decode(r)
+	items, batch, err := decode(r)
 	if err != nil {
 		httpapi.WriteError(w, r, err)
 		return
@@ -78,35 +78,37 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request) {
 	if slices.ContainsFunc(results, func(r Result) bool { return r.Status == Waiting }) {
 		status = http.StatusAccepted
 	}
-	if len(results) == 1 && results[0].Status == Refused {
-		status = http.StatusUnprocessableEntity
+	if !batch && results[0].Status == Refused {
+		httpapi.WriteError(w, r, results[0].err)
+		return
 	}
 	httpapi.WriteJSON(w, status, results)
 }
 
-func decode(r *http.Request) ([]Item, error) {
+// decode reads one item or a batch.
+func decode(r *http.Request) (items []Item, batch bool, err error) {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var items []Item
 	switch kind {
 	case "application/cloudevents+json":
 		items = make([]Item, 1)
 		err = json.Unmarshal(body, &items[0])
 	case "application/cloudevents-batch+json":
+		batch = true
 		err = json.Unmarshal(body, &items)
 	default:
-		return nil, fault.New(fault.Invalid, "media_type", "Send application/cloudevents+json, or application/cloudevents-batch+json for several.")
+		return nil, false, fault.New(fault.Invalid, "media_type", "Send application/cloudevents+json, or application/cloudevents-batch+json for several.")
 	}
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "broken_json", "The body is not the JSON of a CloudEvent or a batch of them.").Because(err)
+		return nil, batch, fault.New(fault.Invalid, "broken_json", "The body is not the JSON of a CloudEvent or a batch of them.").Because(err)
 	}
 	if len(items) > maxItems {
-		return nil, fault.New(fault.TooLarge, "batch_too_large", "A batch holds at most %d events; this one has %d.", maxItems, len(items))
+		return nil, batch, fault.New(fault.TooLarge, "batch_too_large", "A batch holds at most %d events; this one has %d.", maxItems, len(items))
 	}
-	return items, nil
+	return items, batch, nil
 }
 
 // parcel is an item on its way.
@@ -274,8 +276,7 @@ func (d *Door) giveAll(ctx context.Context, parcels []parcel, people map[string]
 }
 
 func (r *Result) refuse(err error) {
-	r.Status, r.Reason = Refused, "internal"
-	if f, ok := errors.AsType[*fault.Error](err); ok {
-		r.Reason = f.Code
-	}
+	r.Status, r.err = Refused, err
+	p := httpapi.ProblemOf(err)
+	r.Reason, r.Detail = p.Code, p.Detail
 }

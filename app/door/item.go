@@ -84,4 +84,7 @@ type Result struct {
 	ID     string `json:"id"`
 	Status string `json:"status"`
 	Reason string `json:"reason,omitempty"` // code of a refusal
+	Detail string `json:"detail,omitempty"` // what to do about it
+
+	err error
 }
