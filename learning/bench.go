@@ -13,10 +13,10 @@ import (
 
 // Workload makes events for measuring how fast feedback is learned from: setup
 // gives every agent its start and its history of episodes, rounds then bring
-// feedback on each agent's newest episode, perAgent signals (thumbs, levels,
-// engagement) to each agent and round. With talk every round begins with another
-// reply that opens a new episode.
-func Workload(agents, history, rounds, perAgent int, talk bool) (setup []event.Event, feedback [][]event.Event) {
+// perAgent signals (thumbs, levels, engagement) on each agent's newest episode.
+// Every talk-th round begins with another reply that opens a new episode; 0 for
+// none.
+func Workload(agents, history, rounds, perAgent, talk int) (setup []event.Event, feedback [][]event.Event) {
 	const start = event.Micros(1_700_000_000_000_000)
 	at := start
 	n := 0
@@ -75,13 +75,14 @@ func Workload(agents, history, rounds, perAgent int, talk bool) (setup []event.E
 		}
 	}
 	k := history - 1
-	for range rounds {
-		if talk {
+	for r := range rounds {
+		opens := talk > 0 && r%talk == 0
+		if opens {
 			k++
 		}
 		var round []event.Event
 		for a := range agents {
-			if talk {
+			if opens {
 				reply(&round, a, k)
 			}
 			for m := range perAgent {

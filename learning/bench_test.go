@@ -10,10 +10,10 @@ import (
 
 func BenchmarkFeedback(b *testing.B) {
 	for _, c := range []struct {
-		agents, perAgent int
-		talk, commit     bool
-	}{{500, 4, false, true}, {500, 4, false, false}, {500, 4, true, true}, {2000, 1, false, true}, {100, 20, false, true}} {
-		b.Run(fmt.Sprintf("agents=%d/per=%d/talk=%v/commit=%v", c.agents, c.perAgent, c.talk, c.commit), func(b *testing.B) {
+		agents, perAgent, talk int
+		commit                 bool
+	}{{500, 4, 4, true}, {500, 4, 4, false}, {500, 4, 1, true}, {2000, 1, 4, true}, {100, 20, 1, true}} {
+		b.Run(fmt.Sprintf("agents=%d/per=%d/talk=%d/commit=%v", c.agents, c.perAgent, c.talk, c.commit), func(b *testing.B) {
 			bench := benchIn(b, b.TempDir())
 			setup, feedback := Workload(c.agents, 12, b.N, c.perAgent, c.talk)
 			if err := bench.s.Apply(context.Background(), setup, true); err != nil {
@@ -49,7 +49,7 @@ func BenchmarkFeedback(b *testing.B) {
 
 func BenchmarkFold(b *testing.B) {
 	bench := benchIn(b, b.TempDir())
-	setup, _ := Workload(1, 1000, 0, 0, false)
+	setup, _ := Workload(1, 1000, 0, 0, 0)
 	if err := bench.s.Apply(context.Background(), setup, true); err != nil {
 		b.Fatal(err)
 	}

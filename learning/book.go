@@ -10,6 +10,9 @@ import (
 // chunkSize is how many entries lie in one chunk, and between two checkpoints.
 const chunkSize = 32
 
+// beforeNewest is the place of the state before the newest entry.
+const beforeNewest = -1
+
 // book is the end of an agent's list in memory: from the newest entry, or from
 // the chunk in which something changes. What is stored of it is a function of the
 // list alone: entries in chunks of 32, the newest apart, the state before each
@@ -159,11 +162,11 @@ func (b *book) fold(f *folder) (State, page, error) {
 	}
 	oldNewest := b.stored - 1
 	for i := place; i < n; i++ {
-		if i > 0 && (i%chunkSize == 0 || i == last) {
-			have := i < b.stored && (i%chunkSize == 0 || i == oldNewest)
-			if i > b.from || !have {
-				p.checkpoints = append(p.checkpoints, checkpoint{i, s.append(make([]byte, 0, StateSize))})
-			}
+		if i > 0 && i%chunkSize == 0 && (i > b.from || i >= b.stored) {
+			p.checkpoints = append(p.checkpoints, checkpoint{i, s.append(make([]byte, 0, StateSize))})
+		}
+		if i > 0 && i == last && (i > b.from || i != oldNewest) {
+			p.checkpoints = append(p.checkpoints, checkpoint{beforeNewest, s.append(make([]byte, 0, StateSize))})
 		}
 		e, err := b.slots[i-b.base].entry()
 		if err != nil {
@@ -174,13 +177,14 @@ func (b *book) fold(f *folder) (State, page, error) {
 	if !b.changed() {
 		return s, p, nil
 	}
-	if oldNewest > 0 && oldNewest != last && (oldNewest%chunkSize != 0 || oldNewest > last) {
-		p.checkpoints = append(p.checkpoints, checkpoint{place: oldNewest})
+	if oldNewest > 0 && last <= 0 {
+		p.checkpoints = append(p.checkpoints, checkpoint{place: beforeNewest})
 	}
-	for i := (last + chunkSize) / chunkSize * chunkSize; i < oldNewest; i += chunkSize {
-		if i > last && i > 0 {
-			p.checkpoints = append(p.checkpoints, checkpoint{place: i})
-		}
+	for i := max(chunkSize, (last+chunkSize)/chunkSize*chunkSize); i <= oldNewest; i += chunkSize {
+		p.checkpoints = append(p.checkpoints, checkpoint{place: i})
+	}
+	if n > 0 {
+		b.slots[n-1-b.base].bytes() // here, where many work side by side
 	}
 	// chunks hold all but the newest: with another count the old newest moved in or out
 	first, end := b.from, last

@@ -118,7 +118,7 @@ func TestLearnerBytesAreAFunctionOfTheSet(t *testing.T) {
 		if len(entries) > 1 {
 			var bytes []byte
 			if err := b.s.db.Read(t.Context(), func(tx *tx) error {
-				_, err := tx.Get(`select state from rl_checkpoints where place = $1`, []any{len(entries) - 1}, &bytes)
+				_, err := tx.Get(`select state from rl_checkpoints where place = $1`, []any{beforeNewest}, &bytes)
 				return err
 			}); err != nil {
 				rt.Fatal(err)

@@ -259,10 +259,26 @@ func load(tx *sqldb.Tx, works []*work, of map[string]*work) error {
 	if err := loadActions(tx, acting, of); err != nil {
 		return err
 	}
+	if err := each(works, (*work).unpack); err != nil {
+		return err
+	}
 	for _, w := range works {
 		if err := w.reach(tx); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// unpack decodes what was read.
+func (w *work) unpack() error {
+	if w.book.stored > 0 {
+		if _, err := w.book.slots[0].entry(); err != nil {
+			return err
+		}
+	}
+	if w.actions != nil {
+		return w.actions.unpack()
 	}
 	return nil
 }
@@ -334,11 +350,11 @@ func (w *work) reach(tx *sqldb.Tx) error {
 		before := w.book.known[w.book.stored-1]
 		switch {
 		case w.book.stored > 1 && !s.read(before):
-			return loadFrom(tx, w.agent, &w.book, 0) // another generation or profile
+			return loadFrom(tx, w.agent, &w.book, 0, false) // another generation or profile
 		case compareKeys(lowest.At, lowest.ID, newest.At, newest.ID) < 0 && w.book.stored > 1:
 			return loadChunks(tx, w.agent, &w.book, lowest.At, back/chunkSize+min(back, 1))
 		case beyond || back > 0:
-			return loadFrom(tx, w.agent, &w.book, max(0, (w.book.stored-1)/chunkSize-back/chunkSize-min(back, 1)))
+			return loadFrom(tx, w.agent, &w.book, max(0, (w.book.stored-1)/chunkSize-back/chunkSize-min(back, 1)), back > 0)
 		}
 	}
 	return nil

@@ -107,6 +107,18 @@ type actions struct {
 	Last         []action
 	Distribution map[string]int64 // by action
 	changed      bool
+	last, counts []byte // as stored
+}
+
+// unpack decodes what was read.
+func (a *actions) unpack() error {
+	if a.last == nil {
+		return nil
+	}
+	if err := json.Unmarshal(a.last, &a.Last); err != nil {
+		return err
+	}
+	return json.Unmarshal(a.counts, &a.Distribution)
 }
 
 // action is one thing an agent did.
@@ -118,7 +130,7 @@ type action struct {
 }
 
 // lastActions is how many are kept.
-const lastActions = 20
+const lastActions = 10
 
 // note adds a decision, in the order of time.
 func (a *actions) note(at event.Micros, p *event.ReplyGenerated) {
@@ -141,15 +153,12 @@ func loadActions(tx *sqldb.Tx, ids []string, of map[string]*work) error {
 	}
 	return in(tx, `select agent_id, last_n_actions, distribution from rl_behaviour_projection where agent_id`, ids, ``, func(rows *sql.Rows) error {
 		var id string
-		var last, distribution []byte
-		if err := rows.Scan(&id, &last, &distribution); err != nil {
+		var last, counts []byte
+		if err := rows.Scan(&id, &last, &counts); err != nil {
 			return err
 		}
-		a := of[id].actions
-		if err := json.Unmarshal(last, &a.Last); err != nil {
-			return err
-		}
-		return json.Unmarshal(distribution, &a.Distribution)
+		of[id].actions.last, of[id].actions.counts = last, counts
+		return nil
 	})
 }
 

@@ -22,7 +22,7 @@ func readEntries(tx *sqldb.Tx, agent string) ([]*Entry, error) {
 		return nil, err
 	}
 	b := newBook(n, newest, nil)
-	if err := loadFrom(tx, agent, &b, 0); err != nil {
+	if err := loadFrom(tx, agent, &b, 0, false); err != nil {
 		return nil, err
 	}
 	return b.list()
@@ -137,6 +137,9 @@ func (p *AgentRLProjection) read(tx *sqldb.Tx, agent string, now event.Micros) e
 		p.TopicPreferences[tag] = Mean{float64(n[0]) / 1e6, n[1]}
 	}
 	if err := loadActions(tx, []string{agent}, work); err != nil {
+		return err
+	}
+	if err := work[agent].actions.unpack(); err != nil {
 		return err
 	}
 	if a := work[agent].actions; a.Last != nil {

@@ -63,7 +63,7 @@ func places(from, n int) string {
 // withdrawn feedback of the agents.
 func loadHeads(tx *sqldb.Tx, ids []string, of map[string]*work) error {
 	err := in(tx, `select l.agent_id, l.entries, l.newest, c.state from rl_learners l
-		left join rl_checkpoints c on c.agent_id = l.agent_id and c.place = l.entries - 1
+		left join rl_checkpoints c on c.agent_id = l.agent_id and c.place = -1
 		where l.agent_id`, ids, ``, func(rows *sql.Rows) error {
 		var id string
 		var n int
@@ -159,11 +159,12 @@ func loadChunks(tx *sqldb.Tx, agent string, b *book, at event.Micros, back int) 
 	if _, err := tx.Get(`select coalesce(max(chunk), 0) from rl_entries where agent_id = $1 and first_at < $2`, []any{agent, at}, &first); err != nil {
 		return err
 	}
-	return loadFrom(tx, agent, b, max(0, first-back))
+	return loadFrom(tx, agent, b, max(0, first-back), true)
 }
 
-// loadFrom extends a book down to a chunk.
-func loadFrom(tx *sqldb.Tx, agent string, b *book, first int) error {
+// loadFrom extends a book down to a chunk, with the states between when something
+// before the newest entry is to change.
+func loadFrom(tx *sqldb.Tx, agent string, b *book, first int, states bool) error {
 	newest := b.slots[len(b.slots)-1]
 	b.base, b.slots = first*chunkSize, nil
 	rows, err := tx.Query(`select entries from rl_entries where agent_id = $1 and chunk >= $2 order by chunk`, agent, first)
@@ -188,6 +189,9 @@ func loadFrom(tx *sqldb.Tx, agent string, b *book, first int) error {
 	b.slots = append(b.slots, newest)
 	if b.count() != b.stored {
 		return errEntry
+	}
+	if !states {
+		return nil
 	}
 	rows, err = tx.Query(`select place, state from rl_checkpoints where agent_id = $1 and place >= $2`, agent, b.base)
 	if err != nil {

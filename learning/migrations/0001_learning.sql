@@ -17,7 +17,7 @@ create table rl_entries (
     primary key (agent_id, chunk)
 );
 
--- The state before entry number "place": before every chunk but the first, and before the newest entry.
+-- The state before entry number "place", before every chunk but the first; at -1 the state before the newest entry.
 create table rl_checkpoints (
     agent_id text   not null,
     place    bigint not null,
