@@ -166,24 +166,36 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, events []event.Event) 
 	if err := load(tx, works, of); err != nil {
 		return err
 	}
-	if err := each(works, (*work).run); err != nil {
-		return err
-	}
-	if err := loadPolicies(tx, works, of); err != nil {
-		return err
-	}
-	if err := each(works, (*work).propose); err != nil {
-		return err
-	}
+	// While some agents are folded, those before them are written.
+	groups := slices.Collect(slices.Chunk(works, group))
+	folded := make(chan error, len(groups))
+	var folding sync.WaitGroup
+	defer folding.Wait()
+	folding.Go(func() {
+		for _, g := range groups {
+			folded <- each(g, (*work).run)
+		}
+	})
 	var rows []signalRow
 	var out []event.Event
-	for _, w := range works {
-		if err := w.store(tx); err != nil {
+	for _, g := range groups {
+		if err := <-folded; err != nil {
 			return err
 		}
-		for _, id := range w.order {
-			if r := w.signals[id]; r != nil {
-				rows = append(rows, *r)
+		if err := loadPolicies(tx, g, of); err != nil {
+			return err
+		}
+		if err := each(g, (*work).propose); err != nil {
+			return err
+		}
+		for _, w := range g {
+			if err := w.store(tx); err != nil {
+				return err
+			}
+			for _, id := range w.order {
+				if r := w.signals[id]; r != nil {
+					rows = append(rows, *r)
+				}
 			}
 		}
 	}
@@ -204,6 +216,9 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, events []event.Event) 
 	}
 	return relay.Emit(tx, out...)
 }
+
+// group is how many agents are folded before the first of them are written.
+const group = 32
 
 // each runs f for every agent, side by side.
 func each(works []*work, f func(*work) error) error {
