@@ -167,6 +167,10 @@ func (db *DB) at(op string) error {
 }
 
 func (db *DB) unavailable(err error) error {
+	if damaged(err) {
+		return fault.New(fault.Unavailable, "database_damaged",
+			"The %s database is damaged or no database: stop the program and restore its directory from a backup.", db.name).Because(err)
+	}
 	return fault.New(fault.Unavailable, "database_unavailable",
 		"The %s database cannot be used now: see that its disk has space and is writable, then try again.", db.name).Because(err)
 }

@@ -114,6 +114,12 @@ func outage(err error) bool {
 	return false
 }
 
+// damaged: the file does not hold what SQLite wrote, and waiting heals nothing.
+func damaged(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && (e.Code()&0xff == sqlite3.SQLITE_CORRUPT || e.Code()&0xff == sqlite3.SQLITE_NOTADB)
+}
+
 // conn is a connection with its prepared statements.
 type conn struct {
 	*sql.Conn
