@@ -125,7 +125,10 @@ func (a *App) firstRun(ctx context.Context) (err error) {
 	if a.token, err = a.Accounts.LocalToken(ctx); err != nil {
 		return err
 	}
-	return os.WriteFile(path, []byte(a.token+"\n"), 0o600)
+	if err := os.WriteFile(path, []byte(a.token+"\n"), 0o600); err != nil {
+		return fault.New(fault.Invalid, "token_file", "%s cannot be written, and the command line needs it: remove what lies there.", path).Because(err)
+	}
+	return nil
 }
 
 // serverKey is the secret that seeds the draws of variations, made once.

@@ -124,7 +124,7 @@ func LoadConfig(flags map[string]any) (Config, error) {
 			return Config{}, err
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return Config{}, fault.New(fault.Invalid, "invalid_setting", "%s cannot be read.", path).Because(err)
+		return Config{}, fault.New(fault.Invalid, "invalid_setting", "%s cannot be read; make it readable, or name another directory with --data.", path).Because(err)
 	}
 	if err := layer("the environment", fromEnv); err != nil {
 		return Config{}, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 
 	"rapport/app/client"
 	"rapport/event"
+	"rapport/internal/eventlog"
 	"rapport/internal/httpapi"
 	"rapport/policy"
 )
@@ -314,4 +316,14 @@ func (p *person) give(kind, value, about, id string) (r receipt) {
 	p.rig.t.Helper()
 	p.must("POST", "/v1/feedback", map[string]string{"kind": kind, "value": value, about: id}, &r)
 	return r
+}
+
+// every takes all records of a scan.
+func every(eventlog.Record) bool { return true }
+
+func problemCode(err error) string {
+	if p, ok := errors.AsType[*httpapi.Problem](err); ok {
+		return p.Code
+	}
+	return ""
 }
