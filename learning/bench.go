@@ -109,11 +109,13 @@ func (s *Service) Apply(ctx context.Context, events []event.Event, commit bool) 
 		return nil
 	}
 	if !commit {
+		var failed error
 		err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-			return errors.Join(batches(tx, Batch), errUndo)
+			failed = batches(tx, Batch)
+			return errUndo
 		})
-		if err == nil || err.Error() == errUndo.Error() {
-			return nil
+		if errors.Is(err, errUndo) {
+			return failed
 		}
 		return err
 	}

@@ -37,7 +37,7 @@ type place struct {
 // signalOf reads a feedback for the projections.
 func signalOf(p *event.FeedbackCreated, at event.Micros) *Signal {
 	s := &Signal{Channel: p.Channel, Session: string(p.SessionID),
-		Event: Event{PersonID: string(p.RaterID), ActionType: actionOf(p), ContextTags: slices.Clone(p.Tags), Timestamp: at}}
+		Event: Event{AgentID: string(p.AgentID), PersonID: string(p.RaterID), ActionType: actionOf(p), ContextTags: slices.Clone(p.Tags), Timestamp: at}}
 	behaviour := reward.Behaviour{}
 	switch {
 	case p.Channel == event.ChannelBehaviour && isEngagement(p):
