@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"maps"
 	"sync"
 	"time"
@@ -282,7 +283,8 @@ func load(tx *sqldb.Tx, id event.AgentID) (*view, error) {
 	if mixture != "" && mixVersion == v.doc.Version {
 		v.mixture = new(policy.Mixture)
 		if err := json.Unmarshal([]byte(mixture), v.mixture); err != nil {
-			return nil, err
+			slog.Error("a mixture cannot be read; the agent does not explore", "agent", id, "error", err)
+			v.mixture = nil
 		}
 	}
 	return v, nil

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -41,16 +42,15 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, e event.Event) error {
 		})
 	case event.ExplorationUpdated{}.EventType():
 		return with(e, func(p event.ExplorationUpdated) error {
-			var m policy.Mixture
-			if err := json.Unmarshal(p.Mixture, &m); err != nil {
-				return fmt.Errorf("%w: mixture of %s", event.ErrMalformed, p.AgentID)
-			}
 			return s.change(tx, p.AgentID, `update agents set mixture = $1, mix_version = $2, revision = $3, folded = folded + 1 where agent_id = $4`,
 				string(p.Mixture), p.Version, p.Revision, p.AgentID)
 		})
 	case event.MessageCreated{}.EventType():
 		return with(e, func(p event.MessageCreated) error { return s.messageCreated(tx, e, p) })
 	case event.FeedbackCreated{}.EventType():
+		if !bytes.Contains(e.Data, []byte(`"direction"`)) { // almost all of them: no need to decode
+			return nil
+		}
 		return with(e, func(p event.FeedbackCreated) error { return s.wished(tx, p) })
 	}
 	return nil

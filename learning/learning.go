@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"io/fs"
+	"time"
 
 	"rapport/event"
 	"rapport/internal/relay"
@@ -39,6 +40,10 @@ func Migrate(ctx context.Context, db *sqldb.DB) error {
 // Batch is how many events are folded in one transaction at most.
 const Batch = 2000
 
+// linger is how long events of a crowd are gathered: each batch publishes a mixture
+// for every agent in it, so fewer batches are less work for everybody.
+const linger = 100 * time.Millisecond
+
 // Consumer is what the context reads.
 func (s *Service) Consumer() relay.Consumer {
 	types := make([]event.Type, 0, len(decoders))
@@ -47,7 +52,7 @@ func (s *Service) Consumer() relay.Consumer {
 			types = append(types, r.Type)
 		}
 	}
-	return relay.Consumer{Group: "learning", DB: s.db, Topics: []string{event.TopicAgents}, Types: types, Handle: s.handle, Max: Batch}
+	return relay.Consumer{Group: "learning", DB: s.db, Topics: []string{event.TopicAgents}, Types: types, Handle: s.handle, Max: Batch, Linger: linger}
 }
 
 // Projections lists the context's tables: all of them follow from the log.

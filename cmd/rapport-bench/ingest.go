@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"rapport/app/client"
 	"rapport/app/door"
 	"rapport/event"
 )
@@ -18,7 +20,8 @@ import (
 const (
 	ingestConnections = 32
 	ingestSeconds     = 5
-	ingestMessages    = 200
+	ingestAgents      = 50
+	ingestMessages    = 1000 // to give marks on, the same number of each agent
 )
 
 // ingest sends feedback one a request over 32 connections for a few seconds,
@@ -86,19 +89,33 @@ func ingest(ctx context.Context) (metrics, error) {
 	}, nil
 }
 
-// prepareIngest makes one agent with messages to mark.
+// prepareIngest makes agents with messages to mark.
 func prepareIngest(ctx context.Context, srv *child) error {
-	var a struct {
-		ID event.AgentID `json:"id"`
+	var items []door.Item
+	for i := range ingestAgents {
+		var a client.Agent
+		if err := srv.Do(ctx, http.MethodPost, "/v1/agents", map[string]any{"name": fmt.Sprint("bench ", i)}, &a); err != nil {
+			return err
+		}
+		room := fmt.Sprint("r", i)
+		items = append(items, benchItem(room, door.RoomCreated, door.Data{Room: room, Agents: []event.AgentID{event.AgentID(a.ID)}}))
+		for m := i; m < ingestMessages; m += ingestAgents {
+			id := fmt.Sprint("m", m)
+			items = append(items, benchItem(id, door.MessageIngest, door.Data{Room: room, Message: id, Who: &door.Who{Agent: event.AgentID(a.ID)}, Text: "A sentence. And a question?"}))
+		}
 	}
-	if err := srv.Do(ctx, http.MethodPost, "/v1/agents", map[string]any{"name": "bench"}, &a); err != nil {
+	if err := srv.Settle(ctx, nil); err != nil { // every agent is known everywhere
 		return err
 	}
-	items := []door.Item{benchItem("room", door.RoomCreated, door.Data{Room: "r", Agents: []event.AgentID{a.ID}})}
-	for i := range ingestMessages {
-		m := fmt.Sprint("m", i)
-		items = append(items, benchItem(m, door.MessageIngest, door.Data{Room: "r", Message: m, Who: &door.Who{Agent: a.ID}, Text: "A sentence. And a question?"}))
+	for chunk := range slices.Chunk(items, 500) {
+		if err := sendBatch(ctx, srv, chunk); err != nil {
+			return err
+		}
 	}
+	return srv.Settle(ctx, nil)
+}
+
+func sendBatch(ctx context.Context, srv *child, items []door.Item) error {
 	body, err := json.Marshal(items)
 	if err != nil {
 		return err
@@ -107,8 +124,7 @@ func prepareIngest(ctx context.Context, srv *child) error {
 	if err != nil {
 		return err
 	}
-	resp.Body.Close()
-	return srv.Settle(ctx, nil)
+	return resp.Body.Close()
 }
 
 // giveOne sends the n-th mark and says what became of it.

@@ -20,6 +20,8 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"rapport/app/cli"
 )
 
 // bench measures something and gives its metrics by their keys.
@@ -49,6 +51,9 @@ func main() {
 	}
 	if os.Args[1] == childIngest { // a server to be killed, see ingest.go
 		os.Exit(serveChild(os.Args[2:]))
+	}
+	if os.Args[1] == childDemo {
+		os.Exit(cli.Main(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

@@ -20,6 +20,9 @@ import (
 // can be killed, and whose memory is its own.
 const childIngest = "serve-child"
 
+// childDemo as the first argument makes it the product's own command line.
+const childDemo = "product"
+
 func serveChild(args []string) int {
 	cfg, err := app.LoadConfig(map[string]any{"data": args[0], "listen": "127.0.0.1:0", "provider.offline": true, "log.level": "error"})
 	if err != nil {
@@ -97,6 +100,33 @@ func (c *child) residentMB() (float64, error) {
 		}
 	}
 	return 0, fmt.Errorf("no VmRSS in /proc/%d/status", c.cmd.Process.Pid)
+}
+
+// startDemo lives the demo's world in a process of its own and waits for its end;
+// the server stays up.
+func startDemo(ctx context.Context, dir string) (*child, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, self, childDemo, "demo", "--json", "--data", dir, "--listen", "127.0.0.1:0")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	lines := bufio.NewReader(out)
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return nil, fmt.Errorf("the demo ended early: %w", err)
+		}
+		if strings.TrimSpace(line) == "}" { // the end of the summary
+			return &child{cmd: cmd, dir: dir}, nil
+		}
+	}
 }
 
 // scratchDir is a directory that is gone afterwards.

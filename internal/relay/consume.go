@@ -70,7 +70,10 @@ const (
 
 func newConsumer(r *Relay, c Consumer) *consumer {
 	if c.Max == 0 {
-		c.Max = 256
+		c.Max = 1000
+	}
+	if c.Linger == 0 {
+		c.Linger = lingerTime
 	}
 	out := &consumer{Consumer: c, relay: r, types: map[string]bool{}, parts: map[eventlog.Partition]*part{}}
 	for _, t := range c.Types {
@@ -125,6 +128,11 @@ func (c *consumer) run(ctx context.Context) error {
 			return nil
 		case err != nil:
 			return err
+		}
+		if len(records) < c.Max {
+			if err := linger(ctx, len(records), c.Linger); err != nil {
+				return c.lost(err)
+			}
 		}
 	}
 }

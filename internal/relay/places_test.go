@@ -116,11 +116,11 @@ func TestLease(t *testing.T) {
 	a, b := newPublisher(r, "feedback", w.feedback), newPublisher(r, "feedback", w.feedback)
 	publish := func(p *publisher) bool {
 		t.Helper()
-		more, err := p.publish(t.Context())
+		moved, err := p.publish(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		return more
+		return moved > 0
 	}
 	onLog := func() (n int) {
 		t.Helper()

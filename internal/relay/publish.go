@@ -151,7 +151,7 @@ func (p *publisher) run(ctx context.Context) error {
 	timer := time.NewTimer(publishTry)
 	defer timer.Stop()
 	for ctx.Err() == nil {
-		more, err := p.publish(ctx)
+		moved, err := p.publish(ctx)
 		switch {
 		case err != nil && (ctx.Err() != nil || dead(err)):
 			return err
@@ -163,7 +163,13 @@ func (p *publisher) run(ctx context.Context) error {
 			continue
 		}
 		back.reset()
-		if more {
+		if moved >= publishMax {
+			continue
+		}
+		if moved > 0 {
+			if err := linger(ctx, moved, lingerTime); err != nil {
+				return err
+			}
 			continue
 		}
 		timer.Reset(publishTry)
@@ -191,34 +197,34 @@ func dead(err error) bool {
 	return errors.Is(err, eventlog.ErrClosed) || errors.Is(err, sqldb.ErrCrashed)
 }
 
-// publish moves the first rows of the outbox; more says that it moved some. The
+// publish moves the first rows of the outbox and says how many. The
 // rows are taken from the front, never "after the last": PostgreSQL commits out
 // of order.
-func (p *publisher) publish(ctx context.Context) (more bool, err error) {
+func (p *publisher) publish(ctx context.Context) (moved int, err error) {
 	ns, records, err := p.front(ctx)
 	if err != nil || len(ns) == 0 {
-		return false, err
+		return 0, err
 	}
 	if mine, err := p.hold(ctx); err != nil || !mine {
-		return false, err
+		return 0, err
 	}
 	if p.relay.flaw == flawDelete {
 		if err := p.remove(ctx, ns, records, nil); err != nil {
-			return false, err
+			return 0, err
 		}
-		return true, p.relay.log.Append(ctx, records)
+		return len(ns), p.relay.log.Append(ctx, records)
 	}
 	err = p.relay.log.Append(ctx, records)
 	conflict, _ := errors.AsType[*eventlog.IDConflict](err)
 	if err != nil && conflict == nil {
-		return false, err
+		return 0, err
 	}
 	if err := p.remove(ctx, ns, records, conflict); errors.Is(err, errLeaseLost) {
-		return false, nil
+		return 0, nil
 	} else if err != nil {
-		return false, err
+		return 0, err
 	}
-	return true, nil
+	return len(ns), nil
 }
 
 // front reads the rows to publish next.

@@ -76,12 +76,13 @@ func Each(fn func(ctx context.Context, tx *sqldb.Tx, e event.Event) error) Handl
 
 // Consumer is what a context reads and how.
 type Consumer struct {
-	Group  string       // the context's name; one group per database
-	DB     *sqldb.DB    //
-	Topics []string     //
-	Types  []event.Type // others of the topics are passed over
-	Handle Handler      //
-	Max    int          // events in a batch, 256 when 0
+	Group  string        // the context's name; one group per database
+	DB     *sqldb.DB     //
+	Topics []string      //
+	Types  []event.Type  // others of the topics are passed over
+	Handle Handler       //
+	Max    int           // events in a batch, 1000 when 0
+	Linger time.Duration // how long a crowd of events is gathered for one batch, 10 ms when 0
 }
 
 // Relay runs the loops of a process.
