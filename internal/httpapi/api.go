@@ -42,8 +42,9 @@ type Op struct {
 	Scope   authz.Scope // a token needs it; empty: any principal
 	Public  bool        // also without one
 	Status  int         // of success, 200 when 0; an output with HTTPStatus() int decides itself
+	Also    []int       // other statuses of success, which it may decide for
 	MaxBody int64       // bytes, 1 MiB when 0
-	Errors  []int       // statuses beyond 401, 403, 404, 422 that can happen
+	Errors  []int       // statuses beyond 401, 403, 404, 413, 415, 422, 503 that can happen
 }
 
 // API collects routes. All of them are registered before Handler is used.
@@ -132,6 +133,12 @@ type bodyOf[O any] struct {
 
 type statuser interface{ HTTPStatus() int }
 
+// Written says that a T is written as an As is, for the description: of types that
+// write themselves. It comes before the routes that answer with them.
+func Written[T, As any](a *API) {
+	a.huma.OpenAPI().Components.Schemas.RegisterTypeAlias(reflect.TypeFor[T](), reflect.TypeFor[As]())
+}
+
 // Get adds a route that reads. In is a struct with path, query and header tags.
 func Get[In, Out any](a *API, path string, op Op, h func(context.Context, *In) (Out, error)) {
 	register(a, http.MethodGet, path, op, h)
@@ -182,6 +189,29 @@ func register[In, Out any](a *API, method, path string, op Op, h func(context.Co
 		}
 		return b, nil
 	})
+	answers := operationAt(a.huma.OpenAPI(), method, path).Responses
+	success := answers[strconv.Itoa(op.success())]
+	if op.success() == http.StatusNoContent {
+		success.Content = nil
+	}
+	for _, status := range op.Also {
+		answers[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status), Content: success.Content}
+	}
+}
+
+func operationAt(doc *huma.OpenAPI, method, path string) *huma.Operation {
+	p := doc.Paths[path]
+	switch method {
+	case http.MethodPost:
+		return p.Post
+	case http.MethodPut:
+		return p.Put
+	case http.MethodPatch:
+		return p.Patch
+	case http.MethodDelete:
+		return p.Delete
+	}
+	return p.Get
 }
 
 // timedBody takes huma's deadline away once the body is read: it would cancel a
@@ -205,7 +235,11 @@ func (a *API) operation(method, path string, op Op) huma.Operation {
 		Method: method, Path: path, Summary: op.Summary, Tags: []string{op.Tag},
 		OperationID:   operationID(method, path),
 		DefaultStatus: op.success(), MaxBodyBytes: op.MaxBody,
-		Errors: append([]int{http.StatusUnprocessableEntity}, op.Errors...),
+		Errors: append([]int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable}, op.Errors...),
+	}
+	switch method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+		o.Errors = append(o.Errors, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	if o.MaxBodyBytes == 0 {
 		o.MaxBodyBytes = 1 << 20
@@ -263,8 +297,10 @@ func (a *API) Handle(pattern string, op Op, h http.Handler, describe func(*huma.
 	if o.Responses == nil {
 		o.Responses = map[string]*huma.Response{}
 	}
-	if key := strconv.Itoa(op.success()); o.Responses[key] == nil {
-		o.Responses[key] = &huma.Response{Description: http.StatusText(op.success())}
+	for _, status := range append([]int{op.success()}, op.Also...) {
+		if key := strconv.Itoa(status); o.Responses[key] == nil {
+			o.Responses[key] = &huma.Response{Description: http.StatusText(status)}
+		}
 	}
 	problem := a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
 	for _, status := range append(o.Errors, http.StatusInternalServerError) {
