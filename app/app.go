@@ -28,6 +28,7 @@ import (
 	"rapport/internal/httpapi"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
+	"rapport/policy"
 )
 
 // Version is the program's.
@@ -100,6 +101,7 @@ func (a *App) open(ctx context.Context) (err error) {
 		a.Relay.AddConsumer(c)
 	}
 	a.API = httpapi.New(Version, a.Accounts)
+	httpapi.Written[policy.Traits, map[string]float64](a.API)
 	a.Accounts.Routes(a.API)
 	a.Agents.Routes(a.API)
 	a.Chat.Routes(a.API)

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"rapport/app/client"
 	"rapport/event"
 )
 
@@ -55,7 +54,7 @@ func TestBadInput(t *testing.T) {
 	luna := ada.make("Luna", nil)
 	s := luna.say(question)
 	forum := r.platform("forum")
-	nobody := &person{Client: &client.Client{Base: r.URL(), Token: "rpt_" + confidence}, rig: r}
+	nobody := r.as("", "rpt_"+confidence)
 
 	message := "/v1/rooms/" + luna.room + "/messages"
 	thumb := func(field, id string) string {

@@ -73,9 +73,10 @@ func (c *tick) advance(d time.Duration) {
 // rig is the whole product, running, with its operator.
 type rig struct {
 	*App
-	t     testing.TB
-	clock *tick
-	admin *person
+	t       testing.TB
+	clock   *tick
+	witness *witness
+	admin   *person
 }
 
 // run starts the product on a directory.
@@ -95,8 +96,8 @@ func run(t testing.TB, dir string, change ...func(*Config)) *rig {
 	if err := a.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{App: a, t: t, clock: clock}
-	r.admin = &person{rig: r, Client: &client.Client{Base: a.URL(), Token: a.LocalToken()}}
+	r := &rig{App: a, t: t, clock: clock, witness: &witness{t: t, doc: describe(t, a), seen: map[string]bool{}}}
+	r.admin = r.as("", a.LocalToken())
 	return r
 }
 
@@ -124,6 +125,11 @@ type person struct {
 	ID  event.PersonID
 }
 
+// as is somebody with a token, empty for none.
+func (r *rig) as(id event.PersonID, token string) *person {
+	return &person{&client.Client{Base: r.URL(), Token: token, HTTP: &http.Client{Transport: r.witness}}, r, id}
+}
+
 // person makes somebody who may use everything but the operator's routes.
 func (r *rig) person(name string) *person {
 	r.t.Helper()
@@ -131,7 +137,7 @@ func (r *rig) person(name string) *person {
 		ID event.PersonID `json:"id"`
 	}
 	r.admin.must("POST", "/v1/people", map[string]string{"handle": strings.ToLower(name), "name": name}, &made)
-	return &person{&client.Client{Base: r.URL(), Token: r.token(made.ID, "chat", "feedback", "agents")}, r, made.ID}
+	return r.as(made.ID, r.token(made.ID, "chat", "feedback", "agents"))
 }
 
 func (r *rig) token(of event.PersonID, scopes ...string) string {
@@ -150,7 +156,7 @@ func (r *rig) platform(source string) *person {
 		Token string `json:"token"`
 	}
 	r.admin.must("POST", "/v1/tokens", map[string]any{"name": source, "scopes": []string{"ingest"}, "source": source}, &token)
-	return &person{Client: &client.Client{Base: r.URL(), Token: token.Token}, rig: r}
+	return r.as("", token.Token)
 }
 
 // must does a request that is not refused.
@@ -189,7 +195,7 @@ func (p *person) raw(method, path string, body []byte, header ...string) answer 
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := p.HTTP.Do(req)
 	if err != nil {
 		p.rig.t.Fatal(err)
 	}

@@ -57,7 +57,7 @@ const (
 // fate of each item in order; 202 when any waits. One item alone that is refused is
 // a problem document.
 func (d *Door) Routes(api *httpapi.API) {
-	api.Handle("POST /v1/events", httpapi.Op{Summary: "Bring in what happened on another platform", Tag: "door", Scope: authz.ScopeIngest, MaxBody: maxBody, Errors: []int{413}},
+	api.Handle("POST /v1/events", httpapi.Op{Summary: "Bring in what happened on another platform", Tag: "door", Scope: authz.ScopeIngest, Also: []int{http.StatusAccepted}, MaxBody: maxBody, Errors: []int{409}},
 		http.HandlerFunc(d.serve), func(o *httpapi.Operation) {
 			o.Description = "One CloudEvents 1.0 event or a batch of up to 1,000. Types: " + strings.Join(Types(), ", ") + ". Sending an id again changes nothing."
 		})
