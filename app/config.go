@@ -71,6 +71,11 @@ type Config struct {
 	// demo runs weeks in seconds with it.
 	Clock func() time.Time `koanf:"-"`
 
+	// Unknown are names in the environment that begin like a setting's and are
+	// none. They are ignored: orchestrators put such names there for a service
+	// called rapport.
+	Unknown []string `koanf:"-"`
+
 	origin map[string]string
 }
 
@@ -102,10 +107,12 @@ func LoadConfig(flags map[string]any) (Config, error) {
 		}
 		return k.Merge(l)
 	}
+	var unknown []string
 	fromEnv := func(l *koanf.Koanf) error {
 		return l.Load(env.ProviderWithValue(envPrefix, ".", func(name, value string) (string, any) {
 			key := envKey(name, known)
 			if key == "" {
+				unknown = append(unknown, name)
 				return "", nil
 			}
 			return key, value
@@ -132,7 +139,8 @@ func LoadConfig(flags map[string]any) (Config, error) {
 	if err := layer("a flag", func(l *koanf.Koanf) error { return l.Load(confmap.Provider(flags, "."), nil) }); err != nil {
 		return Config{}, err
 	}
-	c := Config{origin: origin}
+	sort.Strings(unknown)
+	c := Config{origin: origin, Unknown: unknown}
 	if err := k.Unmarshal("", &c); err != nil {
 		return Config{}, fault.New(fault.Invalid, "invalid_setting", "A setting has the wrong form: %v.", err)
 	}
@@ -182,6 +190,7 @@ type Effective struct {
 // Secrets are shown as set or not set.
 func (c Config) Effective() []Effective {
 	values := map[string]any{
+		"data": c.Data, "listen": c.Listen, "log.level": c.LogConf.Level,
 		"feedback.window": c.Feedback.Window.String(), "gateway.workers": c.Gateway.Workers,
 		"provider.base_url": c.Provider.BaseURL, "provider.key": c.Provider.Key, "provider.model": c.Provider.Model, "provider.offline": c.Provider.Offline,
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"strings"
 
 	"rapport/app"
 )
@@ -71,6 +72,9 @@ func (configCmd) Run(g *globals) error {
 	cfg, err := g.config()
 	if err != nil {
 		return err
+	}
+	if len(cfg.Unknown) > 0 {
+		fmt.Fprintf(g.err, "no settings, ignored: %s\n", strings.Join(cfg.Unknown, ", "))
 	}
 	if g.JSON {
 		return g.print(cfg.Effective())

@@ -29,7 +29,7 @@ func (t *talk) why(ctx context.Context) error {
 	case len(d.Differs) == 0:
 		t.note("it spoke exactly as the policy says")
 	case d.Cause == gateway.CauseToneButton:
-		t.note("a tone button moved this session away from the policy:")
+		t.note("a tone button was pressed; with what this session tries anyway, it differs from the policy:")
 	default:
 		t.note("this session tries something slightly new:")
 	}
