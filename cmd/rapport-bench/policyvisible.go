@@ -81,7 +81,7 @@ func thumbToPolicy(ctx context.Context) (metrics, error) {
 		if err := t.Settle(ctx, nil); err != nil {
 			return nil, err
 		}
-		before, err := revision(ctx, gatewayDB)
+		before, err := t.revision(ctx, gatewayDB)
 		if err != nil {
 			return nil, err
 		}
@@ -90,7 +90,7 @@ func thumbToPolicy(ctx context.Context) (metrics, error) {
 			return nil, err
 		}
 		for now := before; now == before; {
-			if now, err = revision(ctx, gatewayDB); err != nil {
+			if now, err = t.revision(ctx, gatewayDB); err != nil {
 				return nil, err
 			}
 			if since(start) > 10 {
@@ -104,9 +104,9 @@ func thumbToPolicy(ctx context.Context) (metrics, error) {
 }
 
 // revision is the newest revision the gateway draws variations from.
-func revision(ctx context.Context, db *sqldb.DB) (n int64, err error) {
+func (t *owner) revision(ctx context.Context, db *sqldb.DB) (n int64, err error) {
 	err = db.Read(ctx, func(tx *sqldb.Tx) error {
-		_, err := tx.Get(`select max(revision) from agents`, nil, &n)
+		_, err := tx.Get(`select revision from agents where agent_id = $1`, []any{t.agent}, &n)
 		return err
 	})
 	return n, err
@@ -115,7 +115,8 @@ func revision(ctx context.Context, db *sqldb.DB) (n int64, err error) {
 // owner talks with an agent of theirs.
 type owner struct {
 	*client.Client
-	room string
+	agent string
+	room  string
 }
 
 type said struct {
@@ -136,7 +137,7 @@ func (t *owner) meet(ctx context.Context) error {
 		ID string `json:"id"`
 	}
 	err := t.Do(ctx, http.MethodPost, "/v1/agents/"+a.ID+"/talk", nil, &room)
-	t.room = room.ID
+	t.agent, t.room = a.ID, room.ID
 	return err
 }
 
