@@ -23,8 +23,8 @@ type session struct {
 	protected bool
 	imported  bool
 
-	fresh, moved bool
-	endedAt      event.Micros
+	moved   bool
+	endedAt event.Micros
 }
 
 func sessionsOf(tx *sqldb.Tx, id event.RoomID) ([]*session, error) {

@@ -78,9 +78,7 @@ const (
 	actTransferred
 )
 
-// before is the order of the list.
-func (e *Entry) before(o *Entry) bool { return compareKeys(e.At, e.ID, o.At, o.ID) < 0 }
-
+// compareKeys is the order of the list.
 func compareKeys(at event.Micros, id string, otherAt event.Micros, otherID string) int {
 	switch {
 	case at < otherAt:

@@ -137,7 +137,7 @@ func (db *DB) transact(group []*call) {
 				return
 			}
 		}
-		c.err, c.panicked = c.tx.run(c.fn)
+		c.panicked, c.err = c.tx.run(c.fn)
 		if c.tx.outage != nil {
 			lost(c.tx.outage)
 			return
@@ -195,7 +195,7 @@ func fail(group []*call, err error) {
 
 // committed calls what waited for the commit.
 func (c *call) committed() {
-	_, c.panicked = c.tx.run(func(tx *Tx) error {
+	c.panicked, _ = c.tx.run(func(tx *Tx) error {
 		for _, f := range tx.onCommit {
 			f()
 		}

@@ -328,12 +328,12 @@ func (tx *Tx) end() {
 }
 
 // run calls fn; a panic comes back as text with its stack.
-func (tx *Tx) run(fn func(*Tx) error) (err error, panicked string) {
+func (tx *Tx) run(fn func(*Tx) error) (panicked string, err error) {
 	defer func() {
 		tx.end()
 		if r := recover(); r != nil {
 			panicked = fmt.Sprintf("%v, in a transaction of %s\n\n%s", r, tx.db.name, debug.Stack())
 		}
 	}()
-	return fn(tx), ""
+	return "", fn(tx)
 }

@@ -81,7 +81,7 @@ func TestTraitsShow(t *testing.T) {
 func TestRepeatable(t *testing.T) {
 	t.Parallel()
 	x := at(policy.Humor, .8)
-	if Reply(x, "hello garden", 7) != Reply(x, "hello garden", 7) {
+	if first, again := Reply(x, "hello garden", 7), Reply(x, "hello garden", 7); first != again {
 		t.Error("equal requests give different replies")
 	}
 	if Reply(x, "hello garden", 7) == Reply(x, "hello garden", 8) && Reply(x, "hello garden", 9) == Reply(x, "hello garden", 10) {
