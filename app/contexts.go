@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"os"
 
 	"rapport/account"
@@ -142,6 +143,21 @@ func (p *parts) exports() []exported {
 	return out
 }
 
+// said is what a piece of feedback says.
+func said(p event.FeedbackCreated) string {
+	switch {
+	case p.Direction != nil && p.Direction.Sign > 0:
+		return " more " + p.Direction.Trait
+	case p.Direction != nil:
+		return " less " + p.Direction.Trait
+	case p.Level != "":
+		return " " + p.Level
+	case p.Signal != "":
+		return " " + p.Signal
+	}
+	return fmt.Sprintf(" %+g", p.Score)
+}
+
 // note says in a few words what an event was about, for people who trace.
 func note(e event.Event) string {
 	switch e.Type {
@@ -153,7 +169,7 @@ func note(e event.Event) string {
 	case event.FeedbackCreated{}.EventType():
 		p, err := event.As[event.FeedbackCreated](e)
 		if err == nil {
-			return p.Role + " · " + p.Channel + " " + p.Signal
+			return p.Role + " · " + p.Channel + said(p)
 		}
 	case event.PolicyProposed{}.EventType():
 		p, err := event.As[event.PolicyProposed](e)

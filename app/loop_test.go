@@ -29,6 +29,7 @@ type explained struct {
 		Used       bool
 		NotUsed    string
 		Leaned     map[string]float64
+		Note       string
 	}
 }
 

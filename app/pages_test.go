@@ -33,7 +33,7 @@ func TestPages(t *testing.T) {
 }
 
 // samePage compares a page of docs with what it should be, or writes it.
-func samePage(t *testing.T, name, want string) {
+func samePage(t testing.TB, name, want string) {
 	t.Helper()
 	path := filepath.Join("..", "docs", filepath.FromSlash(name))
 	if *update {

@@ -249,8 +249,8 @@ func (c *companion) with(p *person) *companion {
 
 func (c *companion) path(rest string) string { return "/v1/agents/" + string(c.ID) + rest }
 
-// said is what an agent answered.
-type said struct {
+// reply is what an agent answered.
+type reply struct {
 	ID         event.MessageID
 	DecisionID event.DecisionID
 	SessionID  event.SessionID
@@ -259,7 +259,7 @@ type said struct {
 	Body       event.ReplyGenerated
 }
 
-func (s said) x(t policy.Trait) float64 { return s.Body.X[t] }
+func (s reply) x(t policy.Trait) float64 { return s.Body.X[t] }
 
 type roomPage struct {
 	Messages []struct {
@@ -281,7 +281,7 @@ func (c *companion) tell(text string) (sequence int64) {
 }
 
 // say says something and gives the answer with its decision.
-func (c *companion) say(text string) (s said) {
+func (c *companion) say(text string) (s reply) {
 	c.p.rig.t.Helper()
 	at := c.tell(text)
 	c.p.rig.ask("the agent answers", func() bool {
