@@ -103,7 +103,7 @@ type wish struct {
 func (w *work) consider(s *State, b *step.Belief) {
 	c := w.canon
 	to, verdicts := safety.Propose(safety.Request{
-		Canonical: c.Act.Levels, Target: s.Theta, WeekAgo: c.weekAgo(w.last.Time), Limits: c.Act.limits(), Pinned: c.Act.Pinned,
+		Canonical: c.Act.Levels, Target: w.target(s, b), WeekAgo: c.weekAgo(w.last.Time), Limits: c.Act.limits(), Pinned: c.Act.Pinned,
 		Steps: max(1, len(w.fed)), Withdrawn: w.correction,
 	})
 	if to == c.Act.Levels {
@@ -119,6 +119,24 @@ func (w *work) consider(s *State, b *step.Belief) {
 		return // it was asked for already
 	}
 	w.wish = &wish{to, verdicts, *s, *b}
+}
+
+// target is where the levels are to go: where the fold is, but for a trait whose
+// published level is believed to be the better of the two. A fold that is done
+// again with one more signal can lose its last step; publishing that would make
+// the owner see a level go to and fro at the gate, each time to where it is
+// probably worse. A correction goes to the fold whatever is believed.
+func (w *work) target(s *State, b *step.Belief) policy.Traits {
+	to, now := s.Theta, w.canon.Act.Levels
+	if w.correction {
+		return to
+	}
+	for j := range to {
+		if to[j] != now[j] && b.Better(policy.Trait(j), now[j], to[j]) < .5 {
+			to[j] = now[j]
+		}
+	}
+	return to
 }
 
 // propose writes the wish down.
