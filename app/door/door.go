@@ -221,7 +221,7 @@ func (d *Door) ingest(ctx context.Context, parcels []parcel, people map[string]e
 	items := make([]chat.Ingested, len(parcels))
 	for i, p := range parcels {
 		items[i] = chat.Ingested{Type: p.Type, ID: p.ID, At: p.at, Room: p.data.Room, Agents: p.data.Agents, Agent: p.data.Agent,
-			Message: p.data.Message, ReplyTo: p.data.ReplyTo, Text: p.data.Text, Emoji: p.data.Emoji}
+			Message: p.data.Message, ReplyTo: p.data.ReplyTo, Text: p.data.Text, Emoji: p.data.Emoji, Consent: p.data.Consent}
 		if w := p.data.Who; w != nil && w.Agent != "" {
 			items[i].Who = event.Member{Kind: event.KindAgent, AgentID: w.Agent}
 		} else if w != nil {

@@ -53,8 +53,8 @@ type Who struct {
 // Data is the payload of every item type; each uses the fields it names.
 //
 //	room.created      room, agents
-//	room.joined/left  room, who
-//	message.ingested  room, message, who, text, replyTo
+//	room.joined/left  room, who, consent
+//	message.ingested  room, message, who, text, replyTo, consent
 //	session.started   room, agent
 //	session.ended     room, agent
 //	reaction.added    room, message, who (a person), emoji
@@ -69,6 +69,7 @@ type Data struct {
 	Text    string          `json:"text,omitempty"`
 	Emoji   string          `json:"emoji,omitempty"`
 	Mark    *int            `json:"mark,omitempty"`
+	Consent *bool           `json:"consent,omitempty"` // of who, in the room: the platform's word for it that signals are allowed
 }
 
 // The fates of an item.
