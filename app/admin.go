@@ -86,6 +86,10 @@ func (a *App) adminRoutes() {
 		Group string `path:"group"`
 		ID    string `path:"id"`
 	}) (map[string]string, error) {
+		if in.Group == neverJoined {
+			stored, err := a.Feedback.Replay(ctx, event.FeedbackID(in.ID))
+			return map[string]string{"status": map[bool]string{true: "replayed", false: "waiting"}[stored]}, err
+		}
 		return map[string]string{"status": "replayed"}, a.Relay.Replay(ctx, in.Group, in.ID)
 	})
 	httpapi.Post(api, "/v1/admin/rebuild", op("Make projections anew from the log, or compare"), func(ctx context.Context, in *struct {
@@ -144,7 +148,11 @@ func (a *App) Lag(ctx context.Context) (Lag, error) {
 	return l, nil
 }
 
-// Letters lists the dead letters of every reader, oldest first.
+// neverJoined is the group of feedback that found nothing it is about.
+const neverJoined = "feedback-waiting"
+
+// Letters lists the dead letters of every reader, oldest first, and then feedback
+// that waited an hour for what it is about or was refused when that came.
 func (a *App) Letters(ctx context.Context) ([]Letter, error) {
 	out := []Letter{}
 	for _, c := range a.consumers {
@@ -155,6 +163,17 @@ func (a *App) Letters(ctx context.Context) ([]Letter, error) {
 		for _, l := range ls {
 			out = append(out, Letter{l.Group, l.ID, l.Event.Type, l.Event.Subject, l.Reason, l.Parked, stamp(l.At)})
 		}
+	}
+	lost, err := a.Feedback.DeadLetters(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range lost {
+		reason := l.Reason
+		if reason == "" {
+			reason = "never_arrived"
+		}
+		out = append(out, Letter{neverJoined, string(l.FeedbackID), event.FeedbackCreated{}.EventType(), l.Awaits, reason, false, stamp(l.CreatedAt)})
 	}
 	return out, nil
 }

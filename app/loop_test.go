@@ -7,6 +7,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"rapport/event"
 	"rapport/policy"
@@ -358,7 +359,7 @@ func TestFeedbackByResponseID(t *testing.T) {
 }
 
 // TestFeedbackWaits: feedback on what has not arrived is kept, and joined when it
-// does; after an hour it is a dead letter.
+// does.
 func TestFeedbackWaits(t *testing.T) {
 	t.Parallel()
 	r := run(t, t.TempDir())
@@ -400,4 +401,52 @@ func TestFeedbackWaits(t *testing.T) {
 	if e := luna.explanation(); len(e.Ratings) != 1 {
 		t.Errorf("given again it counts again: %+v", e.Ratings)
 	}
+}
+
+// TestFeedbackThatNeverArrives is listed after an hour, and joined by hand when
+// what it is about came after all.
+func TestFeedbackThatNeverArrives(t *testing.T) {
+	t.Parallel()
+	r := run(t, t.TempDir())
+	ada := r.person("Ada")
+	luna := ada.make("Luna", nil)
+	forum := r.platform("forum")
+	mark := item("f", "feedback.given", map[string]any{"message": "m", "who": map[string]string{"person": "bob"}, "mark": 1})
+	if a := forum.send("POST", "/v1/events", mark, "Content-Type", oneEvent); a.status != 202 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	var letters []Letter
+	r.admin.must("GET", "/v1/admin/dead-letters", nil, &letters)
+	if len(letters) != 0 {
+		t.Errorf("at once: %+v", letters)
+	}
+	r.clock.advance(61 * time.Minute)
+	r.admin.must("GET", "/v1/admin/dead-letters", nil, &letters)
+	if len(letters) != 1 || letters[0].Group != "feedback-waiting" || letters[0].Reason != "never_arrived" || letters[0].Subject == "" {
+		t.Fatalf("after an hour: %+v", letters)
+	}
+	replay := "/v1/admin/dead-letters/feedback-waiting/" + letters[0].ID + "/replay"
+	var done struct{ Status string }
+	r.admin.must("POST", replay, nil, &done)
+	if done.Status != "waiting" {
+		t.Errorf("replayed too soon: %s", done.Status)
+	}
+	for _, it := range []map[string]any{
+		item("r", "room.created", map[string]any{"room": "r", "agents": []event.AgentID{luna.ID}}),
+		item("m", "message.ingested", map[string]any{"room": "r", "message": "m", "who": map[string]any{"agent": luna.ID}, "text": "Good evening."}),
+	} {
+		if a := forum.send("POST", "/v1/events", it, "Content-Type", oneEvent); a.status != 200 {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+	}
+	r.settle()
+	r.admin.must("POST", replay, nil, &done)
+	if e := luna.explanation(); done.Status != "replayed" || len(e.Ratings) != 1 {
+		t.Errorf("replayed: %s, ratings %+v", done.Status, e.Ratings)
+	}
+	r.admin.must("GET", "/v1/admin/dead-letters", nil, &letters)
+	if len(letters) != 0 {
+		t.Errorf("afterwards: %+v", letters)
+	}
+	refusal(t, r.admin.raw("POST", replay, []byte("{}")), 404, "not_found")
 }
