@@ -25,17 +25,18 @@ type Decided struct {
 	Body    *event.ReplyGenerated `json:"decision,omitempty"`
 	Cause   string                `json:"cause,omitempty"`   // policy, exploration, tone_button: why the variation is what it is
 	By      event.PersonID        `json:"by,omitempty"`      // who pressed
-	Differs []Difference          `json:"differs,omitempty"` // from the policy's own words, as the policy is now
+	Asked   []Difference          `json:"asked,omitempty"`   // what tone buttons made of this session's variation
+	Tries   []Difference          `json:"tries,omitempty"`   // how that variation differs from the policy, as the policy is now
 }
 
-// Difference is a trait that the variation set apart from the policy, with the
-// line of the prompt that it became and the one it replaced.
+// Difference is a trait at two levels, with the line of the prompt that each
+// becomes.
 type Difference struct {
-	Trait  string  `json:"trait"`
-	Policy float64 `json:"policy"`
-	Level  float64 `json:"level"`
-	Line   string  `json:"line"`
-	Was    string  `json:"was"`
+	Trait string  `json:"trait"`
+	From  float64 `json:"from"`
+	To    float64 `json:"to"`
+	Was   string  `json:"was"`
+	Line  string  `json:"line"`
 }
 
 // The causes of a variation.
@@ -54,6 +55,7 @@ func (s *Service) Decision(ctx context.Context, id event.DecisionID) (Decided, e
 	var body string
 	var by event.PersonID
 	var commanded bool
+	var drawn string // the session's variation before the buttons
 	err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
 		ok, err := tx.Get(`select agent_id, at, action, body from decisions where decision_id = $1`, []any{id}, &d.AgentID, &d.At, &d.Action, &body)
 		if err != nil {
@@ -67,7 +69,12 @@ func (s *Service) Decision(ctx context.Context, id event.DecisionID) (Decided, e
 			return err
 		}
 		b.Action, d.Body = d.Action, &b
-		_, err = tx.Get(`select person_id, commanded from episodes where episode_id = $1`, []any{b.EpisodeID}, &by, &commanded)
+		var ordinal int64
+		if _, err := tx.Get(`select person_id, commanded, ordinal from episodes where episode_id = $1`, []any{b.EpisodeID}, &by, &commanded, &ordinal); err != nil || !commanded {
+			return err
+		}
+		_, err = tx.Get(`select x from episodes where agent_id = $1 and session_id = $2 and ordinal < $3 and not commanded order by ordinal desc limit 1`,
+			[]any{d.AgentID, b.SessionID, ordinal}, &drawn)
 		return err
 	})
 	if err != nil {
@@ -94,15 +101,26 @@ func (s *Service) Decision(ctx context.Context, id event.DecisionID) (Decided, e
 	case d.Body.LogDensity != nil && d.Body.Free != 0:
 		d.Cause = CauseExploration
 	}
-	d.Differs = differences(v, d.Body)
+	var x policy.Traits
+	copy(x[:], d.Body.X)
+	before := x
+	if commanded {
+		before = v.doc.Traits
+		if drawn != "" {
+			if err := json.Unmarshal([]byte(drawn), (*[policy.NTraits]float64)(&before)); err != nil {
+				return Decided{}, err
+			}
+		}
+		d.Asked = v.differences(before, x)
+	}
+	d.Tries = v.differences(v.doc.Traits, before)
 	return d, nil
 }
 
-// differences compares what a variation says with what the policy alone would.
-func differences(v *view, b *event.ReplyGenerated) []Difference {
-	var x policy.Traits
-	copy(x[:], b.X)
-	said, plain := v.prepared.Compile(x, compile.Moment{}), v.prepared.Compile(v.doc.Traits, compile.Moment{})
+// differences lists the traits whose line in the prompt is another at the levels
+// to than at the levels from.
+func (v *view) differences(from, to policy.Traits) (out []Difference) {
+	was, says := v.prepared.Compile(from, compile.Moment{}), v.prepared.Compile(to, compile.Moment{})
 	line := func(p compile.Profile, trait string) string {
 		i := slices.IndexFunc(p.Trace, func(t compile.Trace) bool { return t.What == "line" && t.Source == trait })
 		if i < 0 {
@@ -110,11 +128,10 @@ func differences(v *view, b *event.ReplyGenerated) []Difference {
 		}
 		return p.Trace[i].Text
 	}
-	var out []Difference
-	for j := range x {
-		t := policy.Trait(j)
-		if now, was := line(said, t.String()), line(plain, t.String()); now != was {
-			out = append(out, Difference{t.String(), v.doc.Traits[j], x[j], now, was})
+	for j := range to {
+		t := policy.Trait(j).String()
+		if before, now := line(was, t), line(says, t); before != now {
+			out = append(out, Difference{t, from[j], to[j], before, now})
 		}
 	}
 	return out

@@ -2,10 +2,13 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +17,7 @@ import (
 	"rapport/app/client"
 	"rapport/event"
 	"rapport/internal/fault"
+	"rapport/learning"
 	"rapport/policy"
 	"rapport/simulate"
 )
@@ -40,6 +44,7 @@ type Grown struct {
 	Version int64              `json:"version"`
 	Moved   map[string]float64 `json:"moved"` // trait → level now − level at the start
 	Reason  string             `json:"newestReason"`
+	Because map[string]int     `json:"newestCauses"` // by channel, the signals behind the newest change
 }
 
 func (c demoCmd) Run(ctx context.Context, g *globals) error {
@@ -96,7 +101,7 @@ func (c demoCmd) tell(ctx context.Context, g *globals, pipe *pipeline, w *simula
 	for _, one := range grown {
 		g.say("%-8s version %-3d owner's hidden satisfaction %.2f → %.2f  %s", one.Agent, one.Version, one.First, one.Last, moves(one.Moved))
 		if one.Reason != "" {
-			g.say("%8s newest change: %s", "", one.Reason)
+			g.say("%8s newest change: %s, because of %s", "", one.Reason, causes(one.Because))
 		}
 	}
 	g.say("ask more:  rapport explain %s --data %s", strings.ToLower(grown[0].Agent), g.dataFlag())
@@ -109,6 +114,17 @@ func (g *globals) dataFlag() string {
 		return "rapport-data"
 	}
 	return cfg.Data
+}
+
+func causes(m map[string]int) string {
+	var parts []string
+	for _, channel := range slices.Sorted(maps.Keys(m)) {
+		parts = append(parts, fmt.Sprintf("%d %s", m[channel], channel))
+	}
+	if len(parts) == 0 {
+		return "what came before"
+	}
+	return strings.Join(parts, ", ")
 }
 
 func moves(m map[string]float64) string {
@@ -305,6 +321,24 @@ func (p *pipeline) Settle(ctx context.Context) error { return p.admin.Settle(ctx
 
 func (p *pipeline) Advance(d time.Duration) { p.clock.advance(d) }
 
+// because counts the signals behind the newest change, by channel.
+func because(x learning.Explanation) map[string]int {
+	n := map[string]int{}
+	for _, c := range x.Changes {
+		var p event.PolicyProposed
+		if c.Outcome != "applied" || json.Unmarshal(c.Proposed, &p) != nil {
+			continue
+		}
+		for _, r := range x.Ratings {
+			if slices.Contains(p.Causes, r.FeedbackID) {
+				n[r.Channel]++
+			}
+		}
+		break
+	}
+	return n
+}
+
 // grown asks, as the owner, what became of an agent.
 func (p *pipeline) grown(ctx context.Context, c *simulate.Companion) (Grown, error) {
 	var a struct {
@@ -319,6 +353,14 @@ func (p *pipeline) grown(ctx context.Context, c *simulate.Companion) (Grown, err
 	}
 	err := p.as(c.Owner).Do(ctx, http.MethodGet, "/v1/agents/"+string(c.Agent), nil, &a)
 	g := Grown{Agent: c.Name, First: c.First, Last: c.Last, Version: a.Policy.Version, Reason: a.Policy.Reason, Moved: map[string]float64{}}
+	if err != nil {
+		return g, err
+	}
+	var x learning.Explanation
+	if err := p.as(c.Owner).Do(ctx, http.MethodGet, "/v1/agents/"+string(c.Agent)+"/explanation", nil, &x); err != nil {
+		return g, err
+	}
+	g.Because = because(x)
 	for name, level := range a.Policy.Traits {
 		g.Moved[name] = math.Round((level-a.Profile.BasePersonality[name])*1e4) / 1e4
 	}

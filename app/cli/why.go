@@ -25,19 +25,26 @@ func (t *talk) why(ctx context.Context) error {
 	if d.Body != nil {
 		t.note("policy version %d, answered by %s", d.Body.PolicyVersion, d.Body.Model)
 	}
-	switch {
-	case len(d.Differs) == 0:
-		t.note("it spoke exactly as the policy says")
-	case d.Cause == gateway.CauseToneButton:
-		t.note("a tone button was pressed; with what this session tries anyway, it differs from the policy:")
-	default:
-		t.note("this session tries something slightly new:")
+	for _, x := range d.Asked {
+		t.note("you asked for it: %s %.2f → %.2f in this session", x.Trait, x.From, x.To)
+		t.lines(x)
 	}
-	for _, x := range d.Differs {
-		t.note("  %s %.2f instead of %.2f", x.Trait, x.Level, x.Policy)
-		t.note("    says   %s", strings.TrimSpace(x.Line))
-		t.note("    not    %s", strings.TrimSpace(x.Was))
+	if len(d.Tries) > 0 {
+		t.note("this session also tries something slightly new:")
+	}
+	for _, x := range d.Tries {
+		t.note("%s %.2f, where the policy says %.2f", x.Trait, x.To, x.From)
+		t.lines(x)
+	}
+	if len(d.Asked)+len(d.Tries) == 0 {
+		t.note("it spoke exactly as the policy says")
 	}
 	t.note("what your feedback did so far: rapport explain %s · the whole prompt: rapport compile %s", t.agent.Slug, t.agent.Slug)
 	return nil
+}
+
+// lines shows what a difference is in the prompt.
+func (t *talk) lines(x gateway.Difference) {
+	t.note("  says %s", strings.TrimSpace(x.Line))
+	t.note("  not  %s", strings.TrimSpace(x.Was))
 }
