@@ -484,3 +484,21 @@ func TestNoSecretIsStored(t *testing.T) {
 		}
 	}
 }
+
+func TestOperatorsActsAreKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i, act := range []string{"export", "trace", "backup"} {
+		if err := w.s.Note(t.Context(), authz.Principal{Person: "op", Token: "t1"}, act, string(rune('a'+i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := w.s.Acts(t.Context(), "", 10)
+	if err != nil || len(all) != 3 || all[0].Act != "backup" || all[0].Person != "op" || all[0].Subject != "c" {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	rest, err := w.s.Acts(t.Context(), all[0].ID, 1)
+	if err != nil || len(rest) != 1 || rest[0].Act != "trace" {
+		t.Errorf("before the newest: %+v, %v", rest, err)
+	}
+}

@@ -9,5 +9,6 @@ func (s *Service) Exports() []sqldb.Export {
 		{Table: "people", Without: []string{"password", "operator", "protected", "protected_until", "protected_by"}},
 		{Table: "foreign_people"},
 		{Table: "erasures"},
+		{Table: "operator_acts"},
 	}
 }

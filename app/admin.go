@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"time"
 
+	"rapport/account"
 	"rapport/event"
 	"rapport/internal/authz"
 	"rapport/internal/eventlog"
@@ -86,6 +87,9 @@ func (a *App) adminRoutes() {
 		Group string `path:"group"`
 		ID    string `path:"id"`
 	}) (map[string]string, error) {
+		if err := a.Accounts.Note(ctx, authz.From(ctx), "replay", in.Group+"/"+in.ID); err != nil {
+			return nil, err
+		}
 		if in.Group == neverJoined {
 			stored, err := a.Feedback.Replay(ctx, event.FeedbackID(in.ID))
 			return map[string]string{"status": map[bool]string{true: "replayed", false: "waiting"}[stored]}, err
@@ -97,6 +101,9 @@ func (a *App) adminRoutes() {
 			Check bool `json:"check" doc:"compare only, change nothing"`
 		}
 	}) ([]Rebuilt, error) {
+		if err := a.Accounts.Note(ctx, authz.From(ctx), "rebuild", map[bool]string{true: "check", false: "replace"}[in.Body.Check]); err != nil {
+			return nil, err
+		}
 		return a.Rebuild(ctx, in.Body.Check)
 	})
 	httpapi.Post(api, "/v1/admin/backup", op("Copy a consistent state to a directory of this machine"), func(ctx context.Context, in *struct {
@@ -104,12 +111,24 @@ func (a *App) adminRoutes() {
 			Dir string `json:"dir" minLength:"1"`
 		}
 	}) (BackupDone, error) {
+		if err := a.Accounts.Note(ctx, authz.From(ctx), "backup", in.Body.Dir); err != nil {
+			return BackupDone{}, err
+		}
 		return a.Backup(ctx, in.Body.Dir)
 	})
 	httpapi.Get(api, "/v1/admin/trace/{event}", op("Follow one event through everything it caused"), func(ctx context.Context, in *struct {
 		Event string `path:"event"`
 	}) ([]TraceStep, error) {
+		if err := a.Accounts.Note(ctx, authz.From(ctx), "trace", in.Event); err != nil {
+			return nil, err
+		}
 		return a.Trace(ctx, in.Event)
+	})
+	httpapi.Get(api, "/v1/admin/audit", op("List what operators did that reaches other people's things, newest first"), func(ctx context.Context, in *struct {
+		Before string `query:"before" maxLength:"64" doc:"Id of an act: those before it."`
+		Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+	}) ([]account.Act, error) {
+		return a.Accounts.Acts(ctx, in.Before, in.Limit)
 	})
 	httpapi.Get(api, "/v1/admin/export", op("List what can be exported"), func(context.Context, *none) ([]string, error) { return a.exportNames(), nil })
 	api.Handle("GET /v1/admin/export/{name}", op("Export one kind of record as JSON lines"), http.HandlerFunc(a.serveExport), nil)
@@ -469,6 +488,10 @@ func (a *App) exportNames() []string {
 
 func (a *App) serveExport(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
+	if err := a.Accounts.Note(r.Context(), authz.From(r.Context()), "export", name); err != nil {
+		httpapi.WriteError(w, r, err)
+		return
+	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	if name == "events" {
 		out := bufio.NewWriter(w)

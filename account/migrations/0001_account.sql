@@ -1,4 +1,4 @@
--- records: people, foreign_people (who a foreign platform's people are here), sessions, tokens, links, erasures (proof)
+-- records: people, foreign_people (who a foreign platform's people are here), sessions, tokens, links, erasures (proof), operator_acts (audit)
 -- +goose Up
 create table people (
     person_id       text    not null primary key,
@@ -57,3 +57,13 @@ create table erasures (
     person_id text   not null primary key,       -- the pseudonym, all that is left
     erased    bigint not null
 );
+
+create table operator_acts (
+    act_id    text   not null primary key,
+    person_id text   not null,                   -- who
+    token_id  text   not null,                   -- with which token or session
+    act       text   not null,                   -- export, trace, backup, rebuild, replay
+    subject   text   not null,                   -- of what
+    at        bigint not null
+);
+create index operator_acts_at on operator_acts (at);
