@@ -15,7 +15,6 @@ var exportSays = map[string]struct {
 }{
 	"account.people":         {"Who there is. Passwords, rights and protection stay inside.", map[string]string{"handle": "name to log in with; null for people of another platform", "name": "as shown to others", "created": "when the person was made", "entered": "first login, 0 before"}},
 	"account.foreign_people": {"Which pseudonym a person of another platform has here.", map[string]string{"source": "name of the platform", "external_id": "the person's id there"}},
-	"account.operator_acts":  {"What operators did with their rights, in order; each export is one.", map[string]string{"act_id": "the act", "person_id": "the operator", "token_id": "the token they used", "act": "what was done", "subject": "to what", "at": "when"}},
 	"account.erasures":       {"Proof that people were erased.", map[string]string{"erased": "when"}},
 	"account.operator_acts":  {"What operators did that reaches other people's things.", map[string]string{"act_id": "id", "person_id": "who", "token_id": "with which token or session", "act": "export, trace, backup, rebuild or replay", "subject": "of what", "at": "when"}},
 

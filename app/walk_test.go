@@ -74,11 +74,11 @@ func TestFeedbackWalk(t *testing.T) {
 				X             []float64
 				PolicyVersion int64
 			}
-			Differs []struct{ Trait, Line, Was string }
+			Asked []struct{ Trait, Line, Was string }
 		}
 		ada.must("GET", "/v1/decisions/"+string(s.DecisionID), nil, &d)
 		text := fmt.Sprintf("GET /v1/decisions/%s\n\npolicyVersion  %d\ncause          %s\nepisode        %s\nx[brevity]     %.2f\n", s.DecisionID, d.Decision.PolicyVersion, d.Cause, s.Body.EpisodeID, d.Decision.X[6])
-		for _, x := range d.Differs {
+		for _, x := range d.Asked {
 			text += fmt.Sprintf("\n- %s\n+ %s\n", strings.TrimSpace(x.Was), strings.TrimSpace(x.Line))
 		}
 		return text

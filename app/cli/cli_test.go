@@ -156,7 +156,7 @@ func lived(t *testing.T) (dir string) {
 	return dir
 }
 
-// exported is an export by file.
+// exported is an export by file, without the operators' acts: to export is one.
 func exported(t *testing.T, data string) map[string]string {
 	t.Helper()
 	dir := t.TempDir()
@@ -173,6 +173,7 @@ func exported(t *testing.T, data string) map[string]string {
 		}
 		out[f.Name()] = string(b)
 	}
+	delete(out, "account.operator_acts.ndjson")
 	return out
 }
 
@@ -272,8 +273,8 @@ func TestChat(t *testing.T) {
 		"Say something first",
 		"\nyou> luna> ",
 		"shorter: brevity +0.15 for the rest of this session",
-		"a tone button was pressed",
-		"·   brevity 0.",
+		"you asked for it: brevity 0.",
+		"·   says Brevity ",
 		"up: counts towards what luna believes about you",
 		"loved: counts",
 		"value of a session must be one of loved, good, meh, not_great",
@@ -390,5 +391,50 @@ func TestConfig(t *testing.T) {
 				t.Errorf("exit %d: %s", r.code, r.err)
 			}
 		})
+	}
+}
+
+// TestBesideAServer: commands speak to the server that runs on the directory, and
+// do without when only its note is left.
+func TestBesideAServer(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cfg, err := app.LoadConfig(map[string]any{"data": dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := app.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if r := command("", "compile", "luna", "--data", dir); r.code != 1 || !strings.Contains(r.err, "--data") {
+		t.Errorf("a directory that another process holds without serving: exit %d %s", r.code, r.err)
+	}
+	if err := a.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	must(t, "Hello", "chat", "luna", "--data", dir)
+	if r := must(t, "", "compile", "luna", "--data", dir); !strings.Contains(r.out, "Brevity") {
+		t.Errorf("compiled:\n%s", r.out)
+	}
+	if r := command("", "demo", "--once", "--data", dir); r.code != 1 || !strings.Contains(r.err, "--data") {
+		t.Errorf("a demo on a directory in use: exit %d %s", r.code, r.err)
+	}
+	if r := command("", "restore", dir, "--data", dir); r.code != 1 {
+		t.Errorf("restoring onto itself: exit %d", r.code)
+	}
+	note, err := os.ReadFile(filepath.Join(dir, "run.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "run.json"), note, 0o600); err != nil { // as after a kill
+		t.Fatal(err)
+	}
+	if r := must(t, "", "compile", "luna", "--data", dir); !strings.Contains(r.out, "Brevity") {
+		t.Errorf("compiled without a server:\n%s", r.out)
 	}
 }
