@@ -78,6 +78,12 @@ func As[T Payload](e Event) (T, error) {
 	if e.Type != p.EventType() {
 		return p, fmt.Errorf("%w: %s read as %s", ErrMalformed, e.Type, p.EventType())
 	}
+	if h, ok := any(&p).(hot); ok {
+		if h.readHot(e.Data) {
+			return p, nil
+		}
+		p = *new(T)
+	}
 	if err := json.Unmarshal(e.Data, &p); err != nil {
 		return p, fmt.Errorf("%w: %s %s: %v", ErrMalformed, e.Type, e.ID, err)
 	}

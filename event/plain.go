@@ -45,8 +45,8 @@ func (w *wire) plain() ([]byte, bool) {
 			continue
 		}
 		b = append(b, f.name...)
-		for i := 0; i < len(s); i++ {
-			if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+		for i := range len(s) {
+			if !asIs[s[i]] {
 				return nil, false
 			}
 		}
@@ -54,7 +54,7 @@ func (w *wire) plain() ([]byte, bool) {
 		b = append(b, '"')
 	}
 	if len(w.Data) > 0 {
-		if !compact(w.Data) || !json.Valid(w.Data) {
+		if !compact(w.Data) {
 			return nil, false
 		}
 		b = append(b, dataName...)
@@ -63,27 +63,11 @@ func (w *wire) plain() ([]byte, bool) {
 	return append(b, '}'), true
 }
 
-// compact says that data has no space outside of texts and nothing that
-// json.Marshal would write otherwise.
-func compact(data []byte) bool {
-	text := false
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case c == '"':
-			text = !text
-		case c == '\\':
-			i++ // whether the escape is one is json.Valid's matter
-		case c < ' ' || c > '~' || c == '<' || c == '>' || c == '&' || c == ' ' && !text:
-			return false
-		}
-	}
-	return true
-}
-
 // readPlain reads the envelope; false when it is in another form. It keeps
 // nothing of b.
 func readPlain(b []byte) (w wire, ok bool) {
-	s := string(b)
+	head, data, has := bytes.Cut(b, []byte(dataName))
+	s := string(head)
 	for i := range fields {
 		f := &fields[i]
 		rest, has := strings.CutPrefix(s, f.name)
@@ -94,24 +78,21 @@ func readPlain(b []byte) (w wire, ok bool) {
 			continue
 		}
 		end := 0
-		for ; end < len(rest) && rest[end] != '"'; end++ {
-			if c := rest[end]; c < ' ' || c > '~' || c == '\\' {
-				return w, false
-			}
+		for end < len(rest) && asIs[rest[end]] {
+			end++
 		}
-		if end == len(rest) {
+		if end == len(rest) || rest[end] != '"' {
 			return w, false
 		}
 		*f.text(&w) = rest[:end]
 		s = rest[end+1:]
 	}
-	if data, has := strings.CutPrefix(s, dataName); has && strings.HasPrefix(data, "{") && strings.HasSuffix(data, "}}") {
-		at := len(b) - len(data)
-		w.Data = bytes.Clone(b[at : len(b)-1])
-		s = "}"
-		if !json.Valid(w.Data) {
-			return w, false
-		}
+	if !has {
+		return w, s == "}"
 	}
-	return w, s == "}"
+	if s != "" || !bytes.HasPrefix(data, []byte("{")) || !bytes.HasSuffix(data, []byte("}}")) {
+		return w, false
+	}
+	w.Data = bytes.Clone(data[:len(data)-1])
+	return w, compact(w.Data) || json.Valid(w.Data)
 }

@@ -103,3 +103,24 @@ func BenchmarkEnvelope(b *testing.B) {
 		}
 	})
 }
+
+func FuzzCompact(f *testing.F) {
+	for _, seed := range []string{
+		`{"a":[1,-2.5,3e+9,0.1E-1,0],"b":{"c":true,"d":false,"e":null},"f":"\"\\\/\u00e9\n","":{},"g":[]}`,
+		``, `{`, `[`, `]`, `"`, `-`, `01`, `1.`, `1e`, `.5`, `+1`, `tru`, `nul`, `{"a"}`, `{"a":}`, `{,}`, `[1,]`, `[,1]`, `{"a":1,}`, `{1:2}`, `[1 ,2]`, ` 1`, `1 `, `"\x"`, `"\u12g4"`, `"é"`, `"<"`, "\"\x00\"",
+		`[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		marshalled, err := json.Marshal(json.RawMessage(data))
+		same := err == nil && bytes.Equal(marshalled, data)
+		if compact(data) && !same {
+			t.Errorf("%q is taken as compact", data)
+		}
+		simple := !bytes.ContainsFunc(data, func(r rune) bool { return r > '~' || r == 0x7f }) && bytes.Count(data, []byte("["))+bytes.Count(data, []byte("{")) < 32
+		if same && simple && !compact(data) {
+			t.Errorf("%q is refused", data)
+		}
+	})
+}
