@@ -297,7 +297,7 @@ func TestTwoRateAtOnce(t *testing.T) {
 		p  *person
 		id event.SessionID
 	}{{ada, hers.SessionID}, {bob, session}} {
-		for _, level := range []string{"loved", "good", "meh", "not_great", "loved", "good"} {
+		for _, level := range []string{"loved", "good", "not_great", "loved", "good", "not_great"} { // meh is neither positive nor negative
 			wg.Go(func() {
 				a := c.p.send("POST", "/v1/feedback", map[string]string{"kind": "session", "value": level, "sessionId": string(c.id)})
 				if a.status != http.StatusCreated && a.status != http.StatusAccepted {
