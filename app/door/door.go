@@ -48,6 +48,9 @@ type Door struct {
 func New(people People, talk Talk, marks Marks) *Door { return &Door{people, talk, marks} }
 
 const (
+	oneItem   = "application/cloudevents+json"
+	manyItems = "application/cloudevents-batch+json"
+
 	maxItems = 1000
 	maxBody  = 8 << 20
 )
@@ -57,7 +60,8 @@ const (
 // fate of each item in order; 202 when any waits. One item alone that is refused is
 // a problem document.
 func (d *Door) Routes(api *httpapi.API) {
-	api.Handle("POST /v1/events", httpapi.Op{Summary: "Bring in what happened on another platform", Tag: "door", Scope: authz.ScopeIngest, Also: []int{http.StatusAccepted}, MaxBody: maxBody, Errors: []int{409}},
+	api.Handle("POST /v1/events", httpapi.Op{Summary: "Bring in what happened on another platform", Tag: "door", Scope: authz.ScopeIngest, Also: []int{http.StatusAccepted}, MaxBody: maxBody, Errors: []int{409},
+		Takes: map[string]any{oneItem: form{}, manyItems: []form{}}, Gives: []Result{}},
 		http.HandlerFunc(d.serve), func(o *httpapi.Operation) {
 			o.Description = "One CloudEvents 1.0 event or a batch of up to 1,000. Types: " + strings.Join(Types(), ", ") + ". Sending an id again changes nothing."
 		})
@@ -93,10 +97,10 @@ func decode(r *http.Request) (items []Item, batch bool, err error) {
 		return nil, false, err
 	}
 	switch kind {
-	case "application/cloudevents+json":
+	case oneItem:
 		items = make([]Item, 1)
 		err = json.Unmarshal(body, &items[0])
-	case "application/cloudevents-batch+json":
+	case manyItems:
 		batch = true
 		err = json.Unmarshal(body, &items)
 	default:

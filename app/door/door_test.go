@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -166,5 +168,25 @@ func TestFates(t *testing.T) {
 	w = &world{fail: errors.New("no disk")}
 	if _, err := New(w, w, w).Take(t.Context(), platform, items); err == nil {
 		t.Error("a batch that failed has fates")
+	}
+}
+
+// TestForm: what the API describes is what is taken.
+func TestForm(t *testing.T) {
+	t.Parallel()
+	said, _ := reflect.TypeFor[form]().FieldByName("Type")
+	if got := strings.Split(said.Tag.Get("enum"), ","); !cmp.Equal(got, Types()) {
+		t.Errorf("described types %v, taken %v", got, Types())
+	}
+	names := func(t reflect.Type) (out []string) {
+		for _, f := range reflect.VisibleFields(t) {
+			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
+				out = append(out, name)
+			}
+		}
+		return out
+	}
+	if a, b := names(reflect.TypeFor[form]()), names(reflect.TypeFor[Item]()); !cmp.Equal(a, b) {
+		t.Errorf("described fields %v, taken %v", a, b)
 	}
 }

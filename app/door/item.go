@@ -43,6 +43,18 @@ type Item struct {
 	Data        json.RawMessage `json:"data"`
 }
 
+// form is an Item with its data, for the API's description.
+type form struct {
+	_ struct{} `additionalProperties:"true"` // CloudEvents' other attributes are passed over
+
+	SpecVersion string `json:"specversion" enum:"1.0"`
+	ID          string `json:"id" minLength:"1" maxLength:"512" doc:"Unique on your platform. Sent again, it changes nothing."`
+	Source      string `json:"source,omitempty" doc:"Your platform's name; the token's own wins."`
+	Type        string `json:"type" enum:"room.created,room.joined,room.left,message.ingested,session.started,session.ended,reaction.added,feedback.given"`
+	Time        string `json:"time,omitempty" format:"date-time" doc:"When it happened, by your clock. It is shown; order is by receipt."`
+	Data        Data   `json:"data"`
+}
+
 // Who is the author or subject of an item: a person of the foreign platform by
 // its id there, or an agent by its id here.
 type Who struct {

@@ -37,14 +37,16 @@ type Authenticator interface {
 
 // Op describes a route.
 type Op struct {
-	Summary string      // one line, in the imperative
-	Tag     string      // the context
-	Scope   authz.Scope // a token needs it; empty: any principal
-	Public  bool        // also without one
-	Status  int         // of success, 200 when 0; an output with HTTPStatus() int decides itself
-	Also    []int       // other statuses of success, which it may decide for
-	MaxBody int64       // bytes, 1 MiB when 0
-	Errors  []int       // statuses beyond 401, 403, 404, 413, 415, 422, 503 that can happen
+	Summary string         // one line, in the imperative
+	Tag     string         // the context
+	Scope   authz.Scope    // a token needs it; empty: any principal
+	Public  bool           // also without one
+	Status  int            // of success, 200 when 0; an output with HTTPStatus() int decides itself
+	Also    []int          // other statuses of success, which it may decide for
+	MaxBody int64          // bytes, 1 MiB when 0
+	Takes   map[string]any // of a plain handler: a value of the body's type by media type, for the description
+	Gives   any            // of a plain handler: a value of the JSON answer's type, for the description
+	Errors  []int          // statuses beyond 401, 403, 404, 413, 415, 422, 503 that can happen
 }
 
 // API collects routes. All of them are registered before Handler is used.
@@ -302,7 +304,20 @@ func (a *API) Handle(pattern string, op Op, h http.Handler, describe func(*huma.
 			o.Responses[key] = &huma.Response{Description: http.StatusText(status)}
 		}
 	}
-	problem := a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
+	schemas := a.huma.OpenAPI().Components.Schemas
+	if op.Gives != nil {
+		schema := schemas.Schema(reflect.TypeOf(op.Gives), true, "")
+		for _, status := range append([]int{op.success()}, op.Also...) {
+			o.Responses[strconv.Itoa(status)].Content = map[string]*huma.MediaType{"application/json": {Schema: schema}}
+		}
+	}
+	if len(op.Takes) > 0 {
+		o.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{}}
+		for media, v := range op.Takes {
+			o.RequestBody.Content[media] = &huma.MediaType{Schema: schemas.Schema(reflect.TypeOf(v), true, "")}
+		}
+	}
+	problem := schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
 	for _, status := range append(o.Errors, http.StatusInternalServerError) {
 		if key := strconv.Itoa(status); o.Responses[key] == nil {
 			o.Responses[key] = &huma.Response{Description: http.StatusText(status), Content: map[string]*huma.MediaType{problemType: {Schema: problem}}}
