@@ -22,11 +22,11 @@ type Decided struct {
 	At         event.Micros     `json:"at"`
 	Action     string           `json:"action"` // reply, silence, failed; empty while it is being made
 
-	Body    *event.ReplyGenerated `json:"decision,omitempty"`
-	Cause   string                `json:"cause,omitempty"`   // policy, exploration, tone_button: why the variation is what it is
-	By      event.PersonID        `json:"by,omitempty"`      // who pressed
-	Asked   []Difference          `json:"asked,omitempty"`   // what tone buttons made of this session's variation
-	Tries   []Difference          `json:"tries,omitempty"`   // how that variation differs from the policy, as the policy is now
+	Body  *event.ReplyGenerated `json:"decision,omitempty"`
+	Cause string                `json:"cause,omitempty"` // policy, exploration, tone_button: why the variation is what it is
+	By    event.PersonID        `json:"by,omitempty"`    // who pressed
+	Asked []Difference          `json:"asked,omitempty"` // what tone buttons made of this session's variation
+	Tries []Difference          `json:"tries,omitempty"` // how that variation differs from the policy, as the policy is now
 }
 
 // Difference is a trait at two levels, with the line of the prompt that each
