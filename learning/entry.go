@@ -318,6 +318,23 @@ func (r *reader) id() string {
 	return s
 }
 
+// length takes a number of things that follow, each of a byte or more.
+func (r *reader) length() int {
+	n, used := binary.Uvarint(r.b)
+	if used <= 0 || n > uint64(len(r.b)-used) {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[used:]
+	return int(n)
+}
+
+func (r *reader) text() string { return string(r.take(r.length())) }
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
 func appendBool(b []byte, v bool) []byte {
 	if v {
 		return append(b, 1)

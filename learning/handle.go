@@ -2,7 +2,6 @@ package learning
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math"
 	"runtime"
@@ -527,14 +526,10 @@ func (w *work) feedback(in *incoming, p *event.FeedbackCreated) error {
 	if known || w.signals[id] != nil {
 		return nil // the same again
 	}
-	body, err := json.Marshal(in.signal)
-	if err != nil {
-		return err
-	}
 	if w.signals == nil {
 		w.signals = map[string]*signalRow{}
 	}
-	w.signals[id] = &signalRow{w.agent, id, in.Time, body}
+	w.signals[id] = &signalRow{w.agent, id, in.Time, in.signal, in.signal.append(make([]byte, 0, 160))}
 	w.order = append(w.order, id)
 	w.tally.count(in.signal, 1)
 	w.counted = true
@@ -551,10 +546,7 @@ func (w *work) takeBack(in *incoming, id string) error {
 	w.tombstones = append(w.tombstones, id)
 	s := w.prior[id]
 	if row := w.signals[id]; row != nil { // of this batch
-		s = &Signal{}
-		if err := json.Unmarshal(row.body, s); err != nil {
-			return err
-		}
+		s = row.signal
 		delete(w.signals, id)
 	}
 	if s == nil {

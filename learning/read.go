@@ -206,19 +206,20 @@ func (s *Service) Strength(ctx context.Context, agent event.AgentID, person even
 
 func readSignals(tx *sqldb.Tx, agent string) (map[string]*Signal, error) {
 	out := map[string]*Signal{}
-	rows, err := tx.Query(`select feedback_id, body from rl_signals where agent_id = $1`, agent)
+	rows, err := tx.Query(`select feedback_id, at, body from rl_signals where agent_id = $1`, agent)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var id string
+		var at int64
 		var body sql.RawBytes
-		if err := rows.Scan(&id, &body); err != nil {
+		if err := rows.Scan(&id, &at, &body); err != nil {
 			return nil, err
 		}
-		s := &Signal{}
-		if err := json.Unmarshal(body, s); err != nil {
+		s, err := readSignal(agent, at, body)
+		if err != nil {
 			return nil, err
 		}
 		out[id] = s

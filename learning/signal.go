@@ -2,7 +2,9 @@ package learning
 
 import (
 	"cmp"
+	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -20,19 +22,70 @@ type Event = reward.Event
 // Signal is what one live feedback was counted as.
 type Signal struct {
 	Event
-	Channel string  `json:"channel"`
-	Reward  int64   `json:"reward"` // formula v1, millionths
-	Session string  `json:"session,omitempty"`
-	Rated   bool    `json:"rated,omitempty"` // of a session: somebody gave it a level
-	Good    bool    `json:"good,omitempty"`  // and that was good or better
-	Places  []place `json:"places,omitempty"`
+	Channel string
+	Reward  int64 // formula v1, millionths
+	Session string
+	Rated   bool // of a session: somebody gave it a level
+	Good    bool // and that was good or better
+	Places  []place
 }
 
 // place is an episode in the list.
 type place struct {
-	At event.Micros `json:"at"`
-	ID string       `json:"id"`
+	At event.Micros
+	ID string
 }
+
+const signalFormat = 1
+
+// append encodes the signal but its agent and time, which stand beside it.
+func (s *Signal) append(b []byte) []byte {
+	b = append(b, signalFormat)
+	for _, score := range [...]*float64{s.FeedbackScore, s.EngagementScore} {
+		if b = appendBool(b, score != nil); score != nil {
+			b = appendMicro(b, *score)
+		}
+	}
+	b = appendInt64(b, s.Reward)
+	b = appendBool(appendBool(b, s.Rated), s.Good)
+	b = appendID(appendID(b, s.PersonID), s.Session)
+	b = appendText(appendText(b, s.ActionType), s.Channel)
+	b = binary.AppendUvarint(b, uint64(len(s.ContextTags)))
+	for _, tag := range s.ContextTags {
+		b = appendText(b, tag)
+	}
+	for _, p := range s.Places {
+		b = appendID(appendInt64(b, p.At), p.ID)
+	}
+	return b
+}
+
+func readSignal(agent string, at event.Micros, body []byte) (*Signal, error) {
+	s, r := &Signal{Event: Event{AgentID: agent, Timestamp: at}}, reader{b: body}
+	r.bad = r.byte() != signalFormat
+	for _, score := range [...]**float64{&s.FeedbackScore, &s.EngagementScore} {
+		if r.bool() {
+			v := r.micro()
+			*score = &v
+		}
+	}
+	s.Reward = r.int64()
+	s.Rated, s.Good = r.bool(), r.bool()
+	s.PersonID, s.Session = r.id(), r.id()
+	s.ActionType, s.Channel = r.text(), r.text()
+	for n := r.length(); n > 0; n-- {
+		s.ContextTags = append(s.ContextTags, r.text())
+	}
+	for len(r.b) > 0 {
+		s.Places = append(s.Places, place{r.int64(), r.id()})
+	}
+	if r.bad {
+		return nil, errSignal
+	}
+	return s, nil
+}
+
+var errSignal = errors.New("not a signal as it was counted")
 
 // signalOf reads a feedback for the projections.
 func signalOf(p *event.FeedbackCreated, at event.Micros) *Signal {

@@ -260,6 +260,7 @@ func storeTally(tx *sqldb.Tx, agent string, t *tally) error {
 type signalRow struct {
 	agent, feedback string
 	at              int64
+	signal          *Signal
 	body            []byte
 }
 
@@ -273,7 +274,7 @@ func storeSignals(tx *sqldb.Tx, rows []signalRow) error {
 		}
 		args := make([]any, 0, 4*n)
 		for _, r := range rows[:n] {
-			args = append(args, r.agent, r.feedback, r.at, string(r.body))
+			args = append(args, r.agent, r.feedback, r.at, r.body)
 		}
 		rows = rows[n:]
 		if _, err := tx.Exec(insertSignals[n == most], args...); err != nil {
@@ -298,11 +299,11 @@ func insertRows(n int) string {
 
 // loadSignal reads what a feedback was counted as; nil when it was not.
 func loadSignal(tx *sqldb.Tx, agent, feedback string) (*Signal, error) {
-	var body string
-	found, err := tx.Get(`select body from rl_signals where agent_id = $1 and feedback_id = $2`, []any{agent, feedback}, &body)
+	var at int64
+	var body []byte
+	found, err := tx.Get(`select at, body from rl_signals where agent_id = $1 and feedback_id = $2`, []any{agent, feedback}, &at, &body)
 	if err != nil || !found {
 		return nil, err
 	}
-	s := &Signal{}
-	return s, json.Unmarshal([]byte(body), s)
+	return readSignal(agent, at, body)
 }

@@ -32,12 +32,12 @@ create table rl_withdrawn (
     primary key (agent_id, feedback_id)
 );
 
--- What each live feedback was counted as, so that it can be taken back. body is JSON.
+-- What each live feedback was counted as, so that it can be taken back.
 create table rl_signals (
     agent_id    text   not null,
     feedback_id text   not null,
     at          bigint not null,
-    body        text   not null,
+    body        bytea  not null,
     primary key (agent_id, feedback_id)
 );
 
