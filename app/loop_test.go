@@ -21,6 +21,7 @@ type explained struct {
 		Level, Target float64
 		P             float64
 		N             int
+		Ratings       float64 // the information in them
 		Waits         string
 	}
 	Ratings []struct {
@@ -203,7 +204,10 @@ func TestPauseKeepsFeedbackUnused(t *testing.T) {
 		t.Errorf("the explanation hides feedback given while paused: %+v", e.Ratings)
 	}
 	for i := range e.Traits {
-		if e.Traits[i].Target != before.Traits[i].Target || e.Traits[i].P != before.Traits[i].P {
+		if e.Traits[i].Waits != "paused" {
+			t.Errorf("%s waits for %q", e.Traits[i].Trait, e.Traits[i].Waits)
+		}
+		if e.Traits[i] != before.Traits[i] {
 			t.Errorf("%s moved while paused: %+v → %+v", e.Traits[i].Trait, before.Traits[i], e.Traits[i])
 		}
 	}
