@@ -888,7 +888,11 @@ func TestNothingUnsound(t *testing.T) {
 			}
 		}
 	})
-	if applied < 10 || refused < 10 {
+	enough := 10
+	if testing.Short() { // a fifth of the checks
+		enough = 2
+	}
+	if applied < enough || refused < enough {
 		t.Errorf("%d applied and %d refused: the test does not test", applied, refused)
 	}
 }

@@ -22,10 +22,12 @@ type Given struct {
 }
 
 // MarkID is the id of a foreign platform's mark: a hash of the platform and its id
-// of the mark, behind the beginning of the message's id, so that marks on one
-// message lie together on disk and an import writes fewer pages.
-func MarkID(source, externalID string, m event.MessageID) event.FeedbackID {
-	return event.FeedbackID(event.NearID(string(m), "mark", source, externalID, string(m)))
+// of the mark. Ids over there that begin alike, all but their last nine
+// characters, begin alike here: platforms name marks by what they are about and
+// then by whom, and rows that lie together are several times faster to import.
+func MarkID(source, externalID string) event.FeedbackID {
+	group := externalID[:max(0, len(externalID)-9)]
+	return event.FeedbackID(event.NearID(event.HashID("marks", source, group), "mark", source, externalID))
 }
 
 // Result is the fate of one mark.

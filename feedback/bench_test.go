@@ -90,7 +90,7 @@ func BenchmarkGiveAll(b *testing.B) {
 		batch := make([]Given, MaxBatch)
 		for i := range batch {
 			m := event.MessageID(event.HashID("message", fmt.Sprint(k/8)))
-			batch[i] = Given{FeedbackID: MarkID("bench", fmt.Sprint(k), m), RaterID: event.PersonID(event.HashID("rater", fmt.Sprint(k%200))),
+			batch[i] = Given{FeedbackID: MarkID("bench", fmt.Sprintf("%s/%08d", m, k)), RaterID: event.PersonID(event.HashID("rater", fmt.Sprint(k%200))),
 				MessageID: m, Mark: k%3 - 1}
 			k++
 		}

@@ -378,13 +378,15 @@ func TestGiveAll(t *testing.T) {
 
 func TestMarkID(t *testing.T) {
 	t.Parallel()
-	m := event.MessageID(event.NewID())
-	ids := map[event.FeedbackID]bool{MarkID("a", "1", m): true, MarkID("a", "2", m): true, MarkID("b", "1", m): true, MarkID("a", "1", "m"): true, MarkID("a", "1", m): true}
-	if len(ids) != 4 {
-		t.Errorf("%v", ids)
+	ids := map[event.FeedbackID]bool{}
+	for _, id := range []string{"1", "2", "mark/room/7/rater001", "mark/room/7/rater002", "mark/room/8/rater001"} {
+		ids[MarkID("a", id)], ids[MarkID("b", id)] = true, true
 	}
-	if id := MarkID("a", "1", m); len(id) != 36 || string(id[:8]) != string(m[:8]) {
-		t.Errorf("%s of %s", id, m)
+	if len(ids) != 10 || MarkID("a", "1") != MarkID("a", "1") {
+		t.Errorf("%d ids of 10 marks", len(ids))
+	}
+	if one, two := MarkID("a", "mark/room/7/rater001"), MarkID("a", "mark/room/7/rater002"); len(one) != 36 || one[:13] != two[:13] {
+		t.Errorf("%s and %s do not lie together", one, two)
 	}
 }
 

@@ -261,7 +261,7 @@ func (d *Door) giveAll(ctx context.Context, parcels []parcel, people map[string]
 		}
 		message := chat.ForeignMessage(p.source, p.data.Message)
 		marks = append(marks, feedback.Given{
-			FeedbackID: feedback.MarkID(p.source, p.ID, message), RaterID: people[p.data.Who.Person],
+			FeedbackID: feedback.MarkID(p.source, p.ID), RaterID: people[p.data.Who.Person],
 			MessageID: message, Mark: *p.data.Mark, OccurredAt: p.at})
 		at = append(at, i)
 	}

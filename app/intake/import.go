@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -11,6 +12,8 @@ import (
 	"rapport/app/client"
 	"rapport/app/door"
 	"rapport/event"
+	"rapport/internal/fault"
+	"rapport/internal/httpapi"
 )
 
 // Imported is what an import did.
@@ -34,7 +37,9 @@ func Import(ctx context.Context, c *client.Client, files []string, bar func(what
 	var talk, marks []door.Item
 	for _, path := range files {
 		r, err := Read(path, func(name string) (event.AgentID, error) { return ensureAgent(ctx, c, name) })
-		if err != nil {
+		if _, ours := errors.AsType[*httpapi.Problem](err); err != nil && !ours {
+			return nil, fault.New(fault.Invalid, "unreadable_file", "%v.", err)
+		} else if err != nil {
 			return nil, err
 		}
 		done.Agents, done.Bad = append(done.Agents, r.Agents...), append(done.Bad, r.Bad...)

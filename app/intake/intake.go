@@ -20,6 +20,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -70,7 +71,7 @@ func Format(head []byte) (string, error) {
 	case ircLine.Match(line) || bytes.HasPrefix(line, []byte("=== ")):
 		return "irc", nil
 	}
-	return "", fmt.Errorf("not a format this program reads: expected JSON lines with \"turns\" (dbdc3), or lines as [12:18] <nick> text (IRC)")
+	return "", errors.New("not a format this program reads; it reads JSON lines with \"turns\" (dbdc3) and lines as [12:18] <nick> text (IRC)")
 }
 
 // Read reads a file. agent gives the id of the agent that stands for a bot, by
