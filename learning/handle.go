@@ -98,6 +98,8 @@ type work struct {
 
 	book      book
 	canon     *canon
+	asked     ask
+	muted     bool   // nothing is to be emitted
 	policy    []byte // the canonical document, JSON; of those that propose
 	tally     tally
 	actions   *actions
@@ -146,7 +148,7 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, events []event.Event) 
 		all[i].decode()
 	})
 	var works []*work
-	of := map[string]*work{}
+	of, muted := map[string]*work{}, relay.Muted(tx)
 	for i := range all {
 		if all[i].err != nil {
 			return all[i].err
@@ -156,7 +158,7 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, events []event.Event) 
 		}
 		w := of[all[i].Subject]
 		if w == nil {
-			w = &work{agent: all[i].Subject, book: newBook(0, nil, nil)}
+			w = &work{agent: all[i].Subject, book: newBook(0, nil, nil), muted: muted}
 			of[w.agent] = w
 			works = append(works, w)
 		}
@@ -164,6 +166,10 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, events []event.Event) 
 	}
 	if err := load(tx, works, of); err != nil {
 		return err
+	}
+	if !muted {
+		s.asks.read(works)
+		tx.OnCommit(func() { s.asks.keep(works) })
 	}
 	// While some agents are folded, those before them are written.
 	groups := slices.Collect(slices.Chunk(works, group))
@@ -422,6 +428,7 @@ func (w *work) apply(in *incoming) error {
 	case *event.AgentRetired:
 		w.retired = true
 	case *event.PolicyProposed:
+		w.asked = ask{}
 		if c := w.canon; c != nil && p.Parent == c.Version {
 			c.Asked, c.AskedFor = p.Parent, c.Act.Levels
 			for _, m := range p.Moved {

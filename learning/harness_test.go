@@ -41,9 +41,10 @@ func benchIn(t tb, dir string) *bench {
 	return &bench{t, s}
 }
 
-// clear empties every table.
+// clear empties every table and memory.
 func (b *bench) clear() {
 	b.t.Helper()
+	b.s = &Service{db: b.s.db}
 	err := b.s.db.Write(context.Background(), func(tx *sqldb.Tx) error {
 		for _, table := range append(b.s.Projections(), "outbox") {
 			if _, err := tx.Exec("delete from " + table); err != nil {

@@ -15,7 +15,10 @@ import (
 var migrations embed.FS
 
 // Service is the learning context.
-type Service struct{ db *sqldb.DB }
+type Service struct {
+	db   *sqldb.DB
+	asks asks
+}
 
 // New opens the context on its database and brings its tables up to date.
 func New(ctx context.Context, db *sqldb.DB) (*Service, error) {

@@ -28,28 +28,30 @@ import (
 func (s *story) like(b *bench, sessions int, humor float64) (proposals []event.PolicyProposed) {
 	r := policy.NewStream([32]byte{1, 2, 3, byte(s.sessions)})
 	for range sessions {
-		x := s.doc.Traits
-		for j := range x {
-			x[j] = min(1, max(0, x[j]+.3*(r.Float64()-.5)))
-		}
-		var news []event.Event
-		news = append(news, s.session(x))
-		level := "not_great"
-		switch d := math.Abs(x[policy.Humor] - humor); {
-		case d < .1:
-			level = "loved"
-		case d < .2:
-			level = "good"
-		case d < .3:
-			level = "meh"
-		}
-		f := s.feedback(event.ChannelSession, 0)
-		f.Level = level
-		news = append(news, s.add(f), s.add(s.engagement(.7)))
-		b.feed(Batch, news...)
+		b.feed(Batch, s.rated(&r, humor)...)
 		proposals = append(proposals, s.answer(b)...)
 	}
 	return proposals
+}
+
+// rated is a session near the levels of now, and what such an owner says of it.
+func (s *story) rated(r *policy.Stream, humor float64) []event.Event {
+	x := s.doc.Traits
+	for j := range x {
+		x[j] = min(1, max(0, x[j]+.3*(r.Float64()-.5)))
+	}
+	session := s.session(x)
+	f := s.feedback(event.ChannelSession, 0)
+	f.Level = "not_great"
+	switch d := math.Abs(x[policy.Humor] - humor); {
+	case d < .1:
+		f.Level = "loved"
+	case d < .2:
+		f.Level = "good"
+	case d < .3:
+		f.Level = "meh"
+	}
+	return []event.Event{session, s.add(f), s.add(s.engagement(.7))}
 }
 
 // answer plays the agent service: it accepts what was proposed, and the learner
@@ -121,6 +123,72 @@ func TestTheLoopFollowsTheOwner(t *testing.T) {
 	}
 	if len(x.Changes) == 0 || x.Changes[len(x.Changes)-1].Outcome != "applied" {
 		t.Errorf("changes %+v", x.Changes)
+	}
+}
+
+// TestOneIsAskedOnce: while a proposal is on its way, and until it is answered,
+// evidence for the same makes no other. A process that has forgotten asks again,
+// and one that was told that its question is stale.
+func TestOneIsAskedOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	s := newStory("a")
+	b.feed(1, s.events...)
+	r := policy.NewStream([32]byte{1, 2, 3})
+	ask := func(sessions int) (last event.Event, levels []policy.Traits) {
+		t.Helper()
+		for range sessions {
+			b.feed(Batch, s.rated(&r, .9)...)
+			for _, e := range b.emitted() {
+				if e.Type != (event.PolicyProposed{}).EventType() {
+					continue
+				}
+				p, err := event.As[event.PolicyProposed](e)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var d policy.Document
+				if err := json.Unmarshal(p.Policy, &d); err != nil {
+					t.Fatal(err)
+				}
+				last, levels = e, append(levels, d.Traits)
+			}
+		}
+		return last, levels
+	}
+	last, levels := ask(40)
+	if len(levels) == 0 {
+		t.Fatal("nothing was learned that could be asked for")
+	}
+	for i := range levels[1:] {
+		if near(levels[i], levels[i+1]) {
+			t.Errorf("after %v it asks for %v", levels[i], levels[i+1])
+		}
+	}
+	for _, step := range []struct {
+		when string
+		do   func()
+		want int
+	}{
+		{"on its way", func() {}, 0},
+		{"forgotten", func() { b.s = &Service{db: b.s.db} }, 1},
+		{"back from the log", func() { b.feed(1, last) }, 0},
+		{"back from the log, in a new process", func() { b.s = &Service{db: b.s.db} }, 0},
+		{"stale", func() { b.feed(1, s.add(event.PolicyRefused{AgentID: "a", Gate: "stale"})) }, 0},
+	} {
+		step.do()
+		if step.when == "stale" {
+			if out := b.emitted(); len(out) != 1 {
+				t.Errorf("stale: %d events at once, want another proposal", len(out))
+			}
+		}
+		e, levels := ask(1)
+		if len(levels) != step.want {
+			t.Errorf("%s: asks %d times, want %d", step.when, len(levels), step.want)
+		}
+		if len(levels) > 0 {
+			last = e
+		}
 	}
 }
 

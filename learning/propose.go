@@ -8,6 +8,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"sync"
 
 	"rapport/event"
 	"rapport/internal/sqldb"
@@ -20,7 +21,7 @@ import (
 // the next sessions, and a policy when the evidence asks for other levels.
 func (w *work) conclude(s *State, f *folder) error {
 	c := w.canon
-	if c == nil || !(w.evidence || w.surround || w.again) {
+	if c == nil || w.muted || !(w.evidence || w.surround || w.again) {
 		return nil
 	}
 	s.Believe(&f.belief)
@@ -115,8 +116,9 @@ func (w *work) consider(s *State, b *step.Belief) {
 		}
 		return
 	}
-	if c.Asked == c.Version && !w.again && !w.correction && near(to, c.AskedFor) {
-		return // it was asked for already
+	asked := c.Asked == c.Version && near(to, c.AskedFor) || w.asked.version == c.Version && near(to, w.asked.levels)
+	if asked && !w.again && !w.correction {
+		return
 	}
 	w.wish = &wish{to, verdicts, *s, *b}
 }
@@ -193,7 +195,46 @@ func (w *work) propose() error {
 	}
 	p.ProposalID = w.id(p.EventType(), 0)
 	w.emit(p.ProposalID, p)
+	w.asked = ask{c.Version, to}
 	return nil
+}
+
+// ask is a proposal on its way: made here, and not yet back from the log. Until it
+// is, batches in between would make it again. To forget one does no harm.
+type ask struct {
+	version int64 // it was computed from; 0 for none
+	levels  policy.Traits
+}
+
+// asks are the proposals on their way, by agent.
+type asks struct {
+	sync.Mutex
+	of map[string]ask
+}
+
+// read tells the works of a batch what is on its way.
+func (a *asks) read(works []*work) {
+	a.Lock()
+	defer a.Unlock()
+	for _, w := range works {
+		w.asked = a.of[w.agent]
+	}
+}
+
+// keep notes what a batch asked, once that is durable.
+func (a *asks) keep(works []*work) {
+	a.Lock()
+	defer a.Unlock()
+	for _, w := range works {
+		switch {
+		case w.asked.version == 0 || w.retired:
+			delete(a.of, w.agent)
+		case a.of == nil:
+			a.of = map[string]ask{w.agent: w.asked}
+		default:
+			a.of[w.agent] = w.asked
+		}
+	}
 }
 
 // near says that nobody could tell the levels apart.

@@ -16,11 +16,15 @@ import (
 // muted marks the context of a transaction that must emit nothing.
 type muted struct{}
 
+// Muted says that Emit does nothing in the transaction, as while a rebuild runs:
+// what would only be emitted need not be made.
+func Muted(tx *sqldb.Tx) bool { return tx.Context().Value(muted{}) != nil }
+
 // Emit puts events in the outbox of the transaction's database; they are on the
 // log soon after the commit, in this order per key. Emitting an id twice is
 // harmless; with another body the second becomes a dead letter, id_conflict.
 func Emit(tx *sqldb.Tx, events ...event.Event) error {
-	if len(events) == 0 || tx.Context().Value(muted{}) != nil {
+	if len(events) == 0 || Muted(tx) {
 		return nil
 	}
 	// Who emits next about a key waits for this commit, so it reads a larger n.
