@@ -27,8 +27,7 @@ type consumer struct {
 	count counters
 	past  *past // of a rebuild; nil when live
 
-	items  []item // buffers of the batch
-	events []event.Event
+	events []event.Event // buffers of the batch
 	status []status
 
 	mu      sync.Mutex
@@ -92,6 +91,13 @@ type handlerError struct{ error }
 
 func (e handlerError) Unwrap() error { return e.error }
 
+// batch is what is read of one partition at a time.
+type batch struct {
+	records []eventlog.Record
+	items   []item // those of the records that the group takes, decoded
+	err     error
+}
+
 // run delivers until ctx ends or the group stops.
 func (c *consumer) run(ctx context.Context) error {
 	reader, err := c.relay.log.Read(ctx, c.Group, c.Topics, c.from)
@@ -99,9 +105,19 @@ func (c *consumer) run(ctx context.Context) error {
 		return c.lost(err)
 	}
 	defer reader.Close()
+	// Under a backlog the next batch is read and decoded while one is handled.
+	ahead, drop := (chan *batch)(nil), func() {}
+	defer func() { drop() }()
 	var back backoff
+	var b, spare = &batch{}, &batch{}
 	for {
-		records, err := reader.Next(ctx, c.Max)
+		if ahead != nil {
+			b, spare = <-ahead, b
+			ahead, drop = nil, func() {}
+		} else {
+			c.next(ctx, reader, b)
+		}
+		err := b.err
 		if err != nil && ctx.Err() == nil && fault.KindOf(err) == fault.Unavailable {
 			if err = c.pause(ctx, &back, err, nil); err == nil {
 				continue
@@ -111,14 +127,19 @@ func (c *consumer) run(ctx context.Context) error {
 			return c.lost(err)
 		}
 		back.reset()
-		if len(records) == 0 {
+		if len(b.records) == 0 {
 			continue
 		}
-		p := eventlog.Partition{Topic: records[0].Topic, Index: records[0].Partition}
-		switch err := c.take(ctx, c.part(p), records); {
+		if len(b.records) >= c.Max {
+			ahead, drop = c.readAhead(ctx, reader, spare)
+		}
+		p := eventlog.Partition{Topic: b.records[0].Topic, Index: b.records[0].Partition}
+		switch err := c.bring(ctx, c.part(p), b); {
 		case errors.Is(err, errFenced):
 			c.count.fenced.Add(1)
 			slog.WarnContext(ctx, "another consumer moved the position, reading it again", "group", c.Group, "partition", p.String())
+			drop()
+			ahead, drop = nil, func() {}
 			after, err := c.from(ctx, p)
 			if err != nil {
 				return err
@@ -129,12 +150,58 @@ func (c *consumer) run(ctx context.Context) error {
 		case err != nil:
 			return err
 		}
-		if len(records) < c.Max {
-			if err := linger(ctx, len(records), c.Linger); err != nil {
+		if len(b.records) < c.Max {
+			if err := linger(ctx, len(b.records), c.Linger); err != nil {
 				return c.lost(err)
 			}
 		}
 	}
+}
+
+// readAhead reads the next batch beside its caller, who takes it from ahead or
+// drops it, and until then leaves the reader alone.
+func (c *consumer) readAhead(ctx context.Context, reader eventlog.Reader, b *batch) (ahead chan *batch, drop func()) {
+	ctx, stop := context.WithCancel(ctx)
+	ahead = make(chan *batch, 1)
+	go func() {
+		defer stop()
+		c.next(ctx, reader, b)
+		ahead <- b
+	}()
+	return ahead, func() {
+		stop()
+		<-ahead
+	}
+}
+
+// next reads and decodes a batch into b, whose buffers are used again.
+func (c *consumer) next(ctx context.Context, reader eventlog.Reader, b *batch) {
+	records, err := reader.Next(ctx, c.Max)
+	*b = c.decode(records, b.items[:0])
+	b.err = err
+}
+
+// decode picks the records that the group takes.
+func (c *consumer) decode(records []eventlog.Record, items []item) batch {
+	for i := range records {
+		rec := &records[i]
+		if !c.types[rec.Type] {
+			continue
+		}
+		it := item{rec: rec}
+		if group, is := replayOf(rec.ID); is {
+			if it.replay = group == c.Group; it.replay {
+				items = append(items, it)
+			}
+			continue
+		}
+		it.mark = markOf(rec)
+		if err := decode(rec, &it.event); err != nil {
+			it.fate, it.reason = fateAside, reasonOf(err)
+		}
+		items = append(items, it)
+	}
+	return batch{records: records, items: items}
 }
 
 // lost explains a position that the log does not hold.
@@ -208,10 +275,16 @@ func (c *consumer) at(ctx context.Context, p eventlog.Partition) (at eventlog.Po
 	return at, err
 }
 
-// take brings a batch of one partition to its end: every event of it is handled,
-// known, or a dead letter.
+// take brings records of one partition to their end.
 func (c *consumer) take(ctx context.Context, st *part, records []eventlog.Record) error {
-	items, last := c.sort(st, records)
+	b := c.decode(records, nil)
+	return c.bring(ctx, st, &b)
+}
+
+// bring brings a batch to its end: every event of it is handled, known, or a dead
+// letter.
+func (c *consumer) bring(ctx context.Context, st *part, b *batch) error {
+	items, last := c.sort(st, b)
 	for start := 0; start < len(items); {
 		// A replay is a step of its own.
 		end := start
@@ -223,7 +296,7 @@ func (c *consumer) take(ctx context.Context, st *part, records []eventlog.Record
 			if end < len(items) {
 				to = items[end-1].rec.Position
 			}
-			if err := c.batch(ctx, st, items[start:end], to); err != nil {
+			if err := c.together(ctx, st, items[start:end], to); err != nil {
 				return err
 			}
 		}
@@ -235,9 +308,9 @@ func (c *consumer) take(ctx context.Context, st *part, records []eventlog.Record
 		}
 		start = end
 	}
-	st.skipped += len(records) - len(items)
+	st.skipped += len(b.records) - len(items)
 	if st.skipped >= skipMax && st.saved < last {
-		return c.batch(ctx, st, nil, last)
+		return c.together(ctx, st, nil, last)
 	}
 	c.mu.Lock()
 	st.read = max(st.read, last)
@@ -245,38 +318,27 @@ func (c *consumer) take(ctx context.Context, st *part, records []eventlog.Record
 	return nil
 }
 
-// sort picks what the group takes and decodes it. last is the position behind
-// which nothing of the records is left to do.
-func (c *consumer) sort(st *part, records []eventlog.Record) (items []item, last eventlog.Position) {
-	items, last = c.items[:0], st.read
-	for i := range records {
-		rec := &records[i]
-		if rec.Position <= st.read || c.past.beyond(st.Partition, rec.Position) {
+// sort drops what was taken in before, or lies beyond a rebuild. last is the
+// position behind which nothing of the batch is left to do.
+func (c *consumer) sort(st *part, b *batch) (items []item, last eventlog.Position) {
+	items, last = b.items[:0], st.read
+	for i := range b.records {
+		if at := b.records[i].Position; !c.past.beyond(st.Partition, at) {
+			last = max(last, at)
+		}
+	}
+	for _, it := range b.items {
+		if at := it.rec.Position; at <= st.read || at > last {
 			continue
 		}
-		last = rec.Position
-		if !c.types[rec.Type] {
-			continue
-		}
-		it := item{rec: rec}
-		if group, is := replayOf(rec.ID); is {
-			if group != c.Group {
-				continue
+		if !it.replay {
+			st.keys.add(it.rec.Key)
+			if c.past.aside(st.Partition, it.rec.Position) {
+				it.fate = fateKnown
 			}
-			it.replay = true
-			items = append(items, it)
-			continue
-		}
-		st.keys.add(rec.Key)
-		it.mark = markOf(rec)
-		if c.past.aside(st.Partition, rec.Position) {
-			it.fate = fateKnown
-		} else if err := decode(rec, &it.event); err != nil {
-			it.fate, it.reason = fateAside, reasonOf(err)
 		}
 		items = append(items, it)
 	}
-	c.items = items
 	return items, last
 }
 
@@ -291,8 +353,8 @@ func decode(rec *eventlog.Record, e *event.Event) error {
 	return e.Check()
 }
 
-// batch takes items in one transaction, or when the handler fails one by one.
-func (c *consumer) batch(ctx context.Context, st *part, items []item, to eventlog.Position) error {
+// together takes items in one transaction, or when the handler fails one by one.
+func (c *consumer) together(ctx context.Context, st *part, items []item, to eventlog.Position) error {
 	for i := range items {
 		items[i].queue(st)
 	}
