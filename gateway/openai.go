@@ -379,10 +379,10 @@ func usageOf(out outcome) *usage {
 	return &usage{Prompt: out.res.PromptTokens, Completion: out.res.ReplyTokens, Total: out.res.PromptTokens + out.res.ReplyTokens}
 }
 
-// stream answers with server-sent events: the role, the texts, the finish reason
-// with the usage, on request the usage once more by itself, [DONE]. A failure
-// after the first byte is an error chunk and no [DONE]; before it, an ordinary
-// error.
+// stream answers with server-sent events: the role, the texts, the finish reason,
+// the usage, [DONE]. The usage comes once, as clients add up what comes: with the
+// finish reason, or when it is asked for in a chunk of its own. A failure after
+// the first byte is an error chunk and no [DONE]; before it, an ordinary error.
 func (s *Service) stream(w http.ResponseWriter, r *http.Request, q question, plan *plan, head completionAnswer, talk []provider.Message, committed func() error, includeUsage bool) {
 	head.Object = "chat.completion.chunk"
 	control := http.NewResponseController(w)
@@ -431,12 +431,14 @@ func (s *Service) stream(w http.ResponseWriter, r *http.Request, q question, pla
 		return
 	}
 	head.Choices = []choice{{Delta: &answerMessage{}, Finish: &out.finish}}
-	head.Usage = usageOf(out)
+	if !includeUsage {
+		head.Usage = usageOf(out)
+	}
 	if send(head) != nil {
 		return
 	}
 	if includeUsage {
-		head.Choices = []choice{}
+		head.Choices, head.Usage = []choice{}, usageOf(out)
 		if send(head) != nil {
 			return
 		}

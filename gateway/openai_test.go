@@ -175,7 +175,7 @@ func TestStreaming(t *testing.T) {
 		t.Errorf("text %q", text.String())
 	}
 	end, alone := list[len(list)-2], list[len(list)-1]
-	if *end.Choices[0].Finish != "stop" || end.Usage == nil || len(alone.Choices) != 0 || *alone.Usage != (usage{5, 3, 8}) || !strings.Contains(raw, `"choices":[],`) {
+	if *end.Choices[0].Finish != "stop" || end.Usage != nil || len(alone.Choices) != 0 || *alone.Usage != (usage{5, 3, 8}) || !strings.Contains(raw, `"choices":[],`) {
 		t.Errorf("end %+v, usage %+v", end, alone)
 	}
 	_, raw = call(t, srv, "ann", "POST", "/v1/chat/completions", `{"stream":true,`+hi[1:])
