@@ -5,9 +5,10 @@
 // Owns: Log, Reader, Record, Position. What one implementation cannot promise is
 // not in the contract. Promised: order per key; at least once; durable when
 // Append returns; groups do not disturb each other. Not promised: order between
-// keys, delivery once (internal/relay makes effects happen once).
+// keys, an id once (internal/relay remembers ids and makes effects happen once).
 //
-// Start reading here, then embedded/embedded.go, then eventlogtest.
+// Start reading here, then embedded/embedded.go, then kafka/kafka.go, then
+// eventlogtest.
 package eventlog
 
 import (
@@ -25,7 +26,7 @@ type Position int64
 type Record struct {
 	Topic string
 	Key   string
-	ID    string // unique in the log
+	ID    string // equal ids are the same event; it may lie on the log twice
 	Type  string
 	Value []byte
 
@@ -44,14 +45,17 @@ func (p Partition) String() string { return fmt.Sprintf("%s/%d", p.Topic, p.Inde
 
 // Log is an append-only, partitioned log.
 type Log interface {
-	// Append makes the records durable, in order per key. A record whose ID is
-	// already in the log with the same value is skipped; with another value the
-	// error is an *IDConflict naming it, and all other records are durable.
-	// Any other error means that none or some are durable: append again.
+	// Append makes the records durable, in order per key. What is appended again
+	// is skipped, or lies on the log again behind what was there before. A log
+	// that looks at ids refuses an id that it has with another value: the error is
+	// an *IDConflict naming it, and all other records are durable. Any other error
+	// means that none or some are durable: append again, all of them in their
+	// order.
 	Append(ctx context.Context, records []Record) error
 
-	// Read joins a group that shares the partitions of the topics. from is asked
-	// for the position to read after whenever a partition is assigned. It fails
+	// Read joins a group that shares the partitions of the topics. from is asked,
+	// by Read or by Next, for the position to read after whenever a partition is
+	// assigned; its error ends that call, and the next one asks again. They fail
 	// with ErrPositionLost when a position lies outside what the log holds.
 	Read(ctx context.Context, group string, topics []string, from func(context.Context, Partition) (Position, error)) (Reader, error)
 
@@ -69,7 +73,10 @@ type Log interface {
 // Reader gives the records of a group's partitions. It is used by one goroutine.
 type Reader interface {
 	// Next gives up to max records of one partition in order, as soon as there
-	// is one. It ends with ctx's error, or ErrClosed.
+	// is one. It ends with ctx's error, or ErrClosed; an error of kind unavailable
+	// passes, and nothing is lost by it. A partition may go to another reader of
+	// the group at any time, also between Next and what is done with its records:
+	// who keeps a position moves it only from the one it read.
 	Next(ctx context.Context, max int) ([]Record, error)
 
 	// Seek makes the partition's next record the one after position: used after

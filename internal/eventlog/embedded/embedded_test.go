@@ -14,10 +14,12 @@ import (
 
 func TestContract(t *testing.T) {
 	t.Parallel()
-	eventlogtest.Run(t, func(t testing.TB) eventlogtest.Place {
+	place := func(t testing.TB) eventlogtest.Place {
 		path := filepath.Join(t.TempDir(), "log.db")
 		return func(ctx context.Context) (eventlog.Log, error) { return embedded.Open(ctx, path) }
-	})
+	}
+	eventlogtest.Run(t, place)
+	eventlogtest.RunIDs(t, place)
 }
 
 // A topic with a backlog does not keep others waiting.

@@ -2,7 +2,7 @@
 // eventlog.Log: one case per promise of the contract, no more than the contract
 // promises.
 //
-// Owns: Cases. The suite speaks to the narrow T, so that its own test can watch
+// Owns: Cases, IDCases. The suite speaks to the narrow T, so that its own test can watch
 // it fail: mutants_test.go shows each case a log with one fault and expects a
 // rejection.
 //
@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -39,8 +40,13 @@ type Case struct {
 }
 
 // Run proves a log: each case is a parallel subtest with a place of its own.
-func Run(t *testing.T, place func(testing.TB) Place) {
-	for _, c := range Cases {
+func Run(t *testing.T, place func(testing.TB) Place) { run(t, Cases, place) }
+
+// RunIDs proves that a log looks at ids, which the contract does not ask for.
+func RunIDs(t *testing.T, place func(testing.TB) Place) { run(t, IDCases, place) }
+
+func run(t *testing.T, cases []Case, place func(testing.TB) Place) {
+	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
 			c.on(t, place(t), 20*time.Second)
@@ -48,11 +54,11 @@ func Run(t *testing.T, place func(testing.TB) Place) {
 	}
 }
 
-// Rejected runs every case and gives the first complaint of each that failed.
+// Rejected runs every case of both lists and gives the first complaint of each that failed.
 // Patience is how long a case waits for a record that may never come.
 func Rejected(t testing.TB, place func(testing.TB) Place, patience time.Duration) map[string]string {
 	failed := map[string]string{}
-	for _, c := range Cases {
+	for _, c := range slices.Concat(Cases, IDCases) {
 		r := &recorder{}
 		done := make(chan bool)
 		go func() {
