@@ -3,6 +3,8 @@ package sqldb
 import (
 	"bytes"
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -17,7 +19,7 @@ func (db *DB) Dump(ctx context.Context, names ...string) ([]byte, error) {
 	var out bytes.Buffer
 	err := db.Read(ctx, func(tx *Tx) (err error) {
 		if len(names) == 0 {
-			if names, err = tables(tx); err != nil {
+			if names, err = tx.db.engine.tables(tx); err != nil {
 				return err
 			}
 		}
@@ -32,7 +34,7 @@ func (db *DB) Dump(ctx context.Context, names ...string) ([]byte, error) {
 }
 
 func dumpTable(tx *Tx, out *bytes.Buffer, table string) error {
-	cols, key, err := columns(tx, table)
+	cols, key, err := tx.db.engine.columns(tx, table)
 	if err != nil {
 		return err
 	}
@@ -69,12 +71,15 @@ func dumpTable(tx *Tx, out *bytes.Buffer, table string) error {
 
 // CopyTables makes the contents of tables those that from has, in one
 // transaction: readers see all of the old rows or all of the new ones. Both
-// databases must have the same columns in these tables.
+// databases must have the same columns in these tables; a table that others refer
+// to is named before them.
 func (db *DB) CopyTables(ctx context.Context, from *DB, names []string) error {
 	return from.Read(ctx, func(src *Tx) error {
 		return db.Write(ctx, func(dst *Tx) error {
-			if _, err := dst.Exec(deferForeignKeys); err != nil {
-				return err
+			for _, table := range slices.Backward(names) {
+				if _, err := dst.Exec(`delete from ` + quote(table)); err != nil {
+					return err
+				}
 			}
 			for _, table := range names {
 				if err := copyTable(dst, src, table); err != nil {
@@ -87,19 +92,16 @@ func (db *DB) CopyTables(ctx context.Context, from *DB, names []string) error {
 }
 
 func copyTable(dst, src *Tx, table string) error {
-	cols, _, err := columns(src, table)
+	cols, _, err := src.db.engine.columns(src, table)
 	if err != nil {
 		return err
 	}
-	have, _, err := columns(dst, table)
+	have, _, err := dst.db.engine.columns(dst, table)
 	if err != nil {
 		return err
 	}
 	if !slices.Equal(cols, have) {
 		return fmt.Errorf("columns differ: %v and %v", cols, have)
-	}
-	if _, err := dst.Exec(`delete from ` + quote(table)); err != nil {
-		return err
 	}
 	places := make([]string, len(cols))
 	for i := range cols {
@@ -137,6 +139,44 @@ func eachRow(tx *Tx, query string, n int, f func(row []any) error) error {
 		}
 	}
 	return rows.Err()
+}
+
+// keyed reads names of columns, in order, with their place in the primary key
+// from 1, and 0 outside of it.
+func keyed(rows *sql.Rows, table string) (all, key []string, err error) {
+	byPlace := map[int]string{}
+	for rows.Next() {
+		var name string
+		var place int
+		if err := rows.Scan(&name, &place); err != nil {
+			return nil, nil, err
+		}
+		all = append(all, name)
+		if place > 0 {
+			byPlace[place] = name
+		}
+	}
+	for i := range len(byPlace) {
+		key = append(key, byPlace[i+1])
+	}
+	if len(all) == 0 {
+		err = fmt.Errorf("no table %s", table)
+	}
+	return all, key, errors.Join(err, rows.Err())
+}
+
+// own reads names of tables and leaves out SQLite's and goose's.
+func own(rows *sql.Rows) (names []string, err error) {
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		if !strings.HasPrefix(name, "sqlite_") && !strings.HasPrefix(name, versionTable("")) {
+			names = append(names, name)
+		}
+	}
+	return names, rows.Err()
 }
 
 func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }

@@ -4,9 +4,13 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
+
+	"rapport/internal/fault"
 )
 
 // Export is a table that may leave, and the columns that may not.
@@ -15,10 +19,26 @@ type Export struct {
 	Without []string
 }
 
+// Backup writes a consistent copy of the database to the file path, which must
+// not exist, while readers and writers go on. The copy is complete and durable
+// when it returns; after an error there is no file of that name. PostgreSQL has a
+// tool of its own for this: fault backup_elsewhere.
+func (db *DB) Backup(ctx context.Context, path string) error {
+	if err := db.enter(); err != nil {
+		return err
+	}
+	defer db.calls.Done()
+	err := db.engine.backup(ctx, path)
+	if err == nil || errors.Is(err, os.ErrExist) || fault.KindOf(err) == fault.Invalid {
+		return err
+	}
+	return db.unavailable(err)
+}
+
 // Columns names what leaves of a table, in the order of its columns.
 func (db *DB) Columns(ctx context.Context, x Export) (names []string, err error) {
 	err = db.Read(ctx, func(tx *Tx) error {
-		all, _, err := columns(tx, x.Table)
+		all, _, err := tx.db.engine.columns(tx, x.Table)
 		names = slices.DeleteFunc(all, func(c string) bool { return slices.Contains(x.Without, c) })
 		return err
 	})
@@ -30,7 +50,7 @@ func (db *DB) Columns(ctx context.Context, x Export) (names []string, err error)
 func (db *DB) WriteJSON(ctx context.Context, x Export, w io.Writer) error {
 	out := bufio.NewWriter(w)
 	err := db.Read(ctx, func(tx *Tx) error {
-		cols, key, err := columns(tx, x.Table)
+		cols, key, err := tx.db.engine.columns(tx, x.Table)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package sqldb
 
 import (
+	"context"
 	"runtime"
 	"strconv"
 )
@@ -21,13 +22,13 @@ func WaitForWriters(db *DB, n int) {
 // OpenSmall opens with room for a number of pages.
 func OpenSmall(o Options, pages int) (*DB, error) {
 	o.maxPages = pages
-	return openSQLite(o)
+	return openSQLite(context.Background(), o)
 }
 
 // OpenSynced opens with another setting of synchronous.
 func OpenSynced(o Options, synchronous string) (*DB, error) {
 	o.synchronous = synchronous
-	return openSQLite(o)
+	return openSQLite(context.Background(), o)
 }
 
 // SetRoom changes the room.

@@ -33,7 +33,7 @@ type queue struct {
 // join runs fn in the next group.
 func (db *DB) join(ctx context.Context, fn func(*Tx) error) error {
 	c := &call{fn: fn, wake: make(chan bool, 1)}
-	c.tx = Tx{db: db, conn: db.writer, ctx: ctx}
+	c.tx = Tx{db: db, ctx: ctx}
 	q := &db.queue
 	q.Lock()
 	q.waiting = append(q.waiting, c)
@@ -105,9 +105,11 @@ func (db *DB) lead() {
 
 // transact runs the functions of a group in one transaction.
 func (db *DB) transact(group []*call) {
-	w := db.writer
+	var w *conn
 	lost := func(err error) {
-		w.exec("rollback") // SQLite may have done it already
+		if w != nil {
+			w.exec("rollback") // the engine may have done it already
+		}
 		if !errors.Is(err, ErrCrashed) {
 			err = db.unavailable(err)
 		}
@@ -120,8 +122,8 @@ func (db *DB) transact(group []*call) {
 		fail(group, ErrCrashed)
 		return
 	}
-	w.trim()
-	if err := w.exec("begin immediate"); err != nil {
+	w, err := db.begin()
+	if err != nil {
 		lost(err)
 		return
 	}
@@ -137,6 +139,7 @@ func (db *DB) transact(group []*call) {
 				return
 			}
 		}
+		c.tx.conn = w
 		c.panicked, c.err = c.tx.run(c.fn)
 		if c.tx.outage != nil {
 			lost(c.tx.outage)
@@ -168,7 +171,7 @@ func (db *DB) transact(group []*call) {
 		lost(err)
 		return
 	}
-	if err := w.exec("commit"); err != nil {
+	if err := db.engine.commit(w); err != nil {
 		lost(err)
 		return
 	}
@@ -181,6 +184,26 @@ func (db *DB) transact(group []*call) {
 			c.committed()
 		}
 	}
+}
+
+// begin gives the writer with a transaction begun, on a new connection when the
+// old one was cut since the last.
+func (db *DB) begin() (*conn, error) {
+	if db.writer != nil {
+		db.writer.trim()
+		err := db.engine.begin(db.writer)
+		if err == nil || db.writer.usable() {
+			return db.writer, err
+		}
+		db.writer.close()
+		db.writer = nil
+	}
+	c, err := db.engine.connect(context.Background(), true)
+	if err != nil {
+		return nil, err
+	}
+	db.writer = c
+	return c, db.engine.begin(c)
 }
 
 // fail answers err to all whose function had not failed by itself.

@@ -2,9 +2,9 @@ package sqldb
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"regexp"
 
 	"github.com/pressly/goose/v3"
@@ -13,6 +13,16 @@ import (
 )
 
 var setName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+
+// migrations is how an engine runs them: on connections of its own, since the
+// writer's is never lent, and alone until close.
+type migrations struct {
+	dialect goose.Dialect
+	conns   *sql.DB
+	others  string            // how files end that are another engine's
+	refused func(error) error // names what a person can do about an error
+	close   func()
+}
 
 func versionTable(set string) string { return "goose_" + set }
 
@@ -46,24 +56,23 @@ func (db *DB) migrate(ctx context.Context, set string, fsys fs.FS) error {
 			return err
 		}
 	}
-	others, err := fs.Glob(fsys, "*.postgres.sql")
+	m, err := db.engine.migrations(ctx)
 	if err != nil {
 		return err
 	}
-	// A connection of its own: the writer's is never lent.
-	conns, err := openFile(db.file, url.Values{})
+	defer m.close()
+	others, err := fs.Glob(fsys, "*"+m.others)
 	if err != nil {
 		return err
 	}
-	defer conns.Close()
-	p, err := goose.NewProvider(goose.DialectSQLite3, conns, fsys,
+	p, err := goose.NewProvider(m.dialect, m.conns, fsys,
 		goose.WithTableName(versionTable(set)), goose.WithExcludeNames(others), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return err
 	}
 	found, known, err := p.GetVersions(ctx)
 	if err != nil {
-		return err
+		return m.refused(err)
 	}
 	if found > known {
 		return fault.New(fault.Conflict, "newer_schema",
@@ -71,5 +80,5 @@ func (db *DB) migrate(ctx context.Context, set string, fsys fs.FS) error {
 			db.name, found, set, known)
 	}
 	_, err = p.Up(ctx)
-	return err
+	return m.refused(err)
 }

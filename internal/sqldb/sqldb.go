@@ -1,17 +1,21 @@
 // Package sqldb opens a context's database, migrates it and runs transactions:
 // one SQL text for SQLite and PostgreSQL.
 //
-// Owns: drivers and goose. SQL is written in the common subset: $n placeholders
-// each used in order, "on conflict … do update … excluded", returning, CTEs,
-// window functions; types text, bigint, double precision, boolean, bytea; times
-// are bigint microseconds UTC; JSON is text.
+// Owns: drivers and goose. SQL is written in the common subset: $n placeholders,
+// "on conflict … do update … excluded", returning, CTEs, window functions; types
+// text, bigint, double precision, boolean, bytea; times are bigint microseconds
+// UTC; JSON is text. A placeholder whose type the statement does not tell is cast,
+// as in cast($1 as bigint); "order by" a column that can be null says "nulls
+// first" or "nulls last".
 //
-// Invariants: Write returns after its effects are durable (write-ahead log,
-// synchronous=FULL); a failed Write left nothing behind; what the two engines
-// would store differently is refused (NaN, NUL and broken UTF-8 in text).
+// Invariants: Write returns after its effects are durable; a failed Write left
+// nothing behind; a database has one writer at a time, on PostgreSQL among all
+// processes; what the two engines would store differently is refused (NaN, NUL
+// and broken UTF-8 in text).
 //
-// Start reading at DB.Write: on SQLite concurrent writers share one commit
-// (group.go). Everything that is SQLite's alone is in sqlite.go.
+// Start reading at DB.Write: concurrent writers of a process share one commit
+// (group.go). What an engine does its own way is behind the interface engine:
+// sqlite.go and postgres.go.
 package sqldb
 
 import (
@@ -30,15 +34,14 @@ var ErrCrashed = errors.New("database crashed by its test hook")
 
 // DB is one context's database. Its methods may be called from many goroutines.
 type DB struct {
-	name string
-	file string
-	hook func(op string) error
+	name   string
+	engine engine
+	hook   func(op string) error
 
-	write   *sql.DB
-	writer  *conn
-	queue   queue // of writers
-	read    *sql.DB
-	readers chan *conn // a nil one is opened by who takes it
+	queue  queue      // of writers
+	writer *conn      // of who leads them; nil is opened
+	idle   chan *conn // of readers
+	room   chan struct{}
 
 	mu     sync.Mutex
 	calls  sync.WaitGroup
@@ -46,39 +49,77 @@ type DB struct {
 	dead   bool // by the hook
 }
 
+// engine is what SQLite and PostgreSQL do each in their own way.
+type engine interface {
+	connect(ctx context.Context, writes bool) (*conn, error)
+	begin(c *conn) error    // of a writer; it is alone from here to the end
+	snapshot(c *conn) error // of a reader
+	commit(c *conn) error   // nil once it is durable
+	outage(err error) bool  // the database cannot be used now, and the transaction is lost
+	damaged(err error) bool // and waiting heals nothing
+	remedy() string         // of an outage: what a person sees to
+
+	columns(tx *Tx, table string) (all, key []string, err error) // each in order
+	tables(tx *Tx) ([]string, error)                             // without the engine's own
+	migrations(ctx context.Context) (*migrations, error)
+	backup(ctx context.Context, path string) error
+	close() error
+}
+
 // Options say where a database is.
 type Options struct {
 	Path string // SQLite file; created with mode 0600 when absent
+	DSN  string // postgres://…: a PostgreSQL database instead of a file
 	Name string // for messages: "chat"
+
+	// Schema is that of PostgreSQL, made when absent; Name when empty.
+	Schema string
 
 	// Hook is a seam for crash tests. It is called before every writing statement
 	// ("exec"), before every commit ("commit") and after every durable commit,
 	// before anybody hears of it ("committed"). When it fails the database is as
 	// if the process had died there: what is not committed is gone, and this and
-	// every later call fails with ErrCrashed. Open the file again to go on.
+	// every later call fails with ErrCrashed. Open the database again to go on.
 	Hook func(op string) error
 
 	maxPages    int    // of SQLite's file, for tests of a full disk
 	synchronous string // FULL when empty; less is for a test that must fail
 }
 
-// Open opens a database. The directory must exist.
+// Open opens a database. A file's directory and a DSN's database must exist. Of a
+// DSN: postgres_refused when it is malformed or the server does not let it in,
+// wrong_collation when the database does not compare texts byte by byte,
+// old_postgres below version 15, database_unavailable when the server does not
+// answer. No error holds the DSN's password.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return openSQLite(o)
+	if o.DSN != "" {
+		return openPostgres(ctx, o)
+	}
+	return openSQLite(ctx, o)
 }
 
-// Write runs fn in a transaction and returns after it is durable. On SQLite
-// functions waiting at the same time run one after another in one transaction,
-// each in a savepoint: an error undoes that function alone. fn may run on another
-// goroutine, must be short and must not call Write. Errors of fn come back as
-// they are; a failed commit is fault unavailable and nothing of it happened. When
-// the disk fails under one function, all functions of its transaction are undone
-// and answer fault database_unavailable. A panic of fn undoes it and goes on in
-// the caller. fn is not run when ctx ends before its turn; once it runs, ctx does
-// not stop it.
+func newDB(o Options, e engine, readers int) *DB {
+	db := &DB{name: o.Name, engine: e, hook: o.Hook, idle: make(chan *conn, readers), room: make(chan struct{}, readers)}
+	for range readers {
+		db.room <- struct{}{}
+	}
+	return db
+}
+
+// Write runs fn in a transaction and returns after it is durable. A database has
+// one writer at a time, so what fn read is true until its commit; fn runs once.
+// Functions waiting at the same time in a process run one after another in one
+// transaction, each in a savepoint: an error undoes that function alone. fn may
+// run on another goroutine, must be short and must not call Write. Errors of fn
+// come back as they are; a failed commit is fault unavailable and nothing of it
+// happened. A statement that failed undoes fn, whatever fn answers. When
+// the disk or the connection fails under one function, all functions of its
+// transaction are undone and answer fault database_unavailable. A panic of fn
+// undoes it and goes on in the caller. fn is not run when ctx ends before its
+// turn; once it runs, ctx does not stop it.
 func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -97,26 +138,55 @@ func (db *DB) Read(ctx context.Context, fn func(*Tx) error) error {
 		return err
 	}
 	defer db.calls.Done()
-	var c *conn
-	select {
-	case c = <-db.readers:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { db.readers <- c }()
-	if c == nil {
-		var err error
-		if c, err = connect(db.read); err != nil {
-			return db.fault(err)
-		}
-	}
-	if err := c.exec("begin"); err != nil {
-		return db.fault(err)
+	c, err := db.reader(ctx)
+	if err != nil {
+		return err
 	}
 	tx := &Tx{db: db, conn: c, ctx: ctx, readOnly: true}
-	defer c.exec("rollback")
+	defer db.release(c)
 	defer tx.end()
 	return fn(tx)
+}
+
+// reader gives a connection with a snapshot begun.
+func (db *DB) reader(ctx context.Context) (c *conn, err error) {
+	select {
+	case c = <-db.idle:
+	default:
+		select {
+		case c = <-db.idle:
+		case <-db.room:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	if c != nil {
+		if err = db.engine.snapshot(c); err == nil {
+			return c, nil
+		}
+		c.close() // it was cut while it lay idle
+	}
+	if c, err = db.engine.connect(ctx, false); err == nil {
+		if err = db.engine.snapshot(c); err == nil {
+			return c, nil
+		}
+		c.close()
+	}
+	db.room <- struct{}{}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return nil, db.fault(err)
+}
+
+// release ends a snapshot and keeps the connection for the next.
+func (db *DB) release(c *conn) {
+	if c.exec("rollback") != nil || !c.usable() {
+		c.close()
+		db.room <- struct{}{}
+		return
+	}
+	db.idle <- c
 }
 
 // Close waits for running calls and closes. Later calls fail with fault
@@ -130,13 +200,13 @@ func (db *DB) Close() error {
 	if again {
 		return nil
 	}
-	for range cap(db.readers) {
-		if c := <-db.readers; c != nil {
-			c.close()
-		}
+	for len(db.idle) > 0 {
+		(<-db.idle).close()
 	}
-	db.writer.close()
-	return errors.Join(db.read.Close(), db.write.Close())
+	if db.writer != nil {
+		db.writer.close()
+	}
+	return db.engine.close()
 }
 
 func (db *DB) enter() error {
@@ -167,17 +237,22 @@ func (db *DB) at(op string) error {
 }
 
 func (db *DB) unavailable(err error) error {
-	if damaged(err) {
+	if db.engine.damaged(err) {
 		return fault.New(fault.Unavailable, "database_damaged",
 			"The %s database is damaged or no database: stop the program and restore its directory from a backup.", db.name).Because(err)
 	}
 	return fault.New(fault.Unavailable, "database_unavailable",
-		"The %s database cannot be used now: see that its disk has space and is writable, then try again.", db.name).Because(err)
+		"The %s database cannot be used now: see that %s, then try again.", db.name, db.engine.remedy()).Because(err)
 }
 
-// fault makes what the disk or a lock refused unavailable; other errors stay.
+// outage: the disk, a lock, memory or the connection failed.
+func (db *DB) outage(err error) bool {
+	return err != nil && (errors.Is(err, ErrCrashed) || db.engine.outage(err))
+}
+
+// fault makes an outage unavailable; other errors stay.
 func (db *DB) fault(err error) error {
-	if err != nil && outage(err) && fault.KindOf(err) != fault.Unavailable {
+	if db.outage(err) && fault.KindOf(err) != fault.Unavailable {
 		return db.unavailable(err)
 	}
 	return err
@@ -197,7 +272,8 @@ type Tx struct {
 	ctx      context.Context
 	readOnly bool
 	rows     *sql.Rows // of the last Query
-	outage   error     // the disk failed: the whole transaction is lost
+	outage   error     // the disk or the connection failed: the whole transaction is lost
+	failure  error     // of a statement: the function is undone
 	ended    bool
 	onCommit []func()
 }
@@ -225,7 +301,11 @@ func (tx *Tx) Query(query string, args ...any) (*sql.Rows, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := st.QueryContext(context.Background(), vals...)
+	ctx := context.Background()
+	if tx.readOnly && tx.conn.cancels {
+		ctx = tx.ctx
+	}
+	rows, err := st.QueryContext(ctx, vals...)
 	if err != nil {
 		return nil, tx.failed(err)
 	}
@@ -264,6 +344,8 @@ func (tx *Tx) prepare(query string, args []any, exec bool) (*sql.Stmt, []any, er
 		return nil, nil, errors.New("statement after the transaction's end")
 	case tx.outage != nil:
 		return nil, nil, tx.outage
+	case tx.failure != nil:
+		return nil, nil, fmt.Errorf("statement after one that failed: %w", tx.failure)
 	}
 	if tx.readOnly {
 		if err := tx.ctx.Err(); err != nil {
@@ -295,17 +377,22 @@ func (tx *Tx) prepare(query string, args []any, exec bool) (*sql.Stmt, []any, er
 	return st.Stmt, vals, nil
 }
 
-// failed remembers an outage: the engine may have undone the transaction already,
-// and what followed would be outside of it.
+// failed remembers an outage, since the engine may have undone the transaction
+// already and what followed would be outside of it, and any other failure, since
+// PostgreSQL takes no statement after one.
 func (tx *Tx) failed(err error) error {
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
-	}
-	if outage(err) {
+	case tx.readOnly && tx.ctx.Err() != nil:
+		tx.failure = tx.ctx.Err()
+	case tx.db.outage(err):
 		tx.outage = tx.db.fault(err)
 		return tx.outage
+	default:
+		tx.failure = err
 	}
-	return err
+	return tx.failure
 }
 
 // closeRows closes the last query's rows and notices an outage among them.
@@ -315,10 +402,7 @@ func (tx *Tx) closeRows() error {
 	}
 	err := errors.Join(tx.rows.Err(), tx.rows.Close())
 	tx.rows = nil
-	if outage(err) {
-		return tx.failed(err)
-	}
-	return nil
+	return tx.failed(err)
 }
 
 // end closes what the function left open.
@@ -335,5 +419,9 @@ func (tx *Tx) run(fn func(*Tx) error) (panicked string, err error) {
 			panicked = fmt.Sprintf("%v, in a transaction of %s\n\n%s", r, tx.db.name, debug.Stack())
 		}
 	}()
-	return "", fn(tx)
+	if err = fn(tx); err == nil {
+		tx.closeRows()
+		err = tx.failure
+	}
+	return "", err
 }

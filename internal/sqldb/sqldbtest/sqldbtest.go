@@ -1,30 +1,87 @@
 // Package sqldbtest runs a store's tests on every engine, and shows that what was
 // answered is on the disk.
 //
+// A suite that is about the engines runs on both with Each. All other tests take
+// their databases from Open and Options: on SQLite, or on PostgreSQL where the
+// environment has RAPPORT_TEST_ENGINE=postgres, so that
+//
+//	RAPPORT_TEST_ENGINE=postgres go test ./...
+//
+// runs every context's tests on the second engine. The server is started by the
+// first test that needs one (cluster.go) and ends with its process.
+//
 // Start reading at Each; then Kill and Trace.
 package sqldbtest
 
 import (
+	"fmt"
+	"hash/fnv"
+	"os"
 	"path/filepath"
 	"testing"
 
 	"rapport/internal/sqldb"
 )
 
-// Each runs test once per engine, as a parallel subtest named after it, with an
-// empty database that is closed in the end.
-func Each(t *testing.T, test func(t *testing.T, db *sqldb.DB)) {
-	t.Helper()
-	t.Run("sqlite", func(t *testing.T) {
-		t.Parallel()
-		test(t, Open(t))
-	})
+const testEngine = "RAPPORT_TEST_ENGINE"
+
+// OnPostgres says that Open and Options give databases on PostgreSQL.
+func OnPostgres() bool {
+	switch engine := os.Getenv(testEngine); engine {
+	case "", "sqlite":
+		return false
+	case "postgres":
+		return true
+	default:
+		panic(testEngine + " is " + engine + "; use sqlite or postgres")
+	}
 }
 
-// Open gives an empty database on the default engine, closed when the test ends.
+// Each runs test once per engine, as a parallel subtest named after it, with an
+// empty database that is closed in the end. open gives more of the same engine.
+func Each(t *testing.T, test func(t *testing.T, db *sqldb.DB, open func() *sqldb.DB)) {
+	t.Helper()
+	for name, open := range map[string]func(testing.TB) *sqldb.DB{
+		"sqlite":   func(t testing.TB) *sqldb.DB { return open(t, options(t, false, "", "test")) },
+		"postgres": func(t testing.TB) *sqldb.DB { return open(t, options(t, true, "", "test")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open(t), func() *sqldb.DB { return open(t) })
+		})
+	}
+}
+
+// Open gives an empty database, closed when the test ends.
 func Open(t testing.TB) *sqldb.DB {
 	t.Helper()
-	db, err := sqldb.Open(t.Context(), sqldb.Options{Path: filepath.Join(t.TempDir(), "test.db"), Name: "test"})
+	return open(t, options(t, OnPostgres(), "", "test"))
+}
+
+// Options say where the database of a file is, for tests that close and open it
+// again: the same path and name give the same one. path's directory must be the
+// test's own.
+func Options(t testing.TB, path, name string) sqldb.Options {
+	t.Helper()
+	return options(t, OnPostgres(), path, name)
+}
+
+func options(t testing.TB, onPostgres bool, path, name string) sqldb.Options {
+	t.Helper()
+	if path == "" {
+		path = filepath.Join(t.TempDir(), "test.db")
+	}
+	if !onPostgres {
+		return sqldb.Options{Path: path, Name: name}
+	}
+	h := fnv.New64a()
+	fmt.Fprint(h, path)
+	return sqldb.Options{DSN: server(t).dsn("test"), Name: name, Schema: fmt.Sprintf("%s_%x", name, h.Sum64())}
+}
+
+func open(t testing.TB, o sqldb.Options) *sqldb.DB {
+	t.Helper()
+	db, err := sqldb.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,4 +91,22 @@ func Open(t testing.TB) *sqldb.DB {
 		}
 	})
 	return db
+}
+
+// DSN gives that of a new, empty database on PostgreSQL, whatever the engine of
+// the other tests. It skips, or fails where CI is set, without a server.
+func DSN(t testing.TB) string {
+	t.Helper()
+	s := server(t)
+	name := fmt.Sprintf("own_%d", s.made.Add(1))
+	Admin(t, "create database "+name)
+	return s.dsn(name)
+}
+
+// Admin runs statements on the server as its superuser.
+func Admin(t testing.TB, statements ...string) {
+	t.Helper()
+	if err := server(t).run("test", statements...); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -1,0 +1,11 @@
+//go:build !unix
+
+package sqldbtest
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// unprivileged: tests start no server here.
+func unprivileged(string) (*syscall.SysProcAttr, error) { return nil, exec.ErrNotFound }
