@@ -110,6 +110,7 @@ func (a *App) open(ctx context.Context) (err error) {
 	a.Gateway.Routes(a.API)
 	door.New(a.Accounts, a.Chat, a.Feedback).Routes(a.API)
 	a.adminRoutes()
+	a.webRoutes()
 	return a.firstRun(ctx)
 }
 

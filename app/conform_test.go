@@ -107,6 +107,16 @@ func TestRoutesAreDescribed(t *testing.T) {
 			t.Errorf("%s is not described", route)
 		}
 	}
+	// What browsers show is no part of the description. It only reads, and there is
+	// nothing else beside the API.
+	if want := []string{"GET /{$}", "GET /login", "GET /talk/{agent}", "GET /growth/{agent}", "GET /assets/{version}/{file}"}; !slices.Equal(r.API.Pages(), want) {
+		t.Errorf("pages %q, want %q", r.API.Pages(), want)
+	}
+	for _, page := range r.API.Pages() {
+		if described[page] != nil || !strings.HasPrefix(page, "GET ") || strings.HasPrefix(page, "GET /v1") {
+			t.Errorf("page %s is described, writes, or is in the API's place", page)
+		}
+	}
 	stranger := r.as("", "")
 	for _, route := range slices.Sorted(maps.Keys(described)) {
 		op := described[route]
@@ -144,7 +154,7 @@ func TestRoutesAreDescribed(t *testing.T) {
 			t.Errorf("%s for ids of nothing: %d %s", route, a.status, a.body)
 		}
 	}
-	for path, status := range map[string]int{"/": 404, "/v1": 404, "/v1/nothing": 404, "/v1/agents/a/b/c": 404, "/healthz/x": 404, "//v1/me": 0, "/v1/../etc/passwd": 0} {
+	for path, status := range map[string]int{"/v1": 404, "/v1/nothing": 404, "/v1/agents/a/b/c": 404, "/healthz/x": 404, "//v1/me": 0, "/v1/../etc/passwd": 0} {
 		if a := r.admin.raw("GET", path, nil); status != 0 && a.status != status || a.status == 200 && path != "//v1/me" {
 			t.Errorf("GET %s: %d %s", path, a.status, a.body)
 		}

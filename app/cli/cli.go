@@ -39,6 +39,7 @@ type commands struct {
 
 	Serve   serveCmd   `cmd:"" default:"withargs" help:"Serve everything (what plain 'rapport' does)."`
 	Demo    demoCmd    `cmd:"" help:"Fill a directory with a small living world, then serve it."`
+	Login   loginCmd   `cmd:"" help:"Print a one-time link that logs you in to the pages."`
 	Chat    chatCmd    `cmd:"" help:"Talk with an agent and raise it."`
 	Explain explainCmd `cmd:"" help:"Say what each rating did to an agent."`
 	Compile compileCmd `cmd:"" help:"Show the prompt and parameters an agent's policy becomes."`
@@ -57,6 +58,7 @@ const about = `Rapport: agents that get better for their people from how they re
 
 Start with:
   rapport                  serve on http://127.0.0.1:8080, data in ./rapport-data
+  rapport login            a one-time link to its pages
   rapport chat luna        talk with an agent called luna; she is made when she is not there
   rapport explain luna     what each of your ratings did
   rapport demo             a small world that is already alive

@@ -66,7 +66,8 @@ func (c demoCmd) Run(ctx context.Context, g *globals) error {
 	if err := a.Start(ctx); err != nil {
 		return err
 	}
-	g.announce(a)
+	g.say("listening on %s", a.URL())
+	fmt.Fprintln(g.err, a.ModelNote())
 	pipe := &pipeline{admin: &client.Client{Base: a.URL(), Token: a.LocalToken()}, clock: clock, people: map[event.PersonID]*client.Client{}, rooms: map[string]string{}}
 	start := time.Now()
 	world, err := simulate.New(ctx, pipe, simulate.Options{Seed: c.Seed, Agents: c.Agents, People: c.People, Sessions: c.Sessions,
@@ -81,6 +82,12 @@ func (c demoCmd) Run(ctx context.Context, g *globals) error {
 	if err := c.tell(ctx, g, pipe, world, time.Since(start)); err != nil || c.Once {
 		return err
 	}
+	mine := world.Companions[0] // the first person is you
+	link, err := mintLink(ctx, pipe.admin, "", "/growth/"+string(mine.Agent))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(g.err, "see how %s grew, logged in once within 15 minutes: %s\n", mine.Name, link)
 	return a.Wait(ctx)
 }
 

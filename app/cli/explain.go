@@ -3,15 +3,11 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"math"
 	"net/http"
-	"strings"
 	"time"
 
 	"rapport/event"
 	"rapport/learning"
-	"rapport/policy"
 )
 
 type explainCmd struct {
@@ -50,14 +46,14 @@ func (g *globals) explain(name string, x learning.Explanation) {
 	g.say("%s, policy version %d", name, x.Version)
 	g.say("%-14s %5s %6s %6s  %-9s %-8s %s", "trait", "start", "now", "target", "P better", "episodes", "")
 	for _, t := range x.Traits {
-		g.say("%-14s %5.2f %6.2f %6.2f  %8.2f  %8d  %s", t.Trait, t.Start, t.Level, t.Target, t.P, t.N, standing(t))
+		g.say("%-14s %5.2f %6.2f %6.2f  %8.2f  %8d  %s", t.Trait, t.Start, t.Level, t.Target, t.P, t.N, t.Standing())
 	}
 	g.say("\nratings, newest first: what each did")
 	if len(x.Ratings) == 0 {
 		g.say("  none yet")
 	}
 	for _, r := range x.Ratings {
-		g.say("  %s  %-10s by %-8s %s", when(r.At), r.Channel, r.By, effect(r))
+		g.say("  %s  %-10s by %-8s %s", when(r.At), r.Channel, r.By, r.Effect())
 	}
 	g.say("\nchanges, newest first")
 	if len(x.Changes) == 0 {
@@ -77,51 +73,3 @@ func (g *globals) explain(name string, x learning.Explanation) {
 }
 
 func when(at event.Micros) string { return time.UnixMicro(at).Local().Format("2006-01-02 15:04") }
-
-// standing says in words how far a trait is.
-func standing(t learning.Trait) string {
-	var parts []string
-	if t.Word != "start" {
-		parts = append(parts, t.Word)
-	}
-	switch t.Waits {
-	case "":
-	case "evidence":
-		parts = append(parts, "needs more evidence")
-	default:
-		parts = append(parts, t.Waits)
-	}
-	if t.Needs > 0 && t.Needs < 99 {
-		parts = append(parts, fmt.Sprintf("about %d more ratings before it moves", t.Needs))
-	}
-	return strings.Join(parts, ", ")
-}
-
-// effect says what a rating moved, or how far it leaned the belief, or why it was
-// not used.
-func effect(r learning.Rating) string {
-	if !r.Used {
-		return "not used: " + strings.ReplaceAll(r.NotUsed, "_", " ")
-	}
-	if s := deltas(r.Moved, .0005, "%s %+.3f"); s != "" {
-		return "moved " + s
-	}
-	if s := deltas(r.Leaned, .005, "%s %+.2f"); s != "" {
-		return "leaned P(more is better) of " + s
-	}
-	if r.Note != "" {
-		return r.Note
-	}
-	return "counts; too little to see yet"
-}
-
-func deltas(m map[string]float64, least float64, form string) string {
-	var parts []string
-	for t := range policy.NTraits {
-		name := policy.Trait(t).String()
-		if d := m[name]; math.Abs(d) >= least {
-			parts = append(parts, fmt.Sprintf(form, name, d))
-		}
-	}
-	return strings.Join(parts, ", ")
-}

@@ -38,9 +38,11 @@ func (g *globals) announce(a *app.App) {
 	g.say("listening on %s", a.URL())
 	fmt.Fprintf(g.err, "data in %s\n%s\n", a.DataDir(), a.ModelNote())
 	if link := a.FirstLink(); link != "" {
-		fmt.Fprintf(g.err, "one-time login for the operator, 15 minutes: %s\n", link)
+		fmt.Fprintf(g.err, "open this, it logs you in once and within 15 minutes: %s\n", loginURL(a.URL(), link, ""))
+	} else {
+		fmt.Fprintf(g.err, "open %s; rapport login prints a link that logs you in\n", a.URL())
 	}
-	fmt.Fprintf(g.err, "in another terminal: rapport chat luna\n")
+	fmt.Fprintf(g.err, "or in another terminal: rapport chat luna\n")
 }
 
 type versionCmd struct{}

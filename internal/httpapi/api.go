@@ -55,8 +55,13 @@ type API struct {
 	huma    huma.API
 	auth    Authenticator
 	ops     map[string]Op // by method and path, of plain handlers as well
+	pages   []string      // "METHOD /path" of what people's browsers show
+	show    Shower
 	metrics *metrics
 }
+
+// Shower shows a refusal as a page.
+type Shower func(http.ResponseWriter, *http.Request, *Problem)
 
 func init() {
 	huma.NewError = refusalOf
@@ -339,6 +344,20 @@ func (a *API) Handle(pattern string, op Op, h http.Handler, describe func(*huma.
 	})
 }
 
+// Page adds what a person's browser shows, at "GET /path". Pages only read, are no
+// part of the API description, and find out themselves who is asking.
+func (a *API) Page(pattern string, h http.HandlerFunc) {
+	a.pages = append(a.pages, pattern)
+	a.mux.HandleFunc(pattern, h)
+}
+
+// Pages lists the patterns of all pages.
+func (a *API) Pages() []string { return a.pages }
+
+// ShowProblems says how a refusal looks to a person: to a browser that opens
+// anything outside /v1. Programs get a problem document.
+func (a *API) ShowProblems(show Shower) { a.show = show }
+
 var pathParam = regexp.MustCompile(`\{(\w+)[^}]*\}`)
 
 // Operation is a route's place in the API description.
@@ -355,7 +374,7 @@ func (a *API) Routes() map[string]Op { return a.ops }
 func (a *API) Handler() http.Handler {
 	guard := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{ResponseWriter: w, began: time.Now()}
+		x := &exchange{ResponseWriter: w, show: a.show, began: time.Now()}
 		x.r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 		defer a.metrics.observe(x)
 		defer x.finish()
@@ -364,7 +383,7 @@ func (a *API) Handler() http.Handler {
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
 		if err := guard.Check(r); err != nil {
-			WriteError(x, r, fault.New(fault.Forbidden, "cross_origin", "This request came from another site's page; open the page on this site."))
+			WriteError(x, x.r, fault.New(fault.Forbidden, "cross_origin", "This request came from another site's page; open the page on this site."))
 			return
 		}
 		p, err := a.auth.Authenticate(x.r)

@@ -19,7 +19,8 @@ type exchange struct {
 	http.ResponseWriter
 	r       *http.Request
 	refused error // by the authenticator
-	status  int   // 0 until decided
+	show    Shower
+	status  int // 0 until decided
 	sent    bool
 	mute    bool // what follows is the mux's own text
 	began   time.Time

@@ -11,11 +11,12 @@ import (
 	"rapport/internal/authz"
 	"rapport/internal/fault"
 	"rapport/internal/sqldb"
+	"rapport/internal/sqldb/sqldbtest"
 )
 
 func openDB(t *testing.T) *sqldb.DB {
 	t.Helper()
-	db, err := sqldb.Open(t.Context(), sqldb.Options{Path: filepath.Join(t.TempDir(), "x.db"), Name: "x"})
+	db, err := sqldb.Open(t.Context(), sqldbtest.Options(t, filepath.Join(t.TempDir(), "x.db"), "x"))
 	if err != nil {
 		t.Fatal(err)
 	}

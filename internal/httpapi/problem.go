@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -97,15 +98,25 @@ func refusalOf(status int, msg string, errs ...error) huma.StatusError {
 	return p
 }
 
-// WriteError answers a plain handler's request with err's problem document.
-func WriteError(w http.ResponseWriter, _ *http.Request, err error) {
+// WriteError answers a plain handler's request with err's problem document, or
+// with a page where a person's browser asked for one.
+func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	p := ProblemOf(err)
+	if x := exchangeOf(r.Context()); x != nil && x.show != nil && wantsPage(r) {
+		x.show(w, r, p)
+		return
+	}
 	for k, v := range p.GetHeaders() {
 		w.Header()[k] = v
 	}
 	w.Header().Set("Content-Type", problemType)
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p)
+}
+
+// wantsPage says whether a browser is opening this, outside the API.
+func wantsPage(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Accept"), "text/html") && r.URL.Path != "/v1" && !strings.HasPrefix(r.URL.Path, "/v1/")
 }
 
 // WriteJSON answers with a JSON document.

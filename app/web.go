@@ -1,0 +1,205 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"rapport/agent"
+	"rapport/event"
+	"rapport/feedback"
+	"rapport/internal/authz"
+	"rapport/internal/fault"
+	"rapport/learning"
+	"rapport/policy"
+	"rapport/web"
+)
+
+// webRoutes adds the pages for people and answers their questions from the contexts,
+// with the leave that the person who looks has there.
+func (a *App) webRoutes() {
+	r := reader{&a.parts}
+	web.Routes(a.API, web.Options{Visitors: r, Agents: r, Faces: r, Growths: r, Note: a.ModelNote()})
+}
+
+type reader struct{ *parts }
+
+func (r reader) Visitor(ctx context.Context) (web.Visitor, error) {
+	p, err := r.Accounts.Get(ctx, authz.From(ctx).Person)
+	return web.Visitor{ID: p.ID, Name: p.Name}, err
+}
+
+func (r reader) Agents(ctx context.Context, after event.AgentID, limit int) ([]web.Card, error) {
+	list, err := r.parts.Agents.List(ctx, agent.SortName, after, limit)
+	cards := make([]web.Card, len(list))
+	for i, a := range list {
+		cards[i] = web.Card{ID: a.ID, Slug: a.Slug, Name: a.Name, Description: a.Description, Stopped: !a.State.Alive, Paused: !a.State.Learning}
+	}
+	return cards, err
+}
+
+func (r reader) Face(ctx context.Context, ref string) (web.Face, error) {
+	a, err := r.parts.Agents.Get(ctx, ref)
+	if err != nil {
+		return web.Face{}, err
+	}
+	return faceOf(a), nil
+}
+
+func faceOf(a agent.Agent) web.Face {
+	f := web.Face{ID: a.ID, Slug: a.Slug, Name: a.Name, Description: a.Description}
+	if a.State != nil { // its owner looks
+		f.Yours, f.Greeting, f.Stopped = true, a.Profile.Greeting, !a.State.Alive
+	}
+	return f
+}
+
+// shownVersions is how far back the growth page goes.
+const shownVersions = 200
+
+func (r reader) Growth(ctx context.Context, ref string) (web.Growth, error) {
+	a, err := r.parts.Agents.Get(ctx, ref)
+	if err != nil {
+		return web.Growth{}, err
+	}
+	if a.State == nil {
+		return web.Growth{}, fault.New(fault.NotFound, "agent_unknown", "There is no such agent of yours.")
+	}
+	g := web.Growth{Face: faceOf(a), Version: a.State.Version, Learning: a.State.Learning, StoppedBy: a.State.StoppedBy}
+	versions, err := r.parts.Agents.Versions(ctx, string(a.ID), 0, shownVersions)
+	if err != nil {
+		return g, err
+	}
+	waiting, err := r.parts.Agents.Proposals(ctx, string(a.ID))
+	if err != nil {
+		return g, err
+	}
+	for _, p := range waiting {
+		g.Waiting = append(g.Waiting, web.Proposal{ID: p.ID, Reason: p.Reason, Moved: moves(p.Change)})
+	}
+	x, err := r.Learning.Explain(ctx, a.ID)
+	if fault.Is(err, "agent_unknown") { // made a moment ago: learning has not heard of it
+		x, err = &learning.Explanation{}, nil
+	}
+	if err != nil {
+		return g, err
+	}
+	given, err := r.Feedback.List(ctx, authz.From(ctx), a.ID, "", false)
+	if err != nil {
+		return g, err
+	}
+	var doc policy.Document
+	if err := json.Unmarshal(a.Policy, &doc); err != nil {
+		return g, err
+	}
+	g.Traits = traitsOf(doc, versions, x, a.Profile.BasePersonality)
+	g.Ratings = ratingsOf(x, given, versions)
+	g.Versions = versionsOf(versions, x)
+	return g, nil
+}
+
+func traitsOf(doc policy.Document, versions []agent.Version, x *learning.Explanation, start map[string]float64) []web.Trait {
+	out := make([]web.Trait, policy.NTraits)
+	for j := range out {
+		t := policy.Trait(j)
+		now := doc.Traits[j]
+		out[j] = web.Trait{Name: t.String(), Level: now, Start: start[t.String()], Target: now, Word: "start", Pinned: doc.Pinned.Has(t)}
+		if j < len(x.Traits) {
+			b := x.Traits[j]
+			out[j].Start, out[j].Target, out[j].Interval, out[j].Word, out[j].Standing = b.Start, b.Target, b.Interval, b.Word, b.Standing()
+		}
+		for _, v := range versions { // newest first, each with its change from the one before
+			out[j].History = append(out[j].History, now)
+			now -= v.Change.TraitsDelta[t.String()]
+		}
+		slices.Reverse(out[j].History)
+	}
+	return out
+}
+
+func ratingsOf(x *learning.Explanation, given feedback.Page, versions []agent.Version) []web.Rating {
+	items := map[string]feedback.Item{}
+	for _, i := range given.Items {
+		items[string(i.FeedbackID)] = i
+	}
+	used := map[string][]int64{}
+	for _, v := range versions {
+		for _, id := range v.Causes {
+			used[id] = append(used[id], v.Version)
+		}
+	}
+	var out []web.Rating
+	for _, b := range x.Ratings {
+		i, known := items[b.FeedbackID]
+		one := web.Rating{ID: event.FeedbackID(b.FeedbackID), At: time.UnixMicro(b.At), By: b.By, What: strings.ReplaceAll(b.Channel, "_", " "), Effect: b.Effect(), UsedIn: used[b.FeedbackID]}
+		if known {
+			one.What = whatOf(i)
+			one.Yours = i.By == "you" && i.Status == feedback.Stored
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+// whatOf says in plain words what somebody gave.
+func whatOf(i feedback.Item) string {
+	kind, value := strings.ReplaceAll(i.Kind, "_", " "), strings.ReplaceAll(i.Value, "_", " ")
+	switch {
+	case i.Source == "implicit":
+		signal, _, _ := strings.Cut(i.Signal, "/")
+		return "noticed: " + signal
+	case i.Kind == event.ChannelSession:
+		return "the talk was " + value
+	case i.Kind == event.ChannelThumb:
+		return "thumb " + value
+	case i.Kind == event.ChannelMoreLess:
+		return value + " like this"
+	case i.Kind == event.ChannelTone:
+		return "asked: " + value
+	case value != "":
+		return kind + ": " + value
+	}
+	return kind
+}
+
+func versionsOf(versions []agent.Version, x *learning.Explanation) []web.Version {
+	channels := map[string]string{}
+	for _, b := range x.Ratings {
+		channels[b.FeedbackID] = strings.ReplaceAll(b.Channel, "_", " ")
+	}
+	var out []web.Version
+	for _, v := range versions {
+		one := web.Version{Number: v.Version, At: time.UnixMicro(v.At), By: map[string]string{policy.ByOwner: "you"}[v.By], Reason: v.Reason, Moved: moves(v.Change), Other: v.Change.Other}
+		if one.By == "" {
+			one.By = v.By
+		}
+		n := map[string]int{}
+		for _, id := range v.Causes {
+			if c := channels[id]; c != "" {
+				n[c]++
+			}
+		}
+		var parts []string
+		for _, c := range slices.Sorted(maps.Keys(n)) {
+			parts = append(parts, fmt.Sprintf("%d %s", n[c], c))
+		}
+		one.Because = strings.Join(parts, ", ")
+		out = append(out, one)
+	}
+	return out
+}
+
+// moves lists a change in the order of the vocabulary.
+func moves(d policy.Delta) (out []web.Move) {
+	for t := range policy.NTraits {
+		name := policy.Trait(t).String()
+		if by := d.TraitsDelta[name]; by != 0 {
+			out = append(out, web.Move{Trait: name, By: by})
+		}
+	}
+	return out
+}

@@ -1,0 +1,58 @@
+package learning
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"rapport/policy"
+)
+
+// Standing says in words how far a trait is and what it waits for; empty when
+// there is nothing to say.
+func (t Trait) Standing() string {
+	var parts []string
+	if t.Word != "start" {
+		parts = append(parts, t.Word)
+	}
+	switch t.Waits {
+	case "":
+	case "evidence":
+		parts = append(parts, "needs more evidence")
+	default:
+		parts = append(parts, t.Waits)
+	}
+	if t.Needs > 0 && t.Needs < manyRatings {
+		parts = append(parts, fmt.Sprintf("about %d more ratings before it moves", t.Needs))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Effect says what a rating moved, or how far it leaned the belief, or why it was
+// not used.
+func (r Rating) Effect() string {
+	if !r.Used {
+		return "not used: " + strings.ReplaceAll(r.NotUsed, "_", " ")
+	}
+	if s := deltas(r.Moved, .0005, "%s %+.3f"); s != "" {
+		return "moved " + s
+	}
+	if s := deltas(r.Leaned, .005, "%s %+.2f"); s != "" {
+		return "leaned P(more is better) of " + s
+	}
+	if r.Note != "" {
+		return r.Note
+	}
+	return "counts; too little to see yet"
+}
+
+func deltas(m map[string]float64, least float64, form string) string {
+	var parts []string
+	for t := range policy.NTraits {
+		name := policy.Trait(t).String()
+		if d := m[name]; math.Abs(d) >= least {
+			parts = append(parts, fmt.Sprintf(form, name, d))
+		}
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,96 @@
+import { call, element, key, once, pause, tell } from './api.js';
+
+const box = document.querySelector('#growth');
+const status = document.querySelector('#status');
+const agent = '/v1/agents/' + box.dataset.agent;
+const version = box.dataset.version;
+
+// After an act the page is read anew; what was done and where the person was stay.
+function again(note, id) {
+  sessionStorage.setItem('growth', JSON.stringify({ note, id, at: window.scrollY }));
+  location.reload();
+  return new Promise(() => {});
+}
+const last = JSON.parse(sessionStorage.getItem('growth') ?? 'null');
+sessionStorage.removeItem('growth');
+if (last) {
+  window.scrollTo({ top: last.at });
+  document.getElementById(last.id)?.focus({ preventScroll: true });
+  await pause(50); // a status is read out when it changes
+  status.textContent = last.note;
+}
+
+for (const b of document.querySelectorAll('[data-do]')) {
+  const mine = key();
+  b.addEventListener('click', once(box, async () => {
+    const [method, path] = b.dataset.do.split(' ');
+    const body = b.dataset.body ? JSON.parse(b.dataset.body) : undefined;
+    try {
+      await call(method, path.startsWith('/v1/') ? path : agent + path, body, method === 'POST' ? { key: mine, version } : {});
+      await again(b.dataset.done, b.id);
+    } catch (err) {
+      tell(status, err);
+    }
+  }));
+}
+
+const pins = [...document.querySelectorAll('.pin')];
+for (const p of pins) {
+  p.addEventListener('change', once(box, async () => {
+    try {
+      await call('PUT', agent + '/pins', { pinned: pins.filter((x) => x.checked).map((x) => x.value) }, { version });
+      await again(`${p.value} is ${p.checked ? 'pinned: learning leaves it where it is' : 'no longer pinned'}.`, p.id);
+    } catch (err) {
+      p.checked = !p.checked;
+      tell(status, err);
+    }
+  }));
+}
+
+// Trying levels: the lines of the prompt that would be others.
+const form = document.querySelector('#try');
+const keep = document.querySelector('#keep');
+const shownLines = document.querySelector('#lines');
+const sliders = [...form.querySelectorAll('input')];
+const moved = () => sliders.filter((s) => Math.abs(s.value - s.dataset.level) > 0.024);
+
+const linesOf = (compiled) => new Map(compiled.trace.filter((t) => t.what === 'line').map((t) => [t.source, t.text]));
+let now; // the lines in force
+let turn = 0;
+async function look() {
+  const mine = ++turn;
+  await pause(120);
+  if (mine !== turn) return;
+  const x = moved().map((s) => `${s.name}=${s.value}`).join(',');
+  keep.disabled = x === '';
+  try {
+    now ??= linesOf(await call('GET', agent + '/compile'));
+    const then = x ? linesOf(await call('GET', `${agent}/compile?x=${encodeURIComponent(x)}`)) : now;
+    if (mine !== turn) return;
+    shownLines.replaceChildren();
+    for (const s of sliders) {
+      if (then.get(s.name) === now.get(s.name)) continue;
+      const p = element('p', '', 'line');
+      p.append(element('ins', then.get(s.name)), element('del', now.get(s.name)));
+      shownLines.append(p);
+    }
+    if (x && !shownLines.childElementCount) shownLines.append(element('p', 'No line would be another.', 'hint'));
+  } catch (err) {
+    tell(status, err);
+  }
+}
+function label() {
+  for (const s of sliders) s.nextElementSibling.value = Number(moved().includes(s) ? s.value : s.dataset.level).toFixed(2);
+}
+form.addEventListener('input', () => { label(); look(); });
+form.addEventListener('reset', () => setTimeout(() => { label(); look(); }));
+form.addEventListener('submit', (e) => e.preventDefault());
+form.addEventListener('submit', once(form, async () => {
+  const traits = Object.fromEntries(moved().map((s) => [s.name, Number(s.value)]));
+  try {
+    await call('PUT', agent + '/traits', { traits }, { version });
+    await again('Kept, as a new version.', 'keep');
+  } catch (err) {
+    tell(status, err);
+  }
+}));

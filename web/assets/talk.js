@@ -1,0 +1,192 @@
+// A room, live: what was said comes from the messages and goes on with the stream
+// from its last change, so that nothing is lost or doubled when it breaks off.
+import { call, element, key, once, patient, pause, tell } from './api.js';
+import { raise } from './raise.js';
+
+const room = document.querySelector('#room');
+const agent = { id: room.dataset.agent, name: room.dataset.name, yours: 'yours' in room.dataset };
+const list = document.querySelector('#said');
+const status = document.querySelector('#status');
+const pending = document.querySelector('#pending');
+const earlier = document.querySelector('#earlier');
+
+const shown = new Map(); // message id → {change, sequence, item}
+const finished = new Set(); // decisions whose message is here
+let roomID = '';
+let cursor = 0;
+let oldest = 0;
+
+function show(m, live) {
+  if (m.decisionId) {
+    finished.add(m.decisionId);
+    if (pending.dataset.decision === m.decisionId || !pending.dataset.decision) quiet();
+  }
+  const old = shown.get(m.id);
+  if (old && old.change >= m.change) return;
+  const theirs = m.author.agentId === agent.id;
+  const item = old?.item ?? document.querySelector(theirs ? '#theirs' : '#mine').content.firstElementChild.cloneNode(true);
+  item.querySelector('b').textContent = m.author.name || (theirs ? agent.name : 'You');
+  item.querySelector('p').textContent = m.deleted ? 'deleted' : m.text;
+  item.classList.toggle('gone', Boolean(m.deleted));
+  shown.set(m.id, { change: m.change, sequence: m.sequence, item });
+  if (old) return;
+  item.id = 'm-' + m.id;
+  item.dataset.sequence = m.sequence;
+  if (theirs && agent.yours) raise(item, agent, m);
+  const end = atEnd();
+  const after = [...list.children].findLast((li) => Number(li.dataset.sequence) < m.sequence);
+  if (after) after.after(item); else list.prepend(item);
+  document.querySelector('#empty').hidden = true;
+  if (live && theirs) document.querySelector('#live').textContent = `${agent.name}: ${m.text}`;
+  if (end || !live) follow(item);
+}
+
+// A person who reads further up is left there.
+const atEnd = () => window.innerHeight + window.scrollY > document.body.scrollHeight - 160;
+const follow = () => window.scrollTo({ top: document.body.scrollHeight });
+
+// What an agent is writing, until its message is there.
+let silence;
+function write(f) {
+  if (finished.has(f.decisionId) || f.agentId !== agent.id) return;
+  const end = atEnd();
+  if (f.decisionId && pending.dataset.decision !== f.decisionId) {
+    pending.dataset.decision = f.decisionId;
+    pending.querySelector('p').textContent = '';
+  }
+  pending.hidden = false;
+  if (f.text) pending.querySelector('p').textContent += f.text;
+  else if (!pending.querySelector('p').textContent) pending.querySelector('p').textContent = '…';
+  if (f.text && pending.querySelector('p').textContent.startsWith('…')) pending.querySelector('p').textContent = f.text;
+  clearTimeout(silence);
+  silence = setTimeout(quiet, 60000);
+  if (end) follow();
+}
+
+function quiet() {
+  pending.hidden = true;
+  pending.querySelector('p').textContent = '';
+  delete pending.dataset.decision;
+}
+
+let wait = 250;
+function listen() {
+  const stream = new EventSource(`/v1/rooms/${roomID}/stream?after=${cursor}`);
+  stream.onopen = () => {
+    wait = 250;
+    room.dataset.live = 'yes';
+    status.textContent = '';
+  };
+  stream.addEventListener('message', (e) => {
+    cursor = Number(e.lastEventId) || cursor;
+    show(JSON.parse(e.data), true);
+  });
+  stream.addEventListener('typing', (e) => write(JSON.parse(e.data)));
+  stream.addEventListener('delta', (e) => write(JSON.parse(e.data)));
+  stream.addEventListener('gone', () => {
+    stream.close();
+    status.textContent = 'You are no longer in this room.';
+  });
+  stream.onerror = async () => {
+    stream.close();
+    delete room.dataset.live;
+    quiet();
+    try {
+      await call('GET', `/v1/rooms/${roomID}`);
+    } catch (err) {
+      if (err.status === 401 || err.status === 404) return tell(status, err);
+      status.textContent = 'The connection broke off; trying again…';
+    }
+    await pause(wait);
+    wait = Math.min(wait * 2, 8000);
+    listen();
+  };
+}
+
+async function page(query) {
+  const p = await call('GET', `/v1/rooms/${roomID}/messages?limit=50${query}`);
+  for (const m of p.messages) show(m, false);
+  oldest = Math.min(oldest || Infinity, ...p.messages.map((m) => m.sequence));
+  return p;
+}
+
+earlier.addEventListener('click', once(earlier, async () => {
+  const first = list.firstElementChild;
+  try {
+    earlier.hidden = !(await page(`&before=${oldest}`)).more;
+    first?.scrollIntoView();
+  } catch (err) {
+    tell(status, err);
+  }
+}));
+
+// Saying something. A text keeps its key until it is said, so that sending it
+// again after a failure says it once.
+const form = document.querySelector('#say');
+const text = document.querySelector('#text');
+const draft = 'draft ' + agent.id;
+let sending = { text: '', key: '' };
+
+text.value = sessionStorage.getItem(draft) ?? '';
+text.addEventListener('input', () => {
+  sessionStorage.setItem(draft, text.value);
+  text.rows = Math.min(8, text.value.split('\n').length);
+});
+text.addEventListener('keydown', (e) => {
+  if (e.key !== 'Enter' || e.shiftKey || e.isComposing) return;
+  e.preventDefault();
+  form.requestSubmit();
+});
+form.addEventListener('submit', (e) => e.preventDefault());
+form.addEventListener('submit', once(form, async () => {
+  const said = text.value;
+  if (!said.trim() || !roomID) return;
+  if (sending.text !== said) sending = { text: said, key: key() };
+  status.textContent = '';
+  try {
+    show(await call('POST', `/v1/rooms/${roomID}/messages`, { text: said }, { key: sending.key }), false);
+    sending = { text: '', key: '' };
+    if (text.value === said) text.value = '';
+    text.rows = 1;
+    sessionStorage.setItem(draft, text.value);
+  } catch (err) {
+    tell(status, err);
+  }
+  text.focus();
+}));
+
+// Ending the talk; its owner may say how it was.
+const sheet = document.querySelector('#sheet');
+let ended = [];
+document.querySelector('#end').addEventListener('click', once(document.querySelector('#end'), async () => {
+  try {
+    ended = (await call('POST', `/v1/rooms/${roomID}/end`)).ended ?? [];
+    status.textContent = ended.length ? 'The talk is ended. The next message begins another.' : 'No talk is going on.';
+    if (ended.length && agent.yours) {
+      sheet.returnValue = '';
+      sheet.showModal();
+    }
+  } catch (err) {
+    tell(status, err);
+  }
+}));
+sheet.addEventListener('close', async () => {
+  if (!sheet.returnValue) return;
+  try {
+    for (const id of ended) await call('POST', '/v1/feedback', { kind: 'session', value: sheet.returnValue, sessionId: id }, { key: key() });
+    status.textContent = `Thank you: “${sheet.returnValue.replace('_', ' ')}” counts towards how ${agent.name} speaks with you.`;
+  } catch (err) {
+    tell(status, err);
+  }
+});
+
+try {
+  roomID = (await patient(() => call('POST', `/v1/agents/${agent.id}/talk`))).id;
+  const p = await page('');
+  cursor = p.cursor;
+  earlier.hidden = !p.more;
+  document.querySelector('#empty').hidden = p.messages.length > 0;
+  listen();
+} catch (err) {
+  tell(status, err);
+}

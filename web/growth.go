@@ -1,0 +1,159 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"html/template"
+	"math"
+	"net/http"
+	"strings"
+	"time"
+
+	"rapport/event"
+)
+
+// Growths tells an agent's owner how it grew; not_found for anybody else.
+type Growths interface {
+	Growth(ctx context.Context, ref string) (Growth, error)
+}
+
+// Growth is how an agent came to be as it is.
+type Growth struct {
+	Face
+	Version   int64
+	Learning  bool
+	StoppedBy []string
+	Traits    []Trait    // in the order of the vocabulary
+	Ratings   []Rating   // newest first
+	Versions  []Version  // newest first
+	Waiting   []Proposal // for the owner's word
+}
+
+// Trait is what is believed of one trait, and how its level went.
+type Trait struct {
+	Name     string
+	Level    float64
+	Start    float64
+	Target   float64    // what the evidence asks for
+	Interval [2]float64 // 80 %: how much better the target is than the start, in units of a rating
+	Word     string     // start, trying, learned
+	Standing string     // the same with what it waits for
+	Pinned   bool
+	History  []float64 // by version, oldest first
+}
+
+// Rating is one signal and what it did.
+type Rating struct {
+	ID     event.FeedbackID
+	At     time.Time
+	By     string
+	What   string
+	Effect string
+	UsedIn []int64 // versions it is a cause of
+	Yours  bool    // may be taken back
+}
+
+// Version is one version of the policy.
+type Version struct {
+	Number  int64
+	At      time.Time
+	By      string
+	Reason  string
+	Because string // the signals behind it
+	Moved   []Move
+	Other   []string // what else changed
+}
+
+// Proposal waits for the owner.
+type Proposal struct {
+	ID     string
+	Reason string
+	Moved  []Move
+}
+
+// Move is the change of one trait.
+type Move struct {
+	Trait string
+	By    float64
+}
+
+type growthView struct {
+	Growth
+	Scale float64 // of the intervals' axis: from −Scale to Scale
+}
+
+// growth shows an owner how their agent grew, and lets them steer it.
+func (s *site) growth(r *http.Request) (page, error) {
+	g, err := s.Growths.Growth(r.Context(), r.PathValue("agent"))
+	if err != nil {
+		return page{}, err
+	}
+	v := growthView{g, .05}
+	for _, t := range g.Traits {
+		v.Scale = max(v.Scale, math.Abs(t.Interval[0]), math.Abs(t.Interval[1]))
+	}
+	return page{Name: "growth", Title: g.Name + ": growth", View: v}, nil
+}
+
+// Charts are drawn in units of the view box.
+const (
+	chartWide, chartHigh = 240, 72
+	barHigh              = 18
+	edge                 = 5 // room for dots
+)
+
+func levelY(level float64) float64 { return edge + (1-level)*(chartHigh-2*edge) }
+
+// Line is the level over the versions as the points of a polyline: a step where it
+// changed.
+func (t Trait) Line() string {
+	var b strings.Builder
+	step := float64(chartWide-2*edge) / float64(max(1, len(t.History)))
+	for i, level := range t.History {
+		y := levelY(level)
+		fmt.Fprintf(&b, "%.1f,%.1f %.1f,%.1f ", edge+float64(i)*step, y, edge+float64(i+1)*step, y)
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// StartY, NowY and TargetY are heights in the chart.
+func (t Trait) StartY() float64  { return levelY(t.Start) }
+func (t Trait) NowY() float64    { return levelY(t.Level) }
+func (t Trait) TargetY() float64 { return levelY(t.Target) }
+
+// Moves says whether the evidence asks for another level than the start.
+func (t Trait) Moves() bool { return t.Interval[0] != t.Interval[1] }
+
+// Says is the chart in words.
+func (t Trait) Says() string {
+	return fmt.Sprintf("%s over %d versions: started at %.2f, now %.2f, the evidence asks for %.2f", t.Name, len(t.History), t.Start, t.Level, t.Target)
+}
+
+// Span is a stretch of the interval's axis.
+type Span struct{ X, Width float64 }
+
+// Bar is the interval on an axis from −scale to scale.
+func (t Trait) Bar(scale float64) Span {
+	at := func(v float64) float64 {
+		return chartWide/2 + min(1, max(-1, v/scale))*(chartWide/2-edge)
+	}
+	lo, hi := at(t.Interval[0]), at(t.Interval[1])
+	return Span{lo, max(2, hi-lo)}
+}
+
+// words are what templates can say.
+var words = template.FuncMap{
+	"level": func(v float64) string { return fmt.Sprintf("%.2f", v) },
+	"signed": func(v float64) string {
+		return strings.Replace(fmt.Sprintf("%+.2f", math.Round(v*100)/100+0), "-", "−", 1) // + 0: no −0
+	},
+	"tenth": func(v float64) string { return fmt.Sprintf("%.1f", v) },
+	"stamp": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") + " UTC" },
+	"plain": func(s string) string { return strings.ReplaceAll(s, "_", " ") },
+	"initial": func(s string) string {
+		for _, r := range s {
+			return strings.ToUpper(string(r))
+		}
+		return ""
+	},
+}
