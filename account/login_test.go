@@ -16,6 +16,7 @@ import (
 
 	"rapport/internal/fault"
 	"rapport/internal/sqldb"
+	"rapport/internal/sqldb/sqldbtest"
 )
 
 func TestLogin(t *testing.T) {
@@ -189,7 +190,7 @@ func TestBootstrap(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "account.db")
 	open := func() (*Service, *sqldb.DB) {
-		db, err := sqldb.Open(t.Context(), sqldb.Options{Path: path, Name: "account"})
+		db, err := sqldb.Open(t.Context(), sqldbtest.Options(t, path, "account"))
 		if err != nil {
 			t.Fatal(err)
 		}

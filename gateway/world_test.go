@@ -17,6 +17,7 @@ import (
 	"rapport/gateway/provider/discover"
 	"rapport/internal/fault"
 	"rapport/internal/sqldb"
+	"rapport/internal/sqldb/sqldbtest"
 	"rapport/policy"
 )
 
@@ -116,7 +117,9 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 	}
 	path := filepath.Join(t.TempDir(), "gateway.db")
 	w.open = func() {
-		db, err := sqldb.Open(t.Context(), sqldb.Options{Path: path, Name: "gateway", Hook: hook})
+		o := sqldbtest.Options(t, path, "gateway")
+		o.Hook = hook
+		db, err := sqldb.Open(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"rapport/event"
 	"rapport/internal/sqldb"
+	"rapport/internal/sqldb/sqldbtest"
 	"rapport/policy"
 )
 
@@ -17,6 +18,7 @@ import (
 type tb interface {
 	Helper()
 	Fatal(...any)
+	Skip(...any)
 	Fatalf(string, ...any)
 }
 
@@ -30,7 +32,7 @@ func newBench(t *testing.T) *bench { return benchIn(t, t.TempDir()) }
 
 func benchIn(t tb, dir string) *bench {
 	t.Helper()
-	db, err := sqldb.Open(context.Background(), sqldb.Options{Path: filepath.Join(dir, "learning.db"), Name: "learning"})
+	db, err := sqldb.Open(context.Background(), sqldbtest.Options(t, filepath.Join(dir, "learning.db"), "learning"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ import (
 	"rapport/internal/httpapi"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
+	"rapport/internal/sqldb/sqldbtest"
 	"rapport/policy"
 )
 
@@ -463,7 +464,7 @@ func TestRebuild(t *testing.T) {
 	}
 	defer log.Close()
 	b := newBench(t)
-	source, err := sqldb.Open(ctx, sqldb.Options{Path: filepath.Join(dir, "source.db"), Name: "source"})
+	source, err := sqldb.Open(ctx, sqldbtest.Options(t, filepath.Join(dir, "source.db"), "source"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -500,7 +501,7 @@ func TestRebuild(t *testing.T) {
 	if err := r.Idle(ctx); err != nil {
 		t.Fatal(err)
 	}
-	fresh, err := sqldb.Open(ctx, sqldb.Options{Path: filepath.Join(dir, "fresh.db"), Name: "learning"})
+	fresh, err := sqldb.Open(ctx, sqldbtest.Options(t, filepath.Join(dir, "fresh.db"), "learning"))
 	if err != nil {
 		t.Fatal(err)
 	}

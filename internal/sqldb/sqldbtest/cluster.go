@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -33,7 +32,7 @@ cat >/dev/null; kill -QUIT $pid; wait $pid; rm -rf "$1"`
 
 var start = sync.OnceValues(startCluster)
 
-func server(t testing.TB) *cluster {
+func server(t TB) *cluster {
 	t.Helper()
 	c, err := start()
 	switch {

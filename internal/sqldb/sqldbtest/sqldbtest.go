@@ -42,8 +42,8 @@ func OnPostgres() bool {
 func Each(t *testing.T, test func(t *testing.T, db *sqldb.DB, open func() *sqldb.DB)) {
 	t.Helper()
 	for name, open := range map[string]func(testing.TB) *sqldb.DB{
-		"sqlite":   func(t testing.TB) *sqldb.DB { return open(t, options(t, false, "", "test")) },
-		"postgres": func(t testing.TB) *sqldb.DB { return open(t, options(t, true, "", "test")) },
+		"sqlite":   func(t testing.TB) *sqldb.DB { return open(t, options(t, false, scratch(t), "test")) },
+		"postgres": func(t testing.TB) *sqldb.DB { return open(t, options(t, true, scratch(t), "test")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -55,22 +55,28 @@ func Each(t *testing.T, test func(t *testing.T, db *sqldb.DB, open func() *sqldb
 // Open gives an empty database, closed when the test ends.
 func Open(t testing.TB) *sqldb.DB {
 	t.Helper()
-	return open(t, options(t, OnPostgres(), "", "test"))
+	return open(t, options(t, OnPostgres(), scratch(t), "test"))
 }
+
+// TB is what this package needs of a test; *rapid.T has it too.
+type TB interface {
+	Helper()
+	Fatalf(format string, args ...any)
+	Skip(args ...any)
+}
+
+func scratch(t testing.TB) string { return filepath.Join(t.TempDir(), "test.db") }
 
 // Options say where the database of a file is, for tests that close and open it
 // again: the same path and name give the same one. path's directory must be the
 // test's own.
-func Options(t testing.TB, path, name string) sqldb.Options {
+func Options(t TB, path, name string) sqldb.Options {
 	t.Helper()
 	return options(t, OnPostgres(), path, name)
 }
 
-func options(t testing.TB, onPostgres bool, path, name string) sqldb.Options {
+func options(t TB, onPostgres bool, path, name string) sqldb.Options {
 	t.Helper()
-	if path == "" {
-		path = filepath.Join(t.TempDir(), "test.db")
-	}
 	if !onPostgres {
 		return sqldb.Options{Path: path, Name: name}
 	}
