@@ -98,6 +98,14 @@ type batch struct {
 	err     error
 }
 
+// partition is where the batch was read.
+func (b *batch) partition() (p eventlog.Partition, has bool) {
+	if len(b.records) == 0 {
+		return p, false
+	}
+	return eventlog.Partition{Topic: b.records[0].Topic, Index: b.records[0].Partition}, true
+}
+
 // run delivers until ctx ends or the group stops.
 func (c *consumer) run(ctx context.Context) error {
 	reader, err := c.relay.log.Read(ctx, c.Group, c.Topics, c.from)
@@ -133,13 +141,18 @@ func (c *consumer) run(ctx context.Context) error {
 		if len(b.records) >= c.Max {
 			ahead, drop = c.readAhead(ctx, reader, spare)
 		}
-		p := eventlog.Partition{Topic: b.records[0].Topic, Index: b.records[0].Partition}
+		p, _ := b.partition()
 		switch err := c.bring(ctx, c.part(p), b); {
 		case errors.Is(err, errFenced):
 			c.count.fenced.Add(1)
 			slog.WarnContext(ctx, "another consumer moved the position, reading it again", "group", c.Group, "partition", p.String())
-			drop()
-			ahead, drop = nil, func() {}
+			if ahead != nil {
+				drop()
+				ahead, drop = nil, func() {}
+				if q, has := spare.partition(); has && q != p {
+					reader.Seek(q, c.part(q).read)
+				}
+			}
 			after, err := c.from(ctx, p)
 			if err != nil {
 				return err
@@ -257,22 +270,24 @@ func (c *consumer) part(p eventlog.Partition) *part {
 	return c.parts[p]
 }
 
-// at is the group's place in a partition; in the database when another process
-// reads it.
-func (c *consumer) at(ctx context.Context, p eventlog.Partition) (at eventlog.Position, err error) {
+// at is the group's place in a partition. Behind last the database is asked too,
+// for another process may read the partition, or have taken it over.
+func (c *consumer) at(ctx context.Context, p eventlog.Partition, last eventlog.Position) (at eventlog.Position, err error) {
 	c.mu.Lock()
 	st := c.parts[p]
 	if st != nil {
 		at = st.read
 	}
 	c.mu.Unlock()
-	if st == nil {
-		err = c.DB.Read(ctx, func(tx *sqldb.Tx) error {
-			_, err := tx.Get(`select position from positions where grp = $1 and topic = $2 and part = $3`, []any{c.Group, p.Topic, p.Index}, &at)
-			return err
-		})
+	if st != nil && at >= last {
+		return at, nil
 	}
-	return at, err
+	var saved eventlog.Position
+	err = c.DB.Read(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Get(`select position from positions where grp = $1 and topic = $2 and part = $3`, []any{c.Group, p.Topic, p.Index}, &saved)
+		return err
+	})
+	return max(at, saved), err
 }
 
 // take brings records of one partition to their end.

@@ -67,7 +67,7 @@ func Rebuild(ctx context.Context, log eventlog.Log, c Consumer, live, dst *sqldb
 	for {
 		done, left := int64(0), false
 		for part, to := range p.to {
-			at, err := con.at(ctx, part)
+			at, err := con.at(ctx, part, 0)
 			if err != nil {
 				return err
 			}

@@ -300,7 +300,7 @@ func (r *Relay) eachPartition(ctx context.Context, f func(c *consumer, p eventlo
 			}
 			slices.SortFunc(parts, func(a, b eventlog.Partition) int { return a.Index - b.Index })
 			for _, p := range parts {
-				at, err := c.at(ctx, p)
+				at, err := c.at(ctx, p, ends[topic][p])
 				if err != nil {
 					return err
 				}

@@ -124,7 +124,8 @@ func (r *reader) start(ctx context.Context, how func() ([]kgo.Opt, error)) (even
 	opts = append(opts,
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.KeepControlRecords(), // they have positions
+		kgo.KeepControlRecords(),               // they have positions
+		kgo.FetchMaxWait(500*time.Millisecond), // also what a partition given anew may wait for those read before
 		kgo.FetchMaxBytes(fetchBytes),
 		kgo.FetchMaxPartitionBytes(fetchPartBytes),
 	)

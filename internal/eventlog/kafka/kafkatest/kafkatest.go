@@ -75,5 +75,6 @@ func Quick() []kgo.Opt {
 		kgo.MetadataMinAge(10 * time.Millisecond),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 5 * time.Millisecond }),
 		kgo.HeartbeatInterval(20 * time.Millisecond),
+		kgo.FetchMaxWait(50 * time.Millisecond),
 	}
 }
