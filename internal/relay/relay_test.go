@@ -14,6 +14,7 @@ import (
 	"rapport/internal/eventlog"
 	"rapport/internal/eventlog/embedded"
 	"rapport/internal/sqldb"
+	"rapport/internal/sqldb/sqldbtest"
 )
 
 // openLog gives an embedded log in a folder.
@@ -30,7 +31,7 @@ func openLog(t testing.TB, dir string) *embedded.Log {
 // openDB gives a database with relay's tables.
 func openDB(t testing.TB, dir, name string) *sqldb.DB {
 	t.Helper()
-	db, err := sqldb.Open(t.Context(), sqldb.Options{Path: filepath.Join(dir, name+".db"), Name: name})
+	db, err := sqldb.Open(t.Context(), sqldbtest.Options(t, filepath.Join(dir, name+".db"), name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,6 +91,7 @@ type echoing struct {
 	mu    sync.Mutex
 	rnd   *rand.Rand
 	share float64 // of the records that come again
+	keeps bool    // what comes again is kept by the log itself
 	later []eventlog.Record
 }
 
@@ -108,11 +110,18 @@ func (l *echoing) Append(ctx context.Context, records []eventlog.Record) error {
 		out = append(out, l.later[0])
 		l.later = l.later[1:]
 	}
-	for i := range out {
-		out[i].ID += echoMark + event.NewID()
-	}
+	l.mark(out)
 	l.mu.Unlock()
 	return l.Log.Append(ctx, out)
+}
+
+// mark makes ids that the log does not know.
+func (l *echoing) mark(records []eventlog.Record) {
+	for i := range records {
+		if !l.keeps {
+			records[i].ID += echoMark + event.NewID()
+		}
+	}
 }
 
 // flush appends what would come later now.
@@ -121,9 +130,7 @@ func (l *echoing) flush(ctx context.Context) error {
 	out := l.later
 	l.later = nil
 	l.mu.Unlock()
-	for i := range out {
-		out[i].ID += echoMark + event.NewID()
-	}
+	l.mark(out)
 	return l.Log.Append(ctx, out)
 }
 

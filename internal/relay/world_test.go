@@ -20,6 +20,7 @@ import (
 	"rapport/internal/eventlog"
 	"rapport/internal/eventlog/embedded"
 	"rapport/internal/sqldb"
+	"rapport/internal/sqldb/sqldbtest"
 )
 
 // world is two contexts and a log in a folder. "feedback" says numbers about
@@ -28,13 +29,14 @@ import (
 // or out of order.
 type world struct {
 	dir                string
-	hook               func(where, op string) error // of all three files; may be nil
+	hook               func(where, op string) error                // of all three files; may be nil
+	place              func(context.Context) (eventlog.Log, error) // where the log is; nil: in the folder
 	wrap               func(eventlog.Log) eventlog.Log
 	trouble            func(group string, e event.Event) error // asked before an event takes effect; may be nil
 	flaw               flaw
 	opened             int
 	migrate            bool // the template's files only; the others are copies
-	log                *embedded.Log
+	log                eventlog.Log
 	feedback, learning *sqldb.DB
 	relay              *Relay
 }
@@ -70,6 +72,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
 		child(dir)
 	}
+	if sqldbtest.OnPostgres() { // a world takes half a second to make
+		crashStep, lives = max(crashStep, 9), 4
+	}
 	code := m.Run()
 	if dir, err := template(); err == nil {
 		os.RemoveAll(dir)
@@ -81,12 +86,25 @@ func TestMain(m *testing.M) {
 func (w *world) open(ctx context.Context) (err error) {
 	options := func(name string) sqldb.Options {
 		o := sqldb.Options{Path: filepath.Join(w.dir, name+".db"), Name: name}
+		if name != "log" {
+			o = sqldbtest.Options(inTime{}, o.Path, name)
+		}
 		if w.hook != nil {
 			o.Hook = func(op string) error { return w.hook(name, op) }
 		}
 		return o
 	}
-	if w.log, err = embedded.OpenOptions(ctx, options("log")); err != nil {
+	place := w.place
+	if place == nil {
+		place = func(ctx context.Context) (eventlog.Log, error) {
+			l, err := embedded.OpenOptions(ctx, options("log"))
+			if err != nil {
+				return nil, err
+			}
+			return l, nil
+		}
+	}
+	if w.log, err = place(ctx); err != nil {
 		return err
 	}
 	context := func(name string) (*sqldb.DB, error) {
@@ -105,7 +123,7 @@ func (w *world) open(ctx context.Context) (err error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	var log eventlog.Log = w.log
+	log := w.log
 	if w.wrap != nil {
 		log = w.wrap(w.log)
 	}
@@ -263,6 +281,7 @@ func (w *world) expect(ctx context.Context, acked []pair, aside ...int) error {
 // newDir is a copy of the template.
 func newDir(t testing.TB) string {
 	t.Helper()
+	sqldbtest.Options(t, "", "learning")
 	from, err := template()
 	if err != nil {
 		t.Fatal(err)
@@ -275,8 +294,22 @@ func newDir(t testing.TB) string {
 	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
 		t.Fatal(err)
 	}
+	if sqldbtest.OnPostgres() { // the template has the log only
+		w := &world{dir: dir, migrate: true}
+		if err := w.open(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.close()
+	}
 	return dir
 }
+
+// inTime is where newDir has found the server, or ended the test without it.
+type inTime struct{}
+
+func (inTime) Helper()                         {}
+func (inTime) Skip(args ...any)                { panic(fmt.Sprint(args...)) }
+func (inTime) Fatalf(text string, args ...any) { panic(fmt.Sprintf(text, args...)) }
 
 // newWorld opens a world that ends with the test.
 func newWorld(t testing.TB, change func(w *world)) *world {

@@ -125,13 +125,24 @@ func eachRow(tx *Tx, query string, n int, f func(row []any) error) error {
 	for i := range row {
 		dest[i] = &row[i]
 	}
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return err
+	}
 	for rows.Next() {
 		if err := rows.Scan(dest...); err != nil {
 			return err
 		}
 		for i, v := range row {
-			if b, ok := v.([]byte); ok && b == nil {
-				row[i] = []byte{} // the driver's empty bytes; NULL is nil
+			switch v := v.(type) {
+			case []byte:
+				if v == nil {
+					row[i] = []byte{} // the driver's empty bytes; NULL is nil
+				}
+			case int64:
+				if strings.EqualFold(types[i].DatabaseTypeName(), "boolean") {
+					row[i] = v != 0 // SQLite's
+				}
 			}
 		}
 		if err := f(row); err != nil {

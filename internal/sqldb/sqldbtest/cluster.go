@@ -30,6 +30,9 @@ type cluster struct {
 const supervise = `"$0" -D "$1/data" -k "$1" >"$1/log" 2>&1 & pid=$!
 cat >/dev/null; kill -QUIT $pid; wait $pid; rm -rf "$1"`
 
+// testServer is the folder of the server, for processes that a test starts.
+const testServer = "RAPPORT_TEST_SERVER"
+
 var start = sync.OnceValues(startCluster)
 
 func server(t TB) *cluster {
@@ -65,6 +68,9 @@ func startCluster() (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	if dir := os.Getenv(testServer); dir != "" {
+		return &cluster{dir: dir}, nil
+	}
 	memory := "" // where there is one, a file system in memory
 	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
 		memory = "/dev/shm"
@@ -82,7 +88,7 @@ func startCluster() (*cluster, error) {
 		os.RemoveAll(dir)
 		return nil, fmt.Errorf("%w\n%s", err, log)
 	}
-	return c, nil
+	return c, os.Setenv(testServer, dir)
 }
 
 const settings = `listen_addresses = ''
