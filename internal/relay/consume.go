@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"time"
 
 	"rapport/event"
 	"rapport/internal/eventlog"
@@ -18,6 +19,9 @@ import (
 // skipMax is how many records of other types are passed over before the position
 // is saved without an event.
 const skipMax = 5000
+
+// quietTime is how long nothing has to come until it is saved anyway.
+const quietTime = time.Second
 
 // consumer delivers to one group.
 type consumer struct {
@@ -123,7 +127,7 @@ func (c *consumer) run(ctx context.Context) error {
 			b, spare = <-ahead, b
 			ahead, drop = nil, func() {}
 		} else {
-			c.next(ctx, reader, b)
+			c.next(ctx, reader, b, c.unsaved() != nil)
 		}
 		err := b.err
 		if err != nil && ctx.Err() == nil && fault.KindOf(err) == fault.Unavailable {
@@ -135,17 +139,18 @@ func (c *consumer) run(ctx context.Context) error {
 			return c.lost(err)
 		}
 		back.reset()
-		if len(b.records) == 0 {
+		p, has := b.partition()
+		if !has {
+			if err := c.settle(ctx, reader); err != nil {
+				return c.lost(err)
+			}
 			continue
 		}
 		if len(b.records) >= c.Max {
 			ahead, drop = c.readAhead(ctx, reader, spare)
 		}
-		p, _ := b.partition()
 		switch err := c.bring(ctx, c.part(p), b); {
 		case errors.Is(err, errFenced):
-			c.count.fenced.Add(1)
-			slog.WarnContext(ctx, "another consumer moved the position, reading it again", "group", c.Group, "partition", p.String())
 			if ahead != nil {
 				drop()
 				ahead, drop = nil, func() {}
@@ -153,11 +158,9 @@ func (c *consumer) run(ctx context.Context) error {
 					reader.Seek(q, c.part(q).read)
 				}
 			}
-			after, err := c.from(ctx, p)
-			if err != nil {
+			if err := c.reread(ctx, reader, p); err != nil {
 				return err
 			}
-			reader.Seek(p, after)
 		case errors.Is(err, errStopped):
 			return nil
 		case err != nil:
@@ -171,6 +174,44 @@ func (c *consumer) run(ctx context.Context) error {
 	}
 }
 
+// reread reads a partition from where somebody else has brought it.
+func (c *consumer) reread(ctx context.Context, reader eventlog.Reader, p eventlog.Partition) error {
+	c.count.fenced.Add(1)
+	slog.WarnContext(ctx, "another consumer moved the position, reading it again", "group", c.Group, "partition", p.String())
+	after, err := c.from(ctx, p)
+	if err == nil {
+		reader.Seek(p, after)
+	}
+	return err
+}
+
+// settle saves how far the group has passed over records, when nothing has come
+// for a while: other processes then know, and a restart does not read them again.
+func (c *consumer) settle(ctx context.Context, reader eventlog.Reader) error {
+	for st := c.unsaved(); st != nil; st = c.unsaved() {
+		err := c.together(ctx, st, nil, st.read)
+		if errors.Is(err, errFenced) {
+			err = c.reread(ctx, reader, st.Partition)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unsaved gives a partition that is further than its saved position, or nil.
+func (c *consumer) unsaved() *part {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, st := range c.parts {
+		if st.read > st.saved {
+			return st
+		}
+	}
+	return nil
+}
+
 // readAhead reads the next batch beside its caller, who takes it from ahead or
 // drops it, and until then leaves the reader alone.
 func (c *consumer) readAhead(ctx context.Context, reader eventlog.Reader, b *batch) (ahead chan *batch, drop func()) {
@@ -178,7 +219,7 @@ func (c *consumer) readAhead(ctx context.Context, reader eventlog.Reader, b *bat
 	ahead = make(chan *batch, 1)
 	go func() {
 		defer stop()
-		c.next(ctx, reader, b)
+		c.next(ctx, reader, b, true)
 		ahead <- b
 	}()
 	return ahead, func() {
@@ -187,9 +228,18 @@ func (c *consumer) readAhead(ctx context.Context, reader eventlog.Reader, b *bat
 	}
 }
 
-// next reads and decodes a batch into b, whose buffers are used again.
-func (c *consumer) next(ctx context.Context, reader eventlog.Reader, b *batch) {
-	records, err := reader.Next(ctx, c.Max)
+// next reads and decodes a batch into b, whose buffers are used again. With quiet
+// it gives up after a while, with no records and no error.
+func (c *consumer) next(ctx context.Context, reader eventlog.Reader, b *batch, quiet bool) {
+	wait, stop := ctx, func() {}
+	if quiet {
+		wait, stop = context.WithTimeout(ctx, c.relay.quiet)
+	}
+	defer stop()
+	records, err := reader.Next(wait, c.Max)
+	if quiet && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		err = nil
+	}
 	*b = c.decode(records, b.items[:0])
 	b.err = err
 }

@@ -108,12 +108,15 @@ func (w *world) tell(ctx context.Context) error {
 
 // storyFrom crashes the story at operation at, tells it to the end in a reopened
 // world and says what is wrong with it then. It gives the number of operations of
-// the first telling.
-func storyFrom(t *testing.T, flaw flaw, at int64) (ops int64, wrong error) {
+// the first telling. change prepares the world.
+func storyFrom(t *testing.T, flaw flaw, at int64, change ...func(*world)) (ops int64, wrong error) {
 	t.Helper()
 	c := &crasher{at: at}
 	w := &world{dir: newDir(t), flaw: flaw, hook: c.hook}
 	w.wrap = func(log eventlog.Log) eventlog.Log { return &echoing{Log: log} }
+	for _, f := range change {
+		f(w)
+	}
 	defer func() { w.close() }()
 	err := w.open(t.Context())
 	if err == nil {
@@ -199,7 +202,7 @@ func TestRandomLives(t *testing.T) {
 	}
 }
 
-func live(t *testing.T, seed uint64) {
+func live(t *testing.T, seed uint64, change ...func(*world)) {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	var mu sync.Mutex
 	tries := map[string]int{}
@@ -229,8 +232,11 @@ func live(t *testing.T, seed uint64) {
 	var echo *echoing
 	w := &world{dir: newDir(t), trouble: trouble}
 	w.wrap = func(log eventlog.Log) eventlog.Log {
-		echo = &echoing{Log: log, rnd: rand.New(rand.NewPCG(seed, 2)), share: .3}
+		echo = &echoing{Log: log, rnd: rand.New(rand.NewPCG(seed, 2)), share: .3, keeps: w.place != nil}
 		return echo
+	}
+	for _, f := range change {
+		f(w)
 	}
 	defer func() { w.close() }()
 	var acked []int

@@ -105,6 +105,80 @@ func TestTwoConsumersFight(t *testing.T) {
 	}
 }
 
+// pages is a log of two partitions with two records each, that gives a partition
+// at a time.
+type pages struct {
+	eventlog.Log
+	records [2][]eventlog.Record
+	given   [2]int
+	first   func() // called before the first page is given
+	calls   int
+}
+
+func (l *pages) Read(ctx context.Context, _ string, _ []string, from func(context.Context, eventlog.Partition) (eventlog.Position, error)) (eventlog.Reader, error) {
+	for i := range l.records {
+		if _, err := from(ctx, eventlog.Partition{Topic: event.TopicAgents, Index: i}); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+func (l *pages) Next(ctx context.Context, _ int) ([]eventlog.Record, error) {
+	if l.calls++; l.calls == 1 {
+		l.first()
+	}
+	for i, records := range l.records {
+		if rest := records[l.given[i]:]; len(rest) > 0 {
+			l.given[i] = len(records)
+			return rest, nil
+		}
+	}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (l *pages) Seek(p eventlog.Partition, after eventlog.Position) { l.given[p.Index] = int(after) }
+func (l *pages) Close() error                                       { return nil }
+
+// A partition is fenced while a batch of another was read ahead: that batch comes
+// again.
+func TestFenceKeepsWhatWasReadAhead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	log := &pages{}
+	for n := range 4 {
+		r := recordOf(t, said(fmt.Sprint("said-", n), fmt.Sprint("agent-", n/2), n))
+		r.Partition, r.Position = n/2, eventlog.Position(n%2+1)
+		log.records[n/2] = append(log.records[n/2], r)
+	}
+	log.first = func() {
+		if err := w.learning.Write(t.Context(), func(tx *sqldb.Tx) error {
+			_, err := tx.Exec(`insert into positions (grp, topic, part, position, keys) values ($1, $2, $3, $4, $5)`, "learning", event.TopicAgents, 0, 2, []byte{})
+			return err
+		}); err != nil {
+			t.Error(err)
+		}
+	}
+	c := w.listener("learning", w.learning)
+	c.Max = 2
+	r := New(log)
+	r.AddConsumer(c)
+	start(t, r)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		lines, err := linesOf(ctx, w.learning)
+		if err != nil {
+			t.Fatal("agent-1 never came:", err)
+		}
+		if lines["agent-1"] == "2 3" && lines["agent-0"] == "" {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 func TestLease(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

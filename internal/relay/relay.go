@@ -91,6 +91,7 @@ type Relay struct {
 	outboxes  []*publisher
 	consumers []*consumer
 	now       func() time.Time
+	quiet     time.Duration
 	flaw      flaw
 
 	mu    sync.Mutex
@@ -111,7 +112,7 @@ const (
 // New makes a relay over a log. Add every database with an outbox, and every
 // consumer, before Run.
 func New(log eventlog.Log) *Relay {
-	return &Relay{log: log, now: time.Now}
+	return &Relay{log: log, now: time.Now, quiet: quietTime}
 }
 
 // AddOutbox publishes what db's outbox holds; name is the context.
