@@ -213,12 +213,14 @@ func TestHookCrashesEverywhere(t *testing.T) {
 	for at := 0; at <= points; at++ {
 		path := filepath.Join(t.TempDir(), "test.db")
 		var ops []string
-		db, err := sqldb.Open(t.Context(), sqldb.Options{Path: path, Name: "test", Hook: func(op string) error {
+		o := sqldbtest.Options(t, path, "test")
+		o.Hook = func(op string) error {
 			if ops = append(ops, op); len(ops) == at {
 				return boom
 			}
 			return nil
-		}})
+		}
+		db, err := sqldb.Open(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -261,7 +263,7 @@ func TestHookCrashesEverywhere(t *testing.T) {
 			ops = nil
 		}
 		// The file is opened beside the dead one, as a new process would.
-		again, err := sqldb.Open(t.Context(), sqldb.Options{Path: path, Name: "test"})
+		again, err := sqldb.Open(t.Context(), sqldbtest.Options(t, path, "test"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -85,11 +85,11 @@ func (p *postgresSchema) prepare(ctx context.Context) error {
 	}
 	defer c.Close(context.WithoutCancel(ctx))
 	var version int
-	var encoding, collation, provider, durable string
-	var exists bool
+	var encoding, collation, provider, durable, usable string
 	if err := c.QueryRow(ctx, `select current_setting('server_version_num')::int / 10000, current_setting('server_encoding'), datcollate,
-		coalesce(to_jsonb(d) ->> 'datlocprovider', 'c'), current_setting('synchronous_commit'), exists (select 1 from pg_namespace where nspname = $1)
-		from pg_database d where datname = current_database()`, p.schema).Scan(&version, &encoding, &collation, &provider, &durable, &exists); err != nil {
+		coalesce(to_jsonb(d) ->> 'datlocprovider', 'c'), current_setting('synchronous_commit'),
+		coalesce((select has_schema_privilege(oid, 'usage')::text from pg_namespace where nspname = $1), 'absent')
+		from pg_database d where datname = current_database()`, p.schema).Scan(&version, &encoding, &collation, &provider, &durable, &usable); err != nil {
 		return p.refused(ctx, err)
 	}
 	if version < pgOldest {
@@ -104,8 +104,11 @@ func (p *postgresSchema) prepare(ctx context.Context) error {
 	if durable == "off" {
 		p.config.RuntimeParams["synchronous_commit"] = "on" // what is answered is on the disk
 	}
-	if exists {
+	if usable == "true" {
 		return nil
+	}
+	if usable == "false" {
+		return p.refusal("", nil)
 	}
 	// Two programs that start at once would both make it.
 	_, err = c.Exec(ctx, fmt.Sprintf(`begin; select pg_advisory_xact_lock(%d); create schema if not exists %s; commit`, p.key("schema"), quote(p.schema)))
@@ -129,23 +132,27 @@ func (p *postgresSchema) refused(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
-		why := ""
 		switch {
 		case strings.HasPrefix(e.Code, "28"):
-			why = fmt.Sprintf("the server does not let the user %q in", p.config.User)
+			return p.refusal(fmt.Sprintf("the server does not let the user %q in", p.config.User), err)
 		case e.Code == "3D000":
-			why = fmt.Sprintf("the server has no database %q; make it with createdb --template=template0 --encoding=UTF8 --locale=C", p.config.Database)
+			return p.refusal(fmt.Sprintf("the server has no database %q; make it with createdb --template=template0 --encoding=UTF8 --locale=C", p.config.Database), err)
 		case e.Code == "42501":
-			why = fmt.Sprintf("the user %q may not make or use the schema %q; let them own it", p.config.User, p.schema)
-		}
-		if why != "" {
-			return fault.New(fault.Invalid, "postgres_refused", "The setting postgres is refused: %s.", why).Because(err)
+			return p.refusal("", err)
 		}
 	}
 	if p.outage(err) {
 		return fault.New(fault.Unavailable, "database_unavailable", "The %s database cannot be used now: see that %s, then try again.", p.name, p.remedy()).Because(err)
 	}
 	return err
+}
+
+// refusal of the setting for a reason, which is missing rights when empty.
+func (p *postgresSchema) refusal(why string, err error) error {
+	if why == "" {
+		why = fmt.Sprintf("the user %q may not make or use the schema %q; let them own it", p.config.User, p.schema)
+	}
+	return fault.New(fault.Invalid, "postgres_refused", "The setting postgres is refused: %s.", why).Because(err)
 }
 
 func (p *postgresSchema) connect(ctx context.Context, _ bool) (*conn, error) {
@@ -245,7 +252,7 @@ func (p *postgresSchema) outage(err error) bool {
 		}
 		return false
 	}
-	for _, lost := range []error{driver.ErrBadConn, sql.ErrConnDone, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed} {
+	for _, lost := range []error{driver.ErrBadConn, sql.ErrConnDone, pgconn.ErrConnClosed, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed} {
 		if errors.Is(err, lost) {
 			return true
 		}

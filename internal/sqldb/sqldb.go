@@ -252,10 +252,10 @@ func (db *DB) outage(err error) bool {
 
 // fault makes an outage unavailable; other errors stay.
 func (db *DB) fault(err error) error {
-	if db.outage(err) && fault.KindOf(err) != fault.Unavailable {
-		return db.unavailable(err)
+	if _, is := errors.AsType[*fault.Error](err); is || !db.outage(err) {
+		return err
 	}
-	return err
+	return db.unavailable(err)
 }
 
 // Tx is a transaction, used by one goroutine while its function runs. Statements

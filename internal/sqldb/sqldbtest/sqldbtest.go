@@ -18,6 +18,7 @@ import (
 	"hash/fnv"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"rapport/internal/sqldb"
@@ -100,12 +101,13 @@ func open(t testing.TB, o sqldb.Options) *sqldb.DB {
 }
 
 // DSN gives that of a new, empty database on PostgreSQL, whatever the engine of
-// the other tests. It skips, or fails where CI is set, without a server.
-func DSN(t testing.TB) string {
+// the other tests; more follows "create database NAME". It skips, or fails where
+// CI is set, without a server.
+func DSN(t testing.TB, more ...string) string {
 	t.Helper()
 	s := server(t)
-	name := fmt.Sprintf("own_%d", s.made.Add(1))
-	Admin(t, "create database "+name)
+	name := fmt.Sprintf("own_%d_%d", os.Getpid(), s.made.Add(1))
+	Admin(t, "create database "+name+" "+strings.Join(more, " "))
 	return s.dsn(name)
 }
 
