@@ -382,7 +382,7 @@ func TestMarkID(t *testing.T) {
 	for _, id := range []string{"1", "2", "mark/room/7/rater001", "mark/room/7/rater002", "mark/room/8/rater001"} {
 		ids[MarkID("a", id)], ids[MarkID("b", id)] = true, true
 	}
-	if len(ids) != 10 || MarkID("a", "1") != MarkID("a", "1") {
+	if len(ids) != 10 || !ids[MarkID("a", "1")] {
 		t.Errorf("%d ids of 10 marks", len(ids))
 	}
 	if one, two := MarkID("a", "mark/room/7/rater001"), MarkID("a", "mark/room/7/rater002"); len(one) != 36 || one[:13] != two[:13] {
