@@ -261,6 +261,9 @@ func (a *App) rebuild(ctx context.Context, live relay.Consumer, check bool) ([]R
 // Backup copies the contexts' databases first and the log last, so that no state
 // is ahead of the log it came from. dir must be absent or empty.
 func (a *App) Backup(ctx context.Context, dir string) (BackupDone, error) {
+	if err := a.cfg.onPostgres(); err != nil {
+		return BackupDone{}, err
+	}
 	if err := emptyDir(dir); err != nil {
 		return BackupDone{}, err
 	}
@@ -301,6 +304,9 @@ func backupFiles() []string {
 // Restore makes the data directory of cfg from a backup and opens it once to
 // see that it is whole. The directory must be absent or empty.
 func Restore(ctx context.Context, from string, cfg Config) error {
+	if err := cfg.onPostgres(); err != nil {
+		return err
+	}
 	for _, name := range backupFiles() {
 		if _, err := os.Stat(filepath.Join(from, name)); err != nil {
 			return fault.New(fault.Invalid, "not_a_backup", "%s holds no backup: %s is missing.", from, name)

@@ -58,7 +58,8 @@ type App struct {
 
 // Open takes the data directory and makes every part, without running anything.
 // data_dir_in_use when another process has it; newer_schema when a newer program
-// made it.
+// made it; other_engine when its databases are files and the setting postgres is
+// there, or the other way round.
 func Open(ctx context.Context, cfg Config) (*App, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
@@ -77,8 +78,11 @@ func Open(ctx context.Context, cfg Config) (*App, error) {
 }
 
 func (a *App) open(ctx context.Context) (err error) {
+	if err := a.sameEngine(); err != nil {
+		return err
+	}
 	for _, name := range contexts {
-		if a.dbs[name], err = sqldb.Open(ctx, sqldb.Options{Path: a.path(name + ".db"), Name: name}); err != nil {
+		if a.dbs[name], err = sqldb.Open(ctx, sqldb.Options{Path: a.path(name + ".db"), DSN: a.cfg.Postgres, Name: name}); err != nil {
 			return err
 		}
 	}

@@ -38,6 +38,7 @@ func Settings() []Setting {
 		{Key: "log.level", Default: "warn", Doc: "debug, info, warn or error; logs go to standard error"},
 		{Key: "feedback.window", Default: "336h", Doc: "how long after a decision feedback on it still counts"},
 		{Key: "gateway.workers", Default: 8, Doc: "replies that are made at the same time"},
+		{Key: "postgres", Default: "", Doc: "a PostgreSQL database for everything but the log, as postgres://USER:PASSWORD@HOST/DATABASE, instead of files in the data directory; better in the environment than in a flag", Secret: true},
 		{Key: "provider.base_url", Default: "", Doc: "an OpenAI-compatible server, as https://api.openai.com/v1; without one the environment's keys, then local servers, then the offline demo are tried"},
 		{Key: "provider.key", Default: "", Doc: "key for provider.base_url; better in the environment than in a file", Secret: true},
 		{Key: "provider.model", Default: "", Doc: "model to ask for at provider.base_url"},
@@ -60,6 +61,7 @@ type Config struct {
 	Gateway struct {
 		Workers int `koanf:"workers"`
 	} `koanf:"gateway"`
+	Postgres string `koanf:"postgres"`
 	Provider struct {
 		BaseURL string `koanf:"base_url"`
 		Key     string `koanf:"key"`
@@ -191,7 +193,7 @@ type Effective struct {
 func (c Config) Effective() []Effective {
 	values := map[string]any{
 		"data": c.Data, "listen": c.Listen, "log.level": c.LogConf.Level,
-		"feedback.window": c.Feedback.Window.String(), "gateway.workers": c.Gateway.Workers,
+		"feedback.window": c.Feedback.Window.String(), "gateway.workers": c.Gateway.Workers, "postgres": c.Postgres,
 		"provider.base_url": c.Provider.BaseURL, "provider.key": c.Provider.Key, "provider.model": c.Provider.Model, "provider.offline": c.Provider.Offline,
 	}
 	var out []Effective

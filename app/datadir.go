@@ -39,6 +39,32 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// sameEngine refuses a directory whose log belongs to databases elsewhere: those
+// here would begin empty.
+func (a *App) sameEngine() error {
+	has := func(name string) bool {
+		_, err := os.Stat(a.path(name))
+		return err == nil
+	}
+	files := has(contexts[0] + ".db")
+	switch {
+	case a.cfg.Postgres != "" && files:
+		return fault.New(fault.Conflict, "other_engine", "The databases of %s are files, and the setting postgres is there: start without it, or with another directory.", a.cfg.Data)
+	case a.cfg.Postgres == "" && !files && has("log.db"):
+		return fault.New(fault.Conflict, "other_engine", "The log of %s belongs to databases on PostgreSQL: start with the setting postgres that it was made with.", a.cfg.Data)
+	}
+	return nil
+}
+
+// onPostgres refuses to copy databases that are not files.
+func (c Config) onPostgres() error {
+	if c.Postgres == "" {
+		return nil
+	}
+	return fault.New(fault.Invalid, "backup_elsewhere",
+		"The databases are on PostgreSQL: stop rapport, then keep what pg_dump says of the database of the setting postgres together with a copy of %s, and restore both.", c.Data)
+}
+
 type runInfo struct {
 	URL string `json:"url"`
 	PID int    `json:"pid"`

@@ -25,9 +25,10 @@ import (
 
 // globals hold for every command.
 type globals struct {
-	Data   string `help:"Directory that holds everything." placeholder:"DIR"`
-	Listen string `help:"Address to serve on; port 0 picks one." placeholder:"ADDR"`
-	JSON   bool   `help:"Print JSON for programs instead of text for people."`
+	Data     string `help:"Directory that holds everything." placeholder:"DIR"`
+	Listen   string `help:"Address to serve on; port 0 picks one." placeholder:"ADDR"`
+	Postgres string `help:"PostgreSQL database for everything but the log; better in RAPPORT_POSTGRES, since others on the machine see a command's arguments." placeholder:"DSN"`
+	JSON     bool   `help:"Print JSON for programs instead of text for people."`
 
 	out io.Writer
 	in  io.Reader
@@ -122,6 +123,9 @@ func (g *globals) config() (app.Config, error) {
 	}
 	if g.Listen != "" {
 		flags["listen"] = g.Listen
+	}
+	if g.Postgres != "" {
+		flags["postgres"] = g.Postgres
 	}
 	return app.LoadConfig(flags)
 }
