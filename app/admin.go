@@ -259,8 +259,13 @@ func (a *App) rebuild(ctx context.Context, live relay.Consumer, check bool) ([]R
 }
 
 // Backup copies the contexts' databases first and the log last, so that no state
-// is ahead of the log it came from. dir must be absent or empty.
+// is ahead of the log it came from. dir must be absent or empty. Fault
+// log_elsewhere when the log is not in the data directory.
 func (a *App) Backup(ctx context.Context, dir string) (BackupDone, error) {
+	log, here := a.log.(copied)
+	if !here {
+		return BackupDone{}, fault.New(fault.Conflict, "log_elsewhere", "The log is on Kafka and cannot be copied from here: stop the program, copy %s, and let Kafka keep its topics.", a.cfg.Data)
+	}
 	if err := a.cfg.onPostgres(); err != nil {
 		return BackupDone{}, err
 	}
@@ -273,7 +278,7 @@ func (a *App) Backup(ctx context.Context, dir string) (BackupDone, error) {
 			return BackupDone{}, err
 		}
 	}
-	if err := a.log.Backup(ctx, filepath.Join(dir, "log.db")); err != nil {
+	if err := log.Backup(ctx, filepath.Join(dir, logFile)); err != nil {
 		return BackupDone{}, err
 	}
 	key, err := os.ReadFile(a.path(keyFile))
@@ -298,7 +303,7 @@ func backupFiles() []string {
 	for _, name := range contexts {
 		out = append(out, name+".db")
 	}
-	return append(out, "log.db", keyFile)
+	return append(out, logFile, keyFile)
 }
 
 // Restore makes the data directory of cfg from a backup and opens it once to
@@ -353,57 +358,6 @@ func copyFile(from, to string) error {
 	}
 	_, err = io.Copy(out, in)
 	return errors.Join(err, out.Sync(), out.Close())
-}
-
-// eachEvent gives every event of the log, topic by topic in order. Events that
-// cannot be decoded are passed over.
-func (a *App) eachEvent(ctx context.Context, wanted func(eventlog.Record) bool, take func(event.Event) error) error {
-	for _, topic := range event.Topics() {
-		ends, err := a.log.Partitions(ctx, topic)
-		if err != nil {
-			return err
-		}
-		for p, end := range ends {
-			if end == 0 {
-				continue
-			}
-			r, err := a.log.Read(ctx, "scan-"+event.NewID(), []string{topic}, func(context.Context, eventlog.Partition) (eventlog.Position, error) { return 0, nil })
-			if err != nil {
-				return err
-			}
-			err = scan(ctx, r, p, end, wanted, take)
-			if cerr := r.Close(); err == nil {
-				err = cerr
-			}
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func scan(ctx context.Context, r eventlog.Reader, p eventlog.Partition, end eventlog.Position, wanted func(eventlog.Record) bool, take func(event.Event) error) error {
-	for at := eventlog.Position(0); at < end; {
-		records, err := r.Next(ctx, 1000)
-		if err != nil {
-			return err
-		}
-		for _, rec := range records {
-			at = rec.Position
-			if rec.Partition != p.Index || !wanted(rec) {
-				continue
-			}
-			var e event.Event
-			if json.Unmarshal(rec.Value, &e) != nil {
-				continue
-			}
-			if err := take(e); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // Trace gives the whole chain an event belongs to: everything with the same

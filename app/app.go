@@ -23,7 +23,7 @@ import (
 	"time"
 
 	"rapport/app/door"
-	"rapport/internal/eventlog/embedded"
+	"rapport/internal/eventlog"
 	"rapport/internal/fault"
 	"rapport/internal/httpapi"
 	"rapport/internal/relay"
@@ -40,7 +40,7 @@ type App struct {
 	cfg  Config
 	lock *os.File
 	dbs  map[string]*sqldb.DB
-	log  *embedded.Log
+	log  eventlog.Log
 
 	parts
 	Relay *relay.Relay
@@ -86,7 +86,7 @@ func (a *App) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if a.log, err = embedded.Open(ctx, a.path("log.db")); err != nil {
+	if a.log, err = a.openLog(ctx); err != nil {
 		return err
 	}
 	key, err := a.serverKey()

@@ -38,6 +38,13 @@ func Settings() []Setting {
 		{Key: "log.level", Default: "warn", Doc: "debug, info, warn or error; logs go to standard error"},
 		{Key: "feedback.window", Default: "336h", Doc: "how long after a decision feedback on it still counts"},
 		{Key: "gateway.workers", Default: 8, Doc: "replies that are made at the same time"},
+		{Key: "kafka.brokers", Default: "", Doc: "brokers of Kafka or Redpanda as host:port, separated by commas; some of them are enough. Empty: the log is in the data directory"},
+		{Key: "kafka.prefix", Default: "rapport.", Doc: "of the names of topics and groups on Kafka; other prefixes are other logs"},
+		{Key: "kafka.tls", Default: false, Doc: "encrypt the way to the brokers, and hold their certificates to those this machine trusts"},
+		{Key: "kafka.user", Default: "", Doc: "user at the brokers: by SCRAM, with kafka.tls also PLAIN; empty for none"},
+		{Key: "kafka.password", Default: "", Doc: "password of kafka.user; better in the environment than in a file", Secret: true},
+		{Key: "kafka.partitions", Default: 8, Doc: "partitions of the topics that are made at the first start, and so how many processes can share a reader's work; never changed later"},
+		{Key: "kafka.replication", Default: 0, Doc: "copies of those topics; 0 for what the brokers do by default, 3 where losing a machine must lose nothing"},
 		{Key: "postgres", Default: "", Doc: "a PostgreSQL database for everything but the log, as postgres://USER:PASSWORD@HOST/DATABASE, instead of files in the data directory; better in the environment than in a flag", Secret: true},
 		{Key: "provider.base_url", Default: "", Doc: "an OpenAI-compatible server, as https://api.openai.com/v1; without one the environment's keys, then local servers, then the offline demo are tried"},
 		{Key: "provider.key", Default: "", Doc: "key for provider.base_url; better in the environment than in a file", Secret: true},
@@ -61,6 +68,15 @@ type Config struct {
 	Gateway struct {
 		Workers int `koanf:"workers"`
 	} `koanf:"gateway"`
+	Kafka struct {
+		Brokers     string `koanf:"brokers"`
+		Prefix      string `koanf:"prefix"`
+		TLS         bool   `koanf:"tls"`
+		User        string `koanf:"user"`
+		Password    string `koanf:"password"`
+		Partitions  int    `koanf:"partitions"`
+		Replication int    `koanf:"replication"`
+	} `koanf:"kafka"`
 	Postgres string `koanf:"postgres"`
 	Provider struct {
 		BaseURL string `koanf:"base_url"`
@@ -177,6 +193,25 @@ func (c Config) check() error {
 	if c.Gateway.Workers < 1 || c.Gateway.Workers > 1024 {
 		return bad("gateway.workers", "is %d; use 1 to 1024", c.Gateway.Workers)
 	}
+	if k := c.Kafka; k.Brokers != "" {
+		for _, addr := range strings.Split(k.Brokers, ",") {
+			if _, _, err := net.SplitHostPort(addr); err != nil {
+				return bad("kafka.brokers", "has %q; write host:port,host:port", addr)
+			}
+		}
+		if len(k.Prefix) > 100 || strings.Trim(k.Prefix, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != "" {
+			return bad("kafka.prefix", "is %q; use up to 100 letters, digits, dots, dashes and underscores", k.Prefix)
+		}
+		if k.Partitions < 1 || k.Partitions > 1000 {
+			return bad("kafka.partitions", "is %d; use 1 to 1000", k.Partitions)
+		}
+		if k.Replication < 0 || k.Replication > 100 {
+			return bad("kafka.replication", "is %d; use 0 to 100", k.Replication)
+		}
+		if (k.User == "") != (k.Password == "") {
+			return bad("kafka.user", "and kafka.password belong together; set both or none")
+		}
+	}
 	return nil
 }
 
@@ -194,6 +229,8 @@ func (c Config) Effective() []Effective {
 	values := map[string]any{
 		"data": c.Data, "listen": c.Listen, "log.level": c.LogConf.Level,
 		"feedback.window": c.Feedback.Window.String(), "gateway.workers": c.Gateway.Workers, "postgres": c.Postgres,
+		"kafka.brokers": c.Kafka.Brokers, "kafka.prefix": c.Kafka.Prefix, "kafka.tls": c.Kafka.TLS, "kafka.user": c.Kafka.User, "kafka.password": c.Kafka.Password,
+		"kafka.partitions": c.Kafka.Partitions, "kafka.replication": c.Kafka.Replication,
 		"provider.base_url": c.Provider.BaseURL, "provider.key": c.Provider.Key, "provider.model": c.Provider.Model, "provider.offline": c.Provider.Offline,
 	}
 	var out []Effective

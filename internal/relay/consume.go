@@ -112,15 +112,21 @@ func (b *batch) partition() (p eventlog.Partition, has bool) {
 
 // run delivers until ctx ends or the group stops.
 func (c *consumer) run(ctx context.Context) error {
+	var back backoff
 	reader, err := c.relay.log.Read(ctx, c.Group, c.Topics, c.from)
+	for err != nil && ctx.Err() == nil && fault.KindOf(err) == fault.Unavailable {
+		if err = c.pause(ctx, &back, err, nil); err == nil {
+			reader, err = c.relay.log.Read(ctx, c.Group, c.Topics, c.from)
+		}
+	}
 	if err != nil {
 		return c.lost(err)
 	}
 	defer reader.Close()
+	back.reset()
 	// Under a backlog the next batch is read and decoded while one is handled.
 	ahead, drop := (chan *batch)(nil), func() {}
 	defer func() { drop() }()
-	var back backoff
 	var b, spare = &batch{}, &batch{}
 	for {
 		if ahead != nil {

@@ -130,6 +130,19 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	return &Log{o: o, opts: opts, cl: cl, adm: kadm.NewClient(cl), done: make(chan struct{}), topics: map[string]int{}, readers: map[*reader]bool{}}, nil
 }
 
+// Name tells this log from every other one: the cluster's id and the prefix. Fault
+// kafka_unavailable when no broker says it.
+func (l *Log) Name(ctx context.Context) (string, error) {
+	if err := l.usable(ctx); err != nil {
+		return "", err
+	}
+	m, err := l.adm.BrokerMetadata(ctx)
+	if err != nil {
+		return "", l.why(ctx, err)
+	}
+	return m.Cluster + "/" + l.o.Prefix, nil
+}
+
 // unavailable is a trouble that passes, or that an operator ends.
 func unavailable(err error) error {
 	return fault.New(fault.Unavailable, "kafka_unavailable", "Kafka did not do what it was asked; look at its brokers and at the settings kafka.*.").Because(err)

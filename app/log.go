@@ -1,0 +1,130 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+
+	"rapport/event"
+	"rapport/internal/eventlog"
+	"rapport/internal/eventlog/embedded"
+	"rapport/internal/eventlog/kafka"
+	"rapport/internal/fault"
+)
+
+// copied is a log that a backup holds.
+type copied interface {
+	Backup(ctx context.Context, path string) error
+}
+
+// logFile is the log inside the data directory; logMark names the one that is
+// elsewhere.
+const (
+	logFile = "log.db"
+	logMark = "log.kafka"
+)
+
+// openLog opens the log that the settings name. Fault another_log when what lies
+// in the data directory came from another one: its positions mean nothing here.
+func (a *App) openLog(ctx context.Context) (eventlog.Log, error) {
+	k := a.cfg.Kafka
+	mark, err := os.ReadFile(a.path(logMark))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if k.Brokers == "" {
+		if mark != nil {
+			return nil, fault.New(fault.Conflict, "another_log", "%s belongs to the log on Kafka %s; set kafka.brokers, or choose another --data.", a.cfg.Data, mark)
+		}
+		l, err := embedded.Open(ctx, a.path(logFile))
+		if err != nil {
+			return nil, err
+		}
+		return l, nil
+	}
+	if _, err := os.Stat(a.path(logFile)); err == nil {
+		return nil, fault.New(fault.Conflict, "another_log", "%s has a log of its own, and kafka.brokers names another; choose another --data, or leave kafka.brokers empty.", a.cfg.Data)
+	}
+	o := kafka.Options{Brokers: strings.Split(k.Brokers, ","), Prefix: k.Prefix, User: k.User, Password: k.Password, Partitions: k.Partitions, Replication: k.Replication}
+	if k.TLS {
+		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	l, err := kafka.Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	name, err := l.Name(ctx)
+	switch {
+	case err == nil && mark == nil:
+		err = os.WriteFile(a.path(logMark), []byte(name), 0o600)
+	case err == nil && name != string(mark):
+		err = fault.New(fault.Conflict, "another_log", "%s belongs to the log on Kafka %s, and kafka.brokers and kafka.prefix lead to %s.", a.cfg.Data, mark, name)
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// eachEvent gives every event of the log, topic by topic, those of a key in order.
+// Events that cannot be decoded are passed over; one that lies on the log twice
+// comes twice.
+func (a *App) eachEvent(ctx context.Context, wanted func(eventlog.Record) bool, take func(event.Event) error) error {
+	for _, topic := range event.Topics() {
+		left, err := a.log.Partitions(ctx, topic)
+		if err != nil {
+			return err
+		}
+		for p, end := range left {
+			if end == 0 {
+				delete(left, p)
+			}
+		}
+		if len(left) == 0 {
+			continue
+		}
+		r, err := a.log.Read(ctx, "scan-"+event.NewID(), []string{topic}, func(context.Context, eventlog.Partition) (eventlog.Position, error) { return 0, nil })
+		if err == nil {
+			err = errors.Join(scan(ctx, r, left, wanted, take), r.Close())
+		}
+		if errors.Is(err, eventlog.ErrPositionLost) {
+			return fault.New(fault.Conflict, "log_forgot", "The log no longer has its beginning; let its topics keep everything.").Because(err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scan reads each partition up to its place in left.
+func scan(ctx context.Context, r eventlog.Reader, left map[eventlog.Partition]eventlog.Position, wanted func(eventlog.Record) bool, take func(event.Event) error) error {
+	for len(left) > 0 {
+		records, err := r.Next(ctx, 1000)
+		if err != nil {
+			return err
+		}
+		for _, rec := range records {
+			p := eventlog.Partition{Topic: rec.Topic, Index: rec.Partition}
+			end, has := left[p]
+			if rec.Position >= end {
+				delete(left, p)
+			}
+			if !has || rec.Position > end || !wanted(rec) {
+				continue
+			}
+			var e event.Event
+			if json.Unmarshal(rec.Value, &e) != nil {
+				continue
+			}
+			if err := take(e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
