@@ -19,6 +19,8 @@ func (t Trait) Standing() string {
 	case "":
 	case "evidence":
 		parts = append(parts, "needs more evidence")
+	case "held":
+		parts = append(parts, "held after your change: learning waits for ten talks")
 	default:
 		parts = append(parts, t.Waits)
 	}

@@ -11,15 +11,6 @@ function again(note, id) {
   location.reload();
   return new Promise(() => {});
 }
-const last = JSON.parse(sessionStorage.getItem('growth') ?? 'null');
-sessionStorage.removeItem('growth');
-if (last) {
-  window.scrollTo({ top: last.at });
-  document.getElementById(last.id)?.focus({ preventScroll: true });
-  await pause(50); // a status is read out when it changes
-  status.textContent = last.note;
-}
-
 for (const b of document.querySelectorAll('[data-do]')) {
   const mine = key();
   b.addEventListener('click', once(box, async () => {
@@ -94,3 +85,11 @@ form.addEventListener('submit', once(form, async () => {
     tell(status, err);
   }
 }));
+
+const last = JSON.parse(sessionStorage.getItem('growth') ?? 'null');
+sessionStorage.removeItem('growth');
+if (last) {
+  window.scrollTo({ top: last.at });
+  document.getElementById(last.id)?.focus({ preventScroll: true });
+  setTimeout(() => { status.textContent = last.note; }, 50); // a status is read out when it changes
+}

@@ -7,7 +7,6 @@ const form = document.querySelector('#form');
 const status = document.querySelector('#status');
 const next = box.dataset.next;
 const loggedIn = document.querySelector('#logout') !== null;
-const secret = location.hash.slice(1);
 
 const enter = once(box, async (body) => {
   status.textContent = 'Logging in…';
@@ -20,16 +19,24 @@ const enter = once(box, async (body) => {
   }
 });
 
-if (secret) history.replaceState(null, '', location.pathname + location.search);
-if (secret && loggedIn) {
+// use takes the secret out of the address. Who is logged in already is asked first:
+// the link may be somebody else's.
+function use() {
+  const secret = location.hash.slice(1);
+  if (!secret) return false;
+  history.replaceState(null, '', location.pathname + location.search);
+  if (!loggedIn) {
+    enter({ link: secret });
+    return true;
+  }
   form.hidden = true;
   document.querySelector('#switch').hidden = false;
-  document.querySelector('#use').addEventListener('click', () => enter({ link: secret }));
-} else if (secret) {
-  enter({ link: secret });
-} else if (loggedIn) {
-  location.replace(next);
+  document.querySelector('#use').onclick = () => enter({ link: secret });
+  return true;
 }
+
+if (!use() && loggedIn) location.replace(next);
+window.addEventListener('hashchange', use); // a link pasted while this page is open
 form.addEventListener('submit', (e) => {
   e.preventDefault();
   enter({ handle: form.handle.value.trim(), password: form.password.value });

@@ -1,10 +1,11 @@
 // A room, live: what was said comes from the messages and goes on with the stream
 // from its last change, so that nothing is lost or doubled when it breaks off.
-import { call, element, key, once, patient, pause, tell } from './api.js';
+import { call, key, once, patient, pause, tell } from './api.js';
 import { raise } from './raise.js';
 
 const room = document.querySelector('#room');
 const agent = { id: room.dataset.agent, name: room.dataset.name, yours: 'yours' in room.dataset };
+const past = document.querySelector('#past');
 const list = document.querySelector('#said');
 const status = document.querySelector('#status');
 const pending = document.querySelector('#pending');
@@ -38,12 +39,12 @@ function show(m, live) {
   if (after) after.after(item); else list.prepend(item);
   document.querySelector('#empty').hidden = true;
   if (live && theirs) document.querySelector('#live').textContent = `${agent.name}: ${m.text}`;
-  if (end || !live) follow(item);
+  if (end || !live) follow();
 }
 
 // A person who reads further up is left there.
-const atEnd = () => window.innerHeight + window.scrollY > document.body.scrollHeight - 160;
-const follow = () => window.scrollTo({ top: document.body.scrollHeight });
+const atEnd = () => past.scrollTop + past.clientHeight > past.scrollHeight - 120;
+const follow = () => past.scrollTo({ top: past.scrollHeight });
 
 // What an agent is writing, until its message is there.
 let silence;
@@ -132,6 +133,9 @@ text.addEventListener('input', () => {
   sessionStorage.setItem(draft, text.value);
   text.rows = Math.min(8, text.value.split('\n').length);
 });
+past.addEventListener('toggle', (e) => { // what opens is seen
+  if (e.target.open) e.target.scrollIntoView({ block: 'nearest' });
+}, true);
 text.addEventListener('keydown', (e) => {
   if (e.key !== 'Enter' || e.shiftKey || e.isComposing) return;
   e.preventDefault();
