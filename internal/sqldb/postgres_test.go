@@ -437,7 +437,7 @@ func TestRefusedSettings(t *testing.T) {
 	if _, err := sqldb.Open(t.Context(), weakly); !fault.Is(err, "postgres_refused") || !strings.Contains(err.Error(), "weak") {
 		t.Errorf("opening without rights: %v", err)
 	}
-	if err := owner.Write(t.Context(), func(tx *sqldb.Tx) error { _, err := tx.Exec(`grant usage on schema chat to `+weakling); return err }); err != nil {
+	if err := owner.Write(t.Context(), func(tx *sqldb.Tx) error { _, err := tx.Exec(`grant usage on schema chat to ` + weakling); return err }); err != nil {
 		t.Fatal(err)
 	}
 	weak, err := sqldb.Open(t.Context(), weakly)
