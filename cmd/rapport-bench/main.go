@@ -38,6 +38,8 @@ var benches = map[string]bench{
 	"thumb-to-policy": {"tone press until the next compile uses it; thumb until the gateway has the new revision", thumbToPolicy},
 	"compile":         {"policy to behaviour with a cached profile, one core", compileBench},
 	"start":           {"empty directory until the first request is served; resident memory after the demo", start},
+	"pages":           {"server's time for each page, looked at by somebody with 1,000 agents; weight of the talk page with all it loads", pages},
+	"live":            {"a message sent until it is in the stream of another connection", live},
 	"import":          {"recorded conversations with labels, file to learner (real data)", importBench},
 }
 

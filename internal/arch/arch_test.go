@@ -124,6 +124,7 @@ func TestEveryRuleRejects(t *testing.T) {
 		{"contexts are strangers", "chat/textsignal", "x.go", src("", `"rapport/learning/step"`), true, "rapport/learning/step"},
 		{"contexts are strangers", "feedback", "x_test.go", src("", `"rapport/account"`), true, "rapport/account"},
 		{"contexts are strangers", "chat", "chat.go", src("", `"rapport/chat/textsignal"`, `"rapport/event"`), false, ""},
+		{"contexts are strangers", "web", "growth.go", src("", `"rapport/learning"`), true, "rapport/learning"},
 		{"contexts are strangers", "simulate", "x.go", src("", `"rapport/agents"`), false, ""},
 
 		{"only cmd imports app", "web", "x.go", src("", `"rapport/app"`), true, "rapport/app"},

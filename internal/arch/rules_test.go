@@ -9,7 +9,7 @@ import (
 
 const module = "rapport"
 
-var contexts = []string{"account", "chat", "feedback", "learning", "agent", "gateway", "memory", "selfplay", "content", "training"}
+var contexts = []string{"account", "chat", "feedback", "learning", "agent", "gateway", "memory", "selfplay", "content", "training", "web"}
 
 // pure packages are functions of their arguments.
 var pure = []string{

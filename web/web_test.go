@@ -1,0 +1,290 @@
+package web
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rapport/event"
+	"rapport/internal/authz"
+	"rapport/internal/fault"
+	"rapport/internal/httpapi"
+)
+
+// world answers the questions of the pages: ada owns luna, bob owns nothing.
+type world struct{ words string }
+
+func (w world) Authenticate(r *http.Request) (authz.Principal, error) {
+	c, err := r.Cookie("rapport_session")
+	if err != nil {
+		return authz.Principal{}, nil
+	}
+	if c.Value == "old" {
+		return authz.Principal{}, fault.New(fault.Unauthenticated, "token_invalid", "Log in again.")
+	}
+	return authz.Principal{Person: event.PersonID(c.Value), Scopes: []authz.Scope{authz.ScopeChat}}, nil
+}
+
+func (w world) Visitor(ctx context.Context) (Visitor, error) {
+	return Visitor{authz.From(ctx).Person, w.words}, nil
+}
+
+func (w world) Agents(ctx context.Context, after event.AgentID, limit int) ([]Card, error) {
+	if authz.From(ctx).Person != "ada" {
+		return nil, nil
+	}
+	var all []Card
+	for i := range 100 {
+		c := Card{ID: event.AgentID(fmt.Sprintf("a%03d", i)), Slug: "luna", Name: w.words, Description: w.words}
+		if c.ID > after && len(all) < limit {
+			all = append(all, c)
+		}
+	}
+	return all, nil
+}
+
+func (w world) Face(ctx context.Context, ref string) (Face, error) {
+	switch {
+	case ref == "broken":
+		return Face{}, errors.New("a disk broke")
+	case ref != "luna":
+		return Face{}, fault.New(fault.NotFound, "agent_unknown", "There is no such agent.")
+	}
+	return Face{ID: "a1", Slug: "luna", Name: w.words, Description: w.words, Yours: authz.From(ctx).Person == "ada", Greeting: w.words}, nil
+}
+
+func (w world) Growth(ctx context.Context, ref string) (Growth, error) {
+	f, err := w.Face(ctx, ref)
+	if err == nil && !f.Yours {
+		err = fault.New(fault.NotFound, "agent_unknown", "There is no such agent of yours.")
+	}
+	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	return Growth{
+		Face: f, Version: 3, Learning: true,
+		Traits: []Trait{
+			{Name: "humor", Level: .62, Start: .5, Target: .6, Interval: [2]float64{-.01, .07}, Word: "trying", Standing: "trying, about 5 more ratings before it moves", History: []float64{.5, .58, .62}},
+			{Name: "empathy", Level: .5, Start: .5, Target: .5, Word: "start", Standing: "pinned", Pinned: true, History: []float64{.5, .5, .5}},
+		},
+		Ratings:  []Rating{{ID: "f1", At: at, By: "you", What: w.words, Effect: "moved humor +0.020", UsedIn: []int64{3}, Yours: true}},
+		Versions: []Version{{Number: 3, At: at, By: "learning", Reason: w.words, Because: "1 thumb", Moved: []Move{{"humor", .04}}}, {Number: 2, At: at, By: "you", Reason: "edited", Other: []string{"pinned"}}},
+		Waiting:  []Proposal{{ID: "p1", Reason: w.words, Moved: []Move{{"humor", .02}}}},
+	}, err
+}
+
+func handler(words string) http.Handler {
+	w := world{words}
+	api := httpapi.New("test", w)
+	httpapi.Get(api, "/v1/broken", httpapi.Op{Summary: "Break", Tag: "x"}, func(context.Context, *struct{}) (string, error) { return "", nil })
+	Routes(api, Options{Visitors: w, Agents: w, Faces: w, Growths: w, Note: "Replies come from a test, which is not an AI model."})
+	return api.Handler()
+}
+
+// get asks as a browser does.
+func get(h http.Handler, path, cookie string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest("GET", path, nil)
+	r.Header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+	if cookie != "" {
+		r.AddCookie(&http.Cookie{Name: "rapport_session", Value: cookie})
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// TestWhoSeesWhat: nobody is sent to log in and comes back, a guest does not learn
+// that an owner's page exists, and what goes wrong is a page with what to do.
+func TestWhoSeesWhat(t *testing.T) {
+	t.Parallel()
+	h := handler("Luna")
+	for _, c := range []struct {
+		path, cookie string
+		status       int
+		says         string // in the page, or where it leads
+	}{
+		{"/", "", 303, "/login?next=%2F"},
+		{"/growth/luna?x=1", "", 303, "/login?next=%2Fgrowth%2Fluna%3Fx%3D1"},
+		{"/talk/luna", "old", 303, "/login?ended=1&next=%2Ftalk%2Fluna"},
+		{"/login?next=%2Ftalk%2Fluna", "", 200, `data-next="/talk/luna"`},
+		{"/login?ended=1", "", 200, "Your login has ended"},
+		{"/", "ada", 200, `href="/?after=a059"`},
+		{"/?after=a059", "ada", 200, "Back to the first"},
+		{"/", "bob", 200, "You have none yet"},
+		{"/talk/luna", "ada", 200, "How was Luna today?"},
+		{"/talk/luna", "bob", 200, "not an AI model"},
+		{"/talk/nobody", "ada", 404, "Nothing here"},
+		{"/growth/luna", "ada", 200, "trying, about 5 more ratings before it moves"},
+		{"/growth/luna", "bob", 404, "not yours to see"},
+		{"/nothing", "ada", 404, "Nothing here"},
+		{"/nothing", "", 404, "Nothing here"},
+		{"/talk/broken", "ada", 500, "Something broke on our side"},
+	} {
+		w := get(h, c.path, c.cookie)
+		body := w.Body.String() + w.Header().Get("Location")
+		if w.Code != c.status || !strings.Contains(body, c.says) {
+			t.Errorf("GET %s as %q: %d, without %q:\n%s", c.path, c.cookie, w.Code, c.says, body)
+		}
+		if w.Code == 303 {
+			continue
+		}
+		if strings.Contains(body, "a disk broke") {
+			t.Errorf("GET %s tells what is inside", c.path)
+		}
+		if got := w.Header().Get("Content-Security-Policy"); !strings.HasPrefix(got, "default-src 'self';") || strings.Contains(got, "unsafe") || !strings.Contains(got, "frame-ancestors 'none'") {
+			t.Errorf("GET %s: content security policy %q", c.path, got)
+		}
+		if w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("Content-Type") != "text/html; charset=utf-8" {
+			t.Errorf("GET %s: %v", c.path, w.Header())
+		}
+	}
+	if w := get(h, "/talk/luna", "bob"); strings.Contains(w.Body.String(), "thumb") || strings.Contains(w.Body.String(), "/growth/") {
+		t.Error("a guest's page holds what is the owner's to press")
+	}
+	if w := get(h, "/v1/broken", ""); w.Code != 401 || !strings.HasPrefix(w.Header().Get("Content-Type"), "application/problem+json") {
+		t.Errorf("the API answers a browser with %d %s", w.Code, w.Header().Get("Content-Type"))
+	}
+	r := httptest.NewRequest("GET", "/nothing", nil)
+	w := httptest.NewRecorder()
+	if h.ServeHTTP(w, r); !strings.HasPrefix(w.Header().Get("Content-Type"), "application/problem+json") {
+		t.Error("a program is answered with a page")
+	}
+}
+
+var pages = []string{"/", "/?after=a059", "/login", "/login?ended=1", "/talk/luna", "/growth/luna", "/nothing"}
+
+// TestMarkupIsText: no words make an element, an attribute or a script.
+func TestMarkupIsText(t *testing.T) {
+	t.Parallel()
+	elements := regexp.MustCompile(`<[a-zA-Z][^<>]*`)
+	plain := handler("plain")
+	for _, words := range []string{`<script>broken()</script>`, `"><img src=x onerror=broken()>`, `' onclick='broken()`, `</template><b>`, `{{.}}`, `javascript:broken()`} {
+		h := handler(words)
+		for _, path := range pages {
+			want, got := get(plain, path, "ada").Body.String(), get(h, path, "ada").Body.String()
+			// The same elements as with plain words, but for attributes that hold them.
+			a, b := elements.FindAllString(want, -1), elements.FindAllString(got, -1)
+			tag := func(s string) string { name, _, _ := strings.Cut(s, " "); return name }
+			if !slices.EqualFunc(a, b, func(x, y string) bool { return tag(x) == tag(y) && strings.Count(x, "=\"") == strings.Count(y, "=\"") }) {
+				t.Errorf("%s with %s has other elements", path, words)
+			}
+		}
+	}
+}
+
+// TestNothingInline: no page has what the content security policy would refuse, and
+// no module makes markup of text.
+func TestNothingInline(t *testing.T) {
+	t.Parallel()
+	h := handler("Luna")
+	inline := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+="|javascript:|https?://`)
+	bare := regexp.MustCompile(`<script[^>]*>`)
+	for _, path := range pages {
+		body := get(h, path, "ada").Body.String()
+		if found := inline.FindString(body); found != "" {
+			t.Errorf("%s holds %q", path, found)
+		}
+		for _, s := range bare.FindAllString(body, -1) {
+			if !strings.Contains(s, ` src="/assets/`) {
+				t.Errorf("%s holds %s", path, s)
+			}
+		}
+	}
+	files, err := fs.Glob(assetFiles, "assets/*")
+	if err != nil || len(files) < 8 {
+		t.Fatal(files, err)
+	}
+	unsafe := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|https?://[^w]|localStorage`)
+	for _, name := range files {
+		data, err := fs.ReadFile(assetFiles, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := unsafe.Find(data); found != nil {
+			t.Errorf("%s holds %q", name, found)
+		}
+	}
+}
+
+// TestWeight: the talk page with all it loads is below 200 KB.
+func TestWeight(t *testing.T) {
+	t.Parallel()
+	h := handler("Luna")
+	page := get(h, "/talk/luna", "ada").Body.String()
+	weight := len(page)
+	loads := regexp.MustCompile(`(?:src|href)="(/assets/[^"]+)"`).FindAllStringSubmatch(page, -1)
+	seen := map[string]bool{}
+	for len(loads) > 0 {
+		path := loads[0][1]
+		loads = loads[1:]
+		if seen[path] {
+			continue
+		}
+		seen[path] = true
+		w := get(h, path, "")
+		if w.Code != 200 || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") || w.Header().Get("Content-Type") == "" {
+			t.Errorf("%s: %d %v", path, w.Code, w.Header())
+		}
+		weight += w.Body.Len()
+		dir := path[:strings.LastIndex(path, "/")]
+		for _, m := range regexp.MustCompile(`from '\./([^']+)'`).FindAllStringSubmatch(w.Body.String(), -1) {
+			loads = append(loads, []string{"", dir + "/" + m[1]})
+		}
+	}
+	if len(seen) < 6 || weight > 200<<10 {
+		t.Errorf("the talk page is %d bytes in %d files", weight, len(seen)+1)
+	}
+	if w := get(h, "/assets/older/style.css", ""); w.Code != 200 || strings.Contains(w.Header().Get("Cache-Control"), "immutable") {
+		t.Errorf("an asset at another version: %d %s", w.Code, w.Header().Get("Cache-Control"))
+	}
+	for _, path := range []string{"/assets/x/nothing.js", "/assets/x/..%2fpages%2flogin.html", "/assets/x/"} {
+		if w := get(h, path, ""); w.Code != 404 {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+}
+
+func TestLocal(t *testing.T) {
+	t.Parallel()
+	for next, want := range map[string]string{
+		"/": "/", "/talk/luna?a=1#x": "/talk/luna?a=1#x", "": "/", "talk": "/", "//evil.example": "/", "/\\evil.example": "/", "https://evil.example/": "/",
+		"javascript:alert(1)": "/", "/\n/evil.example": "/", "/\t/evil.example": "/", "///evil.example": "/",
+	} {
+		if got := local(next); got != want {
+			t.Errorf("local(%q) = %q, want %q", next, got, want)
+		}
+	}
+}
+
+// TestCharts: what is drawn is well-formed, inside its box, and said in words.
+func TestCharts(t *testing.T) {
+	t.Parallel()
+	page := get(handler("Luna"), "/growth/luna", "ada").Body.String()
+	drawn := regexp.MustCompile(`(?s)<svg.*?</svg>`).FindAllString(page, -1)
+	if len(drawn) != 3 { // two lines, one interval: a trait that stayed has none
+		t.Fatalf("%d charts", len(drawn))
+	}
+	for _, svg := range drawn {
+		if err := xml.Unmarshal([]byte(svg), new(struct{})); err != nil {
+			t.Errorf("%v: %s", err, svg)
+		}
+		if !strings.Contains(svg, `role="img"`) || !strings.Contains(svg, "aria-label=") {
+			t.Errorf("not said in words: %s", svg)
+		}
+	}
+	if want := `points="5.0,36.0 81.7,36.0 81.7,31.0 158.3,31.0 158.3,28.6 235.0,28.6"`; !strings.Contains(drawn[0], want) {
+		t.Errorf("want %s in %s", want, drawn[0])
+	}
+	for _, x := range []Trait{{Interval: [2]float64{-9, 9}}, {Interval: [2]float64{.001, .002}}} {
+		if b := x.Bar(.05); b.X < 0 || b.X+b.Width > chartWide || b.Width < 2 {
+			t.Errorf("%v is drawn at %+v", x.Interval, b)
+		}
+	}
+}
