@@ -228,7 +228,6 @@ func TestCutInTheMiddle(t *testing.T) {
 type wire struct {
 	net.Listener
 	server string
-	mu     sync.Mutex
 	deaf   atomic.Bool // answers are lost, and then the connection
 }
 
