@@ -37,6 +37,7 @@ var benches = map[string]bench{
 	"ingest":          {"feedback over HTTP, one a request, durable when answered, 32 connections, then kill -9", ingest},
 	"thumb-to-policy": {"tone press until the next compile uses it; thumb until the gateway has the new revision", thumbToPolicy},
 	"compile":         {"policy to behaviour with a cached profile, one core", compileBench},
+	"store":           {"the learner's commit on PostgreSQL against the same statements by the driver alone", store},
 	"start":           {"empty directory until the first request is served; resident memory after the demo", start},
 	"pages":           {"server's time for each page, looked at by somebody with 1,000 agents; weight of the talk page with all it loads", pages},
 	"live":            {"a message sent until it is in the stream of another connection", live},

@@ -37,6 +37,7 @@ type DB struct {
 	name   string
 	engine engine
 	hook   func(op string) error
+	trace  func(query string, args []any)
 
 	queue  queue      // of writers
 	writer *conn      // of who leads them; nil is opened
@@ -82,6 +83,9 @@ type Options struct {
 	// every later call fails with ErrCrashed. Open the database again to go on.
 	Hook func(op string) error
 
+	// Trace hears every statement of a writer before it runs, for measuring.
+	Trace func(query string, args []any)
+
 	maxPages    int    // of SQLite's file, for tests of a full disk
 	synchronous string // FULL when empty; less is for a test that must fail
 }
@@ -102,7 +106,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 }
 
 func newDB(o Options, e engine, readers int) *DB {
-	db := &DB{name: o.Name, engine: e, hook: o.Hook, idle: make(chan *conn, readers), room: make(chan struct{}, readers)}
+	db := &DB{name: o.Name, engine: e, hook: o.Hook, trace: o.Trace, idle: make(chan *conn, readers), room: make(chan struct{}, readers)}
 	for range readers {
 		db.room <- struct{}{}
 	}
@@ -367,6 +371,9 @@ func (tx *Tx) prepare(query string, args []any, exec bool) (*sql.Stmt, []any, er
 	st, err := tx.conn.prepare(query)
 	if err != nil {
 		return nil, nil, tx.failed(err)
+	}
+	if tx.db.trace != nil && !tx.readOnly {
+		tx.db.trace(query, vals)
 	}
 	if exec || !tx.readOnly && st.writes {
 		if err := tx.db.at("exec"); err != nil {

@@ -8,23 +8,58 @@
 //	RAPPORT_TEST_ENGINE=postgres go test ./...
 //
 // runs every context's tests on the second engine. The server is started by the
-// first test that needs one (cluster.go) and ends with its process.
+// first test that needs one and ends with its process.
 //
 // Start reading at Each; then Kill and Trace.
 package sqldbtest
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"rapport/internal/sqldb"
+	"rapport/internal/sqldb/scratchpg"
 )
 
-const testEngine = "RAPPORT_TEST_ENGINE"
+const (
+	testEngine = "RAPPORT_TEST_ENGINE"
+	testServer = "RAPPORT_TEST_SERVER" // the server's folder, for processes that a test starts
+)
+
+var (
+	made  atomic.Int64 // databases
+	start = sync.OnceValues(func() (*scratchpg.Server, error) {
+		if dir := os.Getenv(testServer); dir != "" {
+			return &scratchpg.Server{Dir: dir}, nil
+		}
+		s, err := scratchpg.Start(false)
+		if err == nil {
+			err = os.Setenv(testServer, s.Dir)
+		}
+		return s, err
+	})
+)
+
+func server(t TB) *scratchpg.Server {
+	t.Helper()
+	s, err := start()
+	switch {
+	case err == nil:
+		return s
+	case errors.Is(err, exec.ErrNotFound) && os.Getenv("CI") == "":
+		t.Skip("PostgreSQL is not here, so nothing is tested on it: apt-get install postgresql")
+	}
+	t.Fatalf("PostgreSQL does not run, and CI must not skip it (apt-get install postgresql): %v", err)
+	return nil
+}
 
 // OnPostgres says that Open and Options give databases on PostgreSQL.
 func OnPostgres() bool {
@@ -83,7 +118,7 @@ func options(t TB, onPostgres bool, path, name string) sqldb.Options {
 	}
 	h := fnv.New64a()
 	fmt.Fprint(h, path)
-	return sqldb.Options{DSN: server(t).dsn("test"), Name: name, Schema: fmt.Sprintf("%s_%x", name, h.Sum64())}
+	return sqldb.Options{DSN: server(t).DSN("test"), Name: name, Schema: fmt.Sprintf("%s_%x", name, h.Sum64())}
 }
 
 func open(t testing.TB, o sqldb.Options) *sqldb.DB {
@@ -105,16 +140,15 @@ func open(t testing.TB, o sqldb.Options) *sqldb.DB {
 // CI is set, without a server.
 func DSN(t testing.TB, more ...string) string {
 	t.Helper()
-	s := server(t)
-	name := fmt.Sprintf("own_%d_%d", os.Getpid(), s.made.Add(1))
+	name := fmt.Sprintf("own_%d_%d", os.Getpid(), made.Add(1))
 	Admin(t, "create database "+name+" "+strings.Join(more, " "))
-	return s.dsn(name)
+	return server(t).DSN(name)
 }
 
 // Admin runs statements on the server as its superuser.
 func Admin(t testing.TB, statements ...string) {
 	t.Helper()
-	if err := server(t).run("test", statements...); err != nil {
+	if err := server(t).Run("test", statements...); err != nil {
 		t.Fatal(err)
 	}
 }

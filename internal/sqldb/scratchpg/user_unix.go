@@ -1,6 +1,6 @@
 //go:build unix
 
-package sqldbtest
+package scratchpg
 
 import (
 	"errors"
