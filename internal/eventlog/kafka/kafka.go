@@ -86,21 +86,54 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(o.Brokers...),
 		kgo.ClientID("rapport"),
-		kgo.MetadataMinAge(time.Second),
+		kgo.MetadataMinAge(100 * time.Millisecond),
 		kgo.WithLogger(logger{}),
 	}
 	if o.TLS != nil {
 		opts = append(opts, kgo.DialTLSConfig(o.TLS))
 	}
-	if o.User != "" {
-		login := scram.Auth{User: o.User, Pass: o.Password}
-		opts = append(opts, kgo.SASL(login.AsSha512Mechanism(), login.AsSha256Mechanism()))
-		if o.TLS != nil { // which sends the password as it is
-			opts = append(opts, kgo.SASL(plain.Auth{User: o.User, Pass: o.Password}.AsMechanism()))
+	opts = append(opts, o.Client...)
+	wait, cancel := context.WithTimeout(ctx, startWait)
+	defer cancel()
+	var err error
+	for _, login := range logins(o) {
+		l := &Log{o: o, opts: append(opts[:len(opts):len(opts)], login...), done: make(chan struct{}), topics: map[string]int{}, readers: map[*reader]bool{}}
+		if l.cl, err = kgo.NewClient(append(producing(), l.opts...)...); err != nil {
+			return nil, fault.New(fault.Invalid, "invalid_setting", "The settings kafka.* cannot be used.").Because(err)
+		}
+		if err = l.cl.Ping(wait); err == nil {
+			l.adm = kadm.NewClient(l.cl)
+			return l, nil
+		}
+		l.cl.Close()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
 		}
 	}
-	opts = append(opts, o.Client...)
-	cl, err := kgo.NewClient(append([]kgo.Opt{
+	where := strings.Join(o.Brokers, ", ")
+	if errors.Is(err, kerr.SaslAuthenticationFailed) || errors.Is(err, kerr.UnsupportedSaslMechanism) {
+		return nil, fault.New(fault.Invalid, "kafka_login", "Kafka at %s refuses kafka.user with kafka.password; set both as the brokers know them.", where).Because(err)
+	}
+	return nil, fault.New(fault.Unavailable, "kafka_unreachable", "Kafka does not answer at %s; start it, or correct kafka.brokers, kafka.tls and kafka.user.", where).Because(err)
+}
+
+// logins are the ways to log in, the better first. Brokers offer several, and know
+// a user by one of them.
+func logins(o Options) [][]kgo.Opt {
+	if o.User == "" {
+		return [][]kgo.Opt{nil}
+	}
+	secret := scram.Auth{User: o.User, Pass: o.Password}
+	ways := [][]kgo.Opt{{kgo.SASL(secret.AsSha512Mechanism())}, {kgo.SASL(secret.AsSha256Mechanism())}}
+	if o.TLS != nil { // which sends the password as it is
+		ways = append(ways, []kgo.Opt{kgo.SASL(plain.Auth{User: o.User, Pass: o.Password}.AsMechanism())})
+	}
+	return ways
+}
+
+// producing is how records are appended.
+func producing() []kgo.Opt {
+	return []kgo.Opt{
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), // murmur2
 		kgo.ProducerLinger(0),                                // who appends waits, and appends many at once
@@ -110,24 +143,7 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 		// appended again and may lie there twice. All later ones of its
 		// partition fail with it, so the order stays.
 		kgo.AllowIdempotentProduceCancellation(),
-	}, opts...)...)
-	if err != nil {
-		return nil, fault.New(fault.Invalid, "invalid_setting", "The settings kafka.* cannot be used.").Because(err)
 	}
-	wait, cancel := context.WithTimeout(ctx, startWait)
-	defer cancel()
-	if err := cl.Ping(wait); err != nil {
-		cl.Close()
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		where := strings.Join(o.Brokers, ", ")
-		if errors.Is(err, kerr.SaslAuthenticationFailed) || errors.Is(err, kerr.UnsupportedSaslMechanism) {
-			return nil, fault.New(fault.Invalid, "kafka_login", "Kafka at %s refuses kafka.user with kafka.password; set both as the brokers know them.", where).Because(err)
-		}
-		return nil, fault.New(fault.Unavailable, "kafka_unreachable", "Kafka does not answer at %s; start it, or correct kafka.brokers, kafka.tls and kafka.user.", where).Because(err)
-	}
-	return &Log{o: o, opts: opts, cl: cl, adm: kadm.NewClient(cl), done: make(chan struct{}), topics: map[string]int{}, readers: map[*reader]bool{}}, nil
 }
 
 // Name tells this log from every other one: the cluster's id and the prefix. Fault
