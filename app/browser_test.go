@@ -226,6 +226,9 @@ func (b *tab) shots(name string) {
 
 // TestBrowser is what a person lives through, in a real browser.
 func TestBrowser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a browser is no part of the short suite")
+	}
 	ctx := startBrowser(t)
 	r := run(t, t.TempDir())
 	for _, c := range []struct {
@@ -266,7 +269,7 @@ func browseFirstMinute(t *testing.T, ctx context.Context, r *rig) {
 	b.click("#new button")
 	b.until("the talk opens", `location.pathname === "/talk/luna"`)
 	b.live()
-	if !strings.Contains(b.str(`document.querySelector(".model").textContent`), "not an AI model") {
+	if !strings.Contains(b.str(`document.querySelector(".with .model").textContent`), "not an AI model") {
 		t.Error("the demo does not say what it is")
 	}
 	b.do("watch", chromedp.Func(func(ctx context.Context, tt *chromedp.Target) error {

@@ -23,7 +23,7 @@ import (
 // with the leave that the person who looks has there.
 func (a *App) webRoutes() {
 	r := reader{&a.parts}
-	web.Routes(a.API, web.Options{Visitors: r, Agents: r, Faces: r, Growths: r, Note: a.ModelNote()})
+	web.Routes(a.API, web.Options{Visitors: r, Agents: r, Faces: r, Growths: r, Note: a.ModelNote(), Label: a.Gateway.ModelLabel()})
 }
 
 type reader struct{ *parts }
@@ -172,8 +172,8 @@ func versionsOf(versions []agent.Version, x *learning.Explanation) []web.Version
 		channels[b.FeedbackID] = strings.ReplaceAll(b.Channel, "_", " ")
 	}
 	var out []web.Version
-	for _, v := range versions {
-		one := web.Version{Number: v.Version, At: time.UnixMicro(v.At), By: map[string]string{policy.ByOwner: "you"}[v.By], Reason: v.Reason, Moved: moves(v.Change), Other: v.Change.Other}
+	for i, v := range versions { // newest first
+		one := web.Version{Number: v.Version, InForce: i == 0, At: time.UnixMicro(v.At), By: map[string]string{policy.ByOwner: "you"}[v.By], Reason: v.Reason, Moved: moves(v.Change), Other: v.Change.Other}
 		if one.By == "" {
 			one.By = v.By
 		}

@@ -187,6 +187,15 @@ func (s *Service) ModelNote() string {
 	return "Replies come from " + m.ID + " at " + m.Provider + " (" + s.o.Models.Why + ")."
 }
 
+// ModelLabel is the same in a few words, to stand beside replies.
+func (s *Service) ModelLabel() string {
+	m := s.o.Models.Registry.Default[0]
+	if m.Vendor == compile.VendorOffline {
+		return "offline demo, not an AI model"
+	}
+	return m.ID
+}
+
 func (s *Service) loadRules(ctx context.Context) error {
 	var body string
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {

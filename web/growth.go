@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"math"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -56,6 +57,7 @@ type Rating struct {
 // Version is one version of the policy.
 type Version struct {
 	Number  int64
+	InForce bool
 	At      time.Time
 	By      string
 	Reason  string
@@ -147,8 +149,13 @@ var words = template.FuncMap{
 	"signed": func(v float64) string {
 		return strings.Replace(fmt.Sprintf("%+.2f", math.Round(v*100)/100+0), "-", "−", 1) // + 0: no −0
 	},
-	"tenth": func(v float64) string { return fmt.Sprintf("%.1f", v) },
-	"stamp": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") + " UTC" },
+	"tenth":  func(v float64) string { return fmt.Sprintf("%.1f", v) },
+	"stamp":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") + " UTC" },
+	"newest": func(n int, list any) any { v := reflect.ValueOf(list); return v.Slice(0, min(n, v.Len())).Interface() },
+	"older": func(n int, list any) any {
+		v := reflect.ValueOf(list)
+		return v.Slice(min(n, v.Len()), v.Len()).Interface()
+	},
 	"plain": func(s string) string { return strings.ReplaceAll(s, "_", " ") },
 	"initial": func(s string) string {
 		for _, r := range s {

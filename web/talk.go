@@ -29,6 +29,7 @@ type talkView struct {
 	Face
 	Tones []policy.ToneButton
 	Note  string
+	Label string
 }
 
 // talk is the room of the visitor and an agent. What was said comes from the API
@@ -38,5 +39,5 @@ func (s *site) talk(r *http.Request) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	return page{Name: "talk", Title: f.Name, View: talkView{f, policy.ToneButtons(), s.Note}}, nil
+	return page{Name: "talk", Title: f.Name, View: talkView{f, policy.ToneButtons(), s.Note, s.Label}}, nil
 }

@@ -44,6 +44,7 @@ type Options struct {
 	Faces    Faces
 	Growths  Growths
 	Note     string // one sentence on what makes the replies
+	Label    string // the same in a few words, always in sight of a talk
 }
 
 type site struct {

@@ -84,7 +84,7 @@ func handler(words string) http.Handler {
 	w := world{words}
 	api := httpapi.New("test", w)
 	httpapi.Get(api, "/v1/broken", httpapi.Op{Summary: "Break", Tag: "x"}, func(context.Context, *struct{}) (string, error) { return "", nil })
-	Routes(api, Options{Visitors: w, Agents: w, Faces: w, Growths: w, Note: "Replies come from a test, which is not an AI model."})
+	Routes(api, Options{Visitors: w, Agents: w, Faces: w, Growths: w, Note: "Replies come from a test.", Label: "a test, not an AI model"})
 	return api.Handler()
 }
 

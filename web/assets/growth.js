@@ -93,3 +93,10 @@ if (last) {
   document.getElementById(last.id)?.focus({ preventScroll: true });
   setTimeout(() => { status.textContent = last.note; }, 50); // a status is read out when it changes
 }
+
+// A link to a version that is folded away opens what it is in.
+function unfold() {
+  document.getElementById(location.hash.slice(1))?.closest('details')?.setAttribute('open', '');
+}
+window.addEventListener('hashchange', unfold);
+unfold();

@@ -40,6 +40,7 @@ export function raise(item, agent, message) {
       if (kind !== 'tone') pressed[kind] = { id: r.feedbackId, value };
       draw();
       did.textContent = r.direction ? await steered(agent, r.direction) : await believed(agent, r);
+      did.scrollIntoView({ block: 'nearest' });
     } catch (err) {
       tell(did, err);
     }
@@ -52,6 +53,7 @@ export function raise(item, agent, message) {
     if (!why.open || box.childElementCount) return;
     try {
       explain(box, await patient(() => call('GET', `/v1/decisions/${encodeURIComponent(message.decisionId)}`)));
+      why.scrollIntoView({ block: 'nearest' });
     } catch (err) {
       tell(box, err);
     }
