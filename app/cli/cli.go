@@ -69,6 +69,7 @@ Every command works beside a running server, or without one.`
 // Main runs the command line and gives the exit status: 0 done, 1 refused or
 // failed, 2 wrong usage.
 func Main(args []string, in io.Reader, out, errOut io.Writer) int {
+	app.Tune()
 	c := commands{globals: globals{in: in, out: out, err: errOut}}
 	exit := -1
 	parser := kong.Must(&c, kong.Name("rapport"), kong.Description(about), kong.Writers(out, errOut),

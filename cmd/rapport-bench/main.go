@@ -21,6 +21,7 @@ import (
 	"sort"
 	"strings"
 
+	"rapport/app"
 	"rapport/app/cli"
 )
 
@@ -48,6 +49,7 @@ var benches = map[string]bench{
 var errNoData = errors.New("no data: put the files under $RAPPORT_DATA or ../shared/data")
 
 func main() {
+	app.Tune() // as the product does
 	if len(os.Args) < 2 || slices.Contains(os.Args, "--help") || slices.Contains(os.Args, "-h") {
 		fmt.Fprintln(os.Stderr, "usage: rapport-bench list | rapport-bench NAME [--json]")
 		os.Exit(2)
