@@ -310,7 +310,7 @@ func TestTwoRateAtOnce(t *testing.T) {
 	r.settle()
 	live := 0
 	for line := range bytes.Lines(dump(t, r.App, "feedback", "feedback_events")) {
-		if bytes.Contains(line, []byte("live=1")) {
+		if bytes.Contains(line, []byte("live=true")) {
 			live++
 		}
 	}

@@ -41,6 +41,7 @@ func openErr(t *testing.T, dir string) error {
 
 func TestDirectoriesThatAreRefused(t *testing.T) {
 	t.Parallel()
+	onFiles(t)
 	used := func(t *testing.T) string { // a directory that the program has used
 		dir := t.TempDir()
 		a := openApp(t, dir)

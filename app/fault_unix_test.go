@@ -19,6 +19,7 @@ import (
 // goes on by itself, and the projections equal the log.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
+	onFiles(t)
 	const inside = "RAPPORT_TEST_FULL_DISK"
 	if os.Getenv(inside) == "" {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestFullDisk$")

@@ -112,7 +112,7 @@ func TestKill(t *testing.T) {
 	acknowledged := map[event.FeedbackID]bool{}
 	for round := range rounds {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), childEnv+"="+dir)
+		cmd.Env = append(os.Environ(), childEnv+"="+dir, envPrefix+"POSTGRES="+testConfig(t, dir).Postgres)
 		var complaints bytes.Buffer
 		cmd.Stderr = &complaints
 		out, err := cmd.StdoutPipe()
@@ -182,7 +182,7 @@ func TestKill(t *testing.T) {
 		if rest, ok := bytes.CutPrefix(line, []byte(`feedback_id="`)); ok {
 			id, _, _ := bytes.Cut(rest, []byte(`"`))
 			stored[event.FeedbackID(id)]++
-			if bytes.Contains(line, []byte(" live=1 ")) {
+			if bytes.Contains(line, []byte(" live=true ")) {
 				live++
 			}
 		}

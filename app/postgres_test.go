@@ -64,22 +64,24 @@ func TestOnPostgres(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(context.Background(), testConfig(t, dir)); !fault.Is(err, "other_engine") {
+	cfg := testConfig(t, dir)
+	cfg.Postgres = ""
+	if _, err := Open(context.Background(), cfg); !fault.Is(err, "other_engine") {
 		t.Errorf("without the setting: %v", err)
 	}
 
-	files := t.TempDir()
-	if err := openApp(t, files).Close(); err != nil {
+	cfg.Data = t.TempDir()
+	a, err := Open(context.Background(), cfg)
+	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := testConfig(t, files)
+	a.Close()
 	onServer(&cfg)
 	if _, err := Open(context.Background(), cfg); !fault.Is(err, "other_engine") {
 		t.Errorf("files with the setting: %v", err)
 	}
 	cfg.Data = t.TempDir() // the server's positions are not of an empty log
-	a, err := Open(context.Background(), cfg)
-	if err == nil {
+	if a, err = Open(context.Background(), cfg); err == nil {
 		a.Start(context.Background())
 		err = a.Wait(t.Context())
 		a.Close()

@@ -18,6 +18,7 @@ import (
 	"rapport/event"
 	"rapport/internal/eventlog"
 	"rapport/internal/httpapi"
+	"rapport/internal/sqldb/sqldbtest"
 	"rapport/policy"
 )
 
@@ -34,7 +35,18 @@ func testConfig(t testing.TB, dir string) Config {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if sqldbtest.OnPostgres() {
+		cfg.Postgres = sqldbtest.DSNOf(t, dir)
+	}
 	return cfg
+}
+
+// onFiles leaves a test out that is about the files of databases.
+func onFiles(t testing.TB) {
+	t.Helper()
+	if sqldbtest.OnPostgres() {
+		t.Skip("it is about databases that are files")
+	}
 }
 
 // openApp opens a directory without running anything.

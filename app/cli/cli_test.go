@@ -366,6 +366,8 @@ func TestConfig(t *testing.T) {
 	}
 	want := map[string]string{
 		"data": dir + " from a flag", "listen": "127.0.0.1:9 from a flag", "log.level": "error from " + filepath.Join(dir, "rapport.yaml"), "gateway.workers": "5 from the environment",
+		"kafka.brokers": " from default", "kafka.partitions": "8 from default", "kafka.password": "not set from default", "kafka.prefix": "rapport. from default",
+		"kafka.replication": "0 from default", "kafka.tls": "false from default", "kafka.user": " from default", "postgres": "not set from default",
 		"feedback.window": "336h0m0s from default", "provider.base_url": " from default", "provider.model": " from default", "provider.key": "set from the environment", "provider.offline": "true from the environment",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

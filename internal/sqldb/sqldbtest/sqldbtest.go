@@ -145,6 +145,18 @@ func DSN(t testing.TB, more ...string) string {
 	return server(t).DSN(name)
 }
 
+// DSNOf gives the DSN of the database that belongs to a directory of the test.
+func DSNOf(t testing.TB, dir string) string {
+	t.Helper()
+	h := fnv.New64a()
+	fmt.Fprint(h, dir)
+	name := fmt.Sprintf("of_%x", h.Sum64())
+	if err := server(t).Run("test", "create database "+name); err != nil && !strings.Contains(err.Error(), "already exists") {
+		t.Fatal(err)
+	}
+	return server(t).DSN(name)
+}
+
 // Admin runs statements on the server as its superuser.
 func Admin(t testing.TB, statements ...string) {
 	t.Helper()
