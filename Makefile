@@ -26,6 +26,10 @@ race: ## the suites cut to size, under the race detector
 full: ## every test as CI runs it: nothing may skip
 	CI=true go test -count=1 ./...
 
+postgres: ## the tests of everything that keeps tables, on PostgreSQL
+	CI=true RAPPORT_TEST_ENGINE=postgres go test -count=1 -timeout 20m -skip '^TestBrowser$$' \
+	  ./internal/sqldb/... ./internal/relay ./internal/httpapi ./account ./agent ./chat ./feedback ./gateway ./learning ./app
+
 sim: ## a world on a seed, printed: make sim SEED=7
 	go run ./cmd/rapport demo --seed $(SEED) --data $$(mktemp -d) --once
 
@@ -40,4 +44,4 @@ bench: ## every bench, as in docs/performance.md
 golden: ## rewrite golden files and generated pages after a wanted change
 	go test $$(grep -rlE 'flag.Bool\("update"' --include=*_test.go . | xargs -n1 dirname | sort -u) -update
 
-.PHONY: help run demo test check race full sim fuzz bench golden
+.PHONY: help run demo test check race full postgres sim fuzz bench golden
