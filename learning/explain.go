@@ -94,7 +94,7 @@ func (s *Service) Explain(ctx context.Context, agent event.AgentID) (*Explanatio
 	}
 	x.Version = c.Version
 	with := Fold(entries)
-	b := with.Believe(new(step.Belief))
+	b := with.Believe(step.DefaultPrior(), new(step.Belief))
 	for j := range policy.NTraits {
 		x.Traits = append(x.Traits, with.trait(b, policy.Trait(j), c.Act.Levels[j]))
 	}
@@ -200,7 +200,7 @@ func (r *Rating) weigh(before *State, entries []*Entry, with *State, b *step.Bel
 		r.Note = "not used: " + r.NotUsed
 		return
 	}
-	old := without.Believe(new(step.Belief))
+	old := without.Believe(step.DefaultPrior(), new(step.Belief))
 	needs := -1
 	for j := range policy.NTraits {
 		t := policy.Trait(j)

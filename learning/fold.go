@@ -129,7 +129,7 @@ func (f *folder) apply(s *State, e *Entry) {
 	y, w := fusion.Defaults().Fused(s.weigh(f.voices))
 	if w > 0 {
 		phi := step.Features(x, active)
-		f.drifted = s.Observe(&phi, y, w)
+		f.drifted = s.Observe(step.DefaultPrior(), &phi, y, w)
 		s.count(active, w)
 	}
 	asked := f.ask(s, &e.About, x, active)
@@ -139,7 +139,7 @@ func (f *folder) apply(s *State, e *Entry) {
 	}
 	s.count(asked, 0)
 	if evidence {
-		s.move(s.Believe(&f.belief), held)
+		s.move(s.Believe(step.DefaultPrior(), &f.belief), held)
 	}
 }
 

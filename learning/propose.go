@@ -24,7 +24,7 @@ func (w *work) conclude(s *State, f *folder) error {
 	if c == nil || w.muted || !(w.evidence || w.surround || w.again) {
 		return nil
 	}
-	s.Believe(&f.belief)
+	s.Believe(step.DefaultPrior(), &f.belief)
 	if w.evidence || w.surround {
 		if err := w.explore(s, &f.belief); err != nil {
 			return err

@@ -142,7 +142,7 @@ func (s *script) do(t *testing.T, words []string) string {
 		}
 	case "show":
 		state := Fold(s.list)
-		b := state.Believe(new(step.Belief))
+		b := state.Believe(step.DefaultPrior(), new(step.Belief))
 		out := ""
 		for _, name := range args {
 			tr, ok := policy.ParseTrait(name)

@@ -19,31 +19,35 @@ type Belief struct {
 func row(i int) int { return i * (i + 1) / 2 }
 
 // factor computes the Cholesky factor of σ0²P + S and the mean.
-func (b *Belief) factor(s *State) {
-	var rhs Vec
+func (b *Belief) factor(prior *Prior, s *State) {
+	c := &prior.Components[0]
+	mean := c.Mean
+	for j, g := range c.Slope {
+		mean[1+j] += float64(g * (2*s.Start[j] - 1))
+	}
+	rhs := s.H
 	for i := range P {
 		ri := b.l[row(i) : row(i)+i+1]
 		si := s.S[row(i) : row(i)+i+1]
-		k := kind(i)
-		p := float64(noise * priorPrecision[k])
+		pi := c.Precision[row(i) : row(i)+i+1]
 		for j := range i {
+			p := float64(prior.Noise * pi[j])
+			rhs[i] += float64(p * mean[j])
+			rhs[j] += float64(p * mean[i])
 			rj := b.l[row(j) : row(j)+j+1]
-			sum := si[j]
+			sum := si[j] + p
 			for t, v := range rj[:j] {
 				sum -= float64(ri[t] * v)
 			}
 			ri[j] = float64(sum * rj[j]) // the diagonal holds 1/L_jj
 		}
+		p := float64(prior.Noise * pi[i])
+		rhs[i] += float64(p * mean[i])
 		sum := si[i] + p
 		for _, v := range ri[:i] {
 			sum -= float64(v * v)
 		}
 		ri[i] = 1 / math.Sqrt(sum)
-		mean := priorMean[k]
-		if k == 1 {
-			mean = slope * (2*s.Start[i-1] - 1)
-		}
-		rhs[i] = float64(p*mean) + s.H[i]
 	}
 	b.M = rhs
 	b.forward(&b.M)
@@ -108,9 +112,10 @@ func (b *Belief) invert() {
 	}
 }
 
-// Believe computes the posterior of a state in b and gives it back. O(P³/2).
-func (s *State) Believe(b *Belief) *Belief {
-	b.factor(s)
+// Believe computes the posterior of a state under a prior in b and gives it back.
+// O(P³/2).
+func (s *State) Believe(p *Prior, b *Belief) *Belief {
+	b.factor(p, s)
 	b.invert()
 	return b
 }

@@ -164,7 +164,7 @@ func (w *world) run(agents, sessions int, learn bool, gate float64) (regret, wor
 				start = -1
 			}
 			x := s.Theta
-			b := s.Believe(new(Belief))
+			b := s.Believe(DefaultPrior(), new(Belief))
 			if learn {
 				draws := stream(uint64(n)+1, uint64(i)+1<<30)
 				var centres [policy.DefaultCentres]policy.Traits
@@ -180,8 +180,8 @@ func (w *world) run(agents, sessions int, learn bool, gate float64) (regret, wor
 			y, weight := fusion.Defaults().Fused(w.session(&o, &x, &r))
 			if learn && weight > 0 {
 				f := Features(&x, policy.AllTraits)
-				s.Observe(&f, y, weight)
-				s.Move(s.Believe(b), &fence)
+				s.Observe(DefaultPrior(), &f, y, weight)
+				s.Move(s.Believe(DefaultPrior(), b), &fence)
 				everWorse = everWorse || start-o.satisfaction(&s.Theta) > .05
 			}
 		}

@@ -43,6 +43,8 @@ func kind(i int) int { return (i + D - 1) / D }
 type State struct {
 	S     [Tri]float64  // Σ w φφᵀ, lower triangle by rows, forgotten by λ
 	H     Vec           // Σ w φ y
+	YY    float64       // Σ w y²
+	N     float64       // Σ 1: observations, forgotten as S is, so that YY − 2mᵀH + mᵀSm has the mean N·σ²
 	Theta policy.Traits // the levels the evidence asks for
 	Start policy.Traits // the owner's start: levels that "better" is measured against
 	A, B  float64       // noise belief: σ² has mean about B/A
@@ -63,6 +65,7 @@ func (s *State) Shrink(keep float64) {
 	for i := range s.H {
 		s.H[i] = float64(s.H[i] * keep)
 	}
+	s.YY, s.N = float64(s.YY*keep), float64(s.N*keep)
 }
 
 // Keep is the share of the evidence that a new owner inherits.
@@ -82,11 +85,11 @@ func Features(x *policy.Traits, active policy.Mask) Vec {
 }
 
 // Size is the length of an encoded State in bytes.
-const Size = 8 * (Tri + P + 2*D + 3)
+const Size = 8 * (Tri + P + 2*D + 5)
 
 // Append encodes the state: little-endian float64, fixed places.
 func (s *State) Append(b []byte) []byte {
-	for _, part := range [...][]float64{s.S[:], s.H[:], s.Theta[:], s.Start[:], {s.A, s.B, s.C}} {
+	for _, part := range [...][]float64{s.S[:], s.H[:], s.Theta[:], s.Start[:], {s.A, s.B, s.C, s.YY, s.N}} {
 		for _, v := range part {
 			b = binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
 		}
@@ -96,12 +99,12 @@ func (s *State) Append(b []byte) []byte {
 
 // Read decodes a state from the first Size bytes; false when there are fewer, or
 // when they are no state: a number is not finite, a level lies outside [0,1], the
-// noise is not positive.
+// noise is not positive, a sum of squares is negative.
 func (s *State) Read(b []byte) bool {
 	if len(b) < Size {
 		return false
 	}
-	var tail [3]float64
+	var tail [5]float64
 	finite := true
 	for _, part := range [...][]float64{s.S[:], s.H[:], s.Theta[:], s.Start[:], tail[:]} {
 		for i := range part {
@@ -110,6 +113,6 @@ func (s *State) Read(b []byte) bool {
 			part[i], b = v, b[8:]
 		}
 	}
-	s.A, s.B, s.C = tail[0], tail[1], tail[2]
-	return finite && s.Theta.Valid() && s.Start.Valid() && s.A > 0 && s.B > 0 && s.C >= 0
+	s.A, s.B, s.C, s.YY, s.N = tail[0], tail[1], tail[2], tail[3], tail[4]
+	return finite && s.Theta.Valid() && s.Start.Valid() && s.A > 0 && s.B > 0 && s.C >= 0 && s.YY >= 0 && s.N >= 0
 }

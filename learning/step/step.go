@@ -7,20 +7,20 @@ import (
 )
 
 // Observe takes in that the features f were worth y, with weight w: 1 is the
-// information of one owner rating. It says whether the observation was one
+// information of one owner rating, under a prior. It says whether the observation was one
 // disappointment too many, so that the evidence was cut to a tenth and the belief
 // falls back to the prior. O(P³/6).
 //
 // The residual of the noise belief and of the drift test is that of predicting y
 // before seeing it, computed from the posterior after it: with g = φᵀΛ⁻¹φ it is
 // (y−φᵀm)/(1−wg), of variance σ²/(w(1−wg)).
-func (s *State) Observe(f *Vec, y, w float64) (drifted bool) {
+func (s *State) Observe(p *Prior, f *Vec, y, w float64) (drifted bool) {
 	if !(w > 0) {
 		return false
 	}
 	s.add(f, y, w)
 	var b Belief
-	b.factor(s)
+	b.factor(p, s)
 	fitted, q := 0., *f
 	for i, v := range f {
 		fitted += float64(v * b.M[i])
@@ -73,6 +73,8 @@ func (s *State) Ask(x *policy.Traits, j policy.Trait, toward, share float64) {
 
 func (s *State) add(f *Vec, y, w float64) {
 	keep := forget(min(w, 1))
+	s.N = float64(keep*s.N) + 1
+	s.YY = float64(keep*s.YY) + float64(float64(w*y)*y)
 	k := 0
 	for i := range P {
 		wf := float64(w * f[i])

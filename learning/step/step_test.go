@@ -75,7 +75,7 @@ func TestAgainstAnOracle(t *testing.T) {
 			}
 			big.SymRankOne(big, w, phi)
 			h.AddScaledVec(h, w*y, phi)
-			drifted := s.Observe(&f, y, w)
+			drifted := s.Observe(DefaultPrior(), &f, y, w)
 			if drifted != (c > 5) {
 				rt.Fatalf("drift %v at CUSUM %v", drifted, c)
 			}
@@ -86,7 +86,7 @@ func TestAgainstAnOracle(t *testing.T) {
 			}
 		}
 		inv, m := posterior()
-		got := s.Believe(new(Belief))
+		got := s.Believe(DefaultPrior(), new(Belief))
 		near := func(what string, got, want float64) {
 			if math.Abs(got-want) > 1e-7*(1+math.Abs(want)) {
 				rt.Fatalf("%s %v, want %v", what, got, want)
@@ -126,7 +126,7 @@ func TestMoveIsBoundedFencedAndGated(t *testing.T) {
 		for range rapid.IntRange(0, 30).Draw(rt, "observations") {
 			x := drawLevels(rt)
 			f := Features(&x, policy.AllTraits)
-			s.Observe(&f, rapid.Float64Range(-2, 2).Draw(rt, "y"), rapid.Float64Range(0, 2).Draw(rt, "w"))
+			s.Observe(DefaultPrior(), &f, rapid.Float64Range(-2, 2).Draw(rt, "y"), rapid.Float64Range(0, 2).Draw(rt, "w"))
 		}
 		var fence Fence
 		for j := range D {
@@ -135,7 +135,7 @@ func TestMoveIsBoundedFencedAndGated(t *testing.T) {
 			fence.Gate[j] = .5244
 		}
 		fence.May = policy.Mask(rapid.Uint16Range(0, 255).Draw(rt, "may"))
-		before, b := s.Theta, s.Believe(new(Belief))
+		before, b := s.Theta, s.Believe(DefaultPrior(), new(Belief))
 		moved := s.Move(b, &fence)
 		for j := range D {
 			d := policy.Trait(j)
@@ -161,13 +161,13 @@ func TestAskingMovesTheBeliefTheRightWay(t *testing.T) {
 		s := New(policy.Neutral())
 		x := policy.Neutral()
 		x[policy.Humor] = .7
-		before := s.Believe(new(Belief)).Better(policy.Humor, .65, .65+.1*sign)
+		before := s.Believe(DefaultPrior(), new(Belief)).Better(policy.Humor, .65, .65+.1*sign)
 		s.Ask(&x, policy.Humor, sign, 1)
-		after := s.Believe(new(Belief))
+		after := s.Believe(DefaultPrior(), new(Belief))
 		if got := after.Better(policy.Humor, .65, .65+.1*sign); got <= before {
 			t.Errorf("asked %+v: P went from %v to %v", sign, before, got)
 		}
-		if got := after.Better(policy.Empathy, .5, .6); math.Abs(got-s.Believe(new(Belief)).Better(policy.Curiosity, .5, .6)) > 1e-12 {
+		if got := after.Better(policy.Empathy, .5, .6); math.Abs(got-s.Believe(DefaultPrior(), new(Belief)).Better(policy.Curiosity, .5, .6)) > 1e-12 {
 			t.Errorf("asked for humor, empathy is now %v", got)
 		}
 	}
@@ -180,9 +180,9 @@ func TestExpectedLossOfCentresIsBounded(t *testing.T) {
 		for range rapid.IntRange(0, 60).Draw(rt, "observations") {
 			x := drawLevels(rt)
 			f := Features(&x, policy.AllTraits)
-			s.Observe(&f, 1-8*(x[0]-.2)*(x[0]-.2), 1)
+			s.Observe(DefaultPrior(), &f, 1-8*(x[0]-.2)*(x[0]-.2), 1)
 		}
-		b := s.Believe(new(Belief))
+		b := s.Believe(DefaultPrior(), new(Belief))
 		theta, lo, hi := drawLevels(rt), policy.Traits{}, policy.Traits{}
 		for j := range hi {
 			hi[j] = 1
@@ -234,7 +234,7 @@ func TestStateReadsBack(t *testing.T) {
 	s := New(policy.Neutral())
 	x := policy.Traits{.1, .2, .3, .4, .5, .6, .7, .8}
 	f := Features(&x, policy.AllTraits)
-	s.Observe(&f, .5, 1)
+	s.Observe(DefaultPrior(), &f, .5, 1)
 	b := s.Append(nil)
 	if len(b) != Size || Size > 1640 {
 		t.Errorf("a state takes %d bytes, Size says %d", len(b), Size)
@@ -270,8 +270,8 @@ func BenchmarkEntry(b *testing.B) {
 			x[j] = r.Float64()
 		}
 		f := Features(&x, policy.AllTraits)
-		s.Observe(&f, r.Float64(), .2)
-		s.Move(s.Believe(&belief), &fence)
+		s.Observe(DefaultPrior(), &f, r.Float64(), .2)
+		s.Move(s.Believe(DefaultPrior(), &belief), &fence)
 	}
 }
 
@@ -279,7 +279,7 @@ func BenchmarkCentres(b *testing.B) {
 	s := New(policy.Neutral())
 	lo, hi := policy.Traits{}, policy.Traits{1, 1, 1, 1, 1, 1, 1, 1}
 	r := stream(1, 2)
-	belief := s.Believe(new(Belief))
+	belief := s.Believe(DefaultPrior(), new(Belief))
 	var out [policy.DefaultCentres]policy.Traits
 	b.ReportAllocs()
 	for b.Loop() {
