@@ -26,6 +26,8 @@ type Version struct {
 	Change   policy.Delta    `json:"change"` // from its parent
 	Policy   json.RawMessage `json:"policy,omitempty"`
 
+	Evidence map[string]policy.Evidence `json:"evidence,omitempty"` // what the learned levels rested on, by trait name
+
 	doc   policy.Document
 	texts int64
 }
@@ -179,7 +181,7 @@ func versions(tx *sqldb.Tx, id event.AgentID, below int64, limit int) (out []Ver
 				return nil, fmt.Errorf("version %d of agent %s as stored: %w", v.Version, id, err)
 			}
 		}
-		v.Reason, v.Change = v.doc.Reason, policy.Diff(v.doc, v.doc)
+		v.Reason, v.Evidence, v.Change = v.doc.Reason, v.doc.Evidence, policy.Diff(v.doc, v.doc)
 		out = append(out, v)
 	}
 	return out, rows.Err()

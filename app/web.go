@@ -113,7 +113,8 @@ func traitsOf(doc policy.Document, versions []agent.Version, x *learning.Explana
 			out[j].Start, out[j].Target, out[j].Interval, out[j].Word, out[j].Standing = b.Start, b.Target, b.Interval, b.Word, b.Standing()
 		}
 		for _, v := range versions { // newest first, each with its change from the one before
-			out[j].History = append(out[j].History, now)
+			e := v.Evidence[t.String()]
+			out[j].History = append(out[j].History, web.Past{Level: now, Ideal: e.Ideal, SD: e.SD, P: e.P})
 			now -= v.Change.TraitsDelta[t.String()]
 		}
 		slices.Reverse(out[j].History)

@@ -25,9 +25,11 @@ type Document struct {
 
 // Evidence is what a learned level rests on.
 type Evidence struct {
-	N  int     `json:"n"`  // own episodes with feedback since the start
-	SD float64 `json:"sd"` // standard deviation of the belief about the ideal level, trait units
-	P  float64 `json:"p"`  // P(this level is better than the start)
+	N int     `json:"n"` // own episodes with feedback since the start
+	P float64 `json:"p"` // P(this level is better than the start)
+
+	Ideal float64 `json:"ideal,omitempty"` // the level believed to be best, with its
+	SD    float64 `json:"sd"`              // standard deviation, trait units
 }
 
 // ReplyFrequency is the share of unaddressed messages an agent answers, by

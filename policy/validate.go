@@ -170,6 +170,7 @@ func Validate(d Document) error {
 		}
 		number(field+".sd", d.Evidence[name].SD, 0, math.MaxFloat64)
 		number(field+".p", d.Evidence[name].P, 0, 1)
+		number(field+".ideal", d.Evidence[name].Ideal, 0, 1)
 	}
 	if bad == nil {
 		return nil

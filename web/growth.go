@@ -40,7 +40,14 @@ type Trait struct {
 	Word     string     // start, trying, learned
 	Standing string     // the same with what it waits for
 	Pinned   bool
-	History  []float64 // by version, oldest first
+	History  []Past // by version, oldest first
+}
+
+// Past is one trait in one version, with what was believed then; SD 0 when the
+// version does not say.
+type Past struct {
+	Level, Ideal, SD float64
+	P                float64 // that the level is better than the start
 }
 
 // Rating is one signal and what it did.
@@ -111,11 +118,44 @@ func levelY(level float64) float64 { return edge + (1-level)*(chartHigh-2*edge) 
 func (t Trait) Line() string {
 	var b strings.Builder
 	step := float64(chartWide-2*edge) / float64(max(1, len(t.History)))
-	for i, level := range t.History {
-		y := levelY(level)
+	for i, h := range t.History {
+		y := levelY(h.Level)
 		fmt.Fprintf(&b, "%.1f,%.1f %.1f,%.1f ", edge+float64(i)*step, y, edge+float64(i+1)*step, y)
 	}
 	return strings.TrimSpace(b.String())
+}
+
+// learned is the P from which on a level is called learned.
+const learned = .95
+
+// Block is what was believed of the best level over some versions: a part of the
+// chart, with the word it earns.
+type Block struct {
+	X, Y, Width, Height float64
+	Word                string // trying, learned
+}
+
+// Band is where the best level was believed to lie, with 80 % certainty, over the
+// versions that say so.
+func (t Trait) Band() (out []Block) {
+	const z80 = 1.2815515655446004
+	step := float64(chartWide-2*edge) / float64(max(1, len(t.History)))
+	for i, h := range t.History {
+		if h.SD <= 0 {
+			continue
+		}
+		top, bottom := levelY(min(1, h.Ideal+z80*h.SD)), levelY(max(0, h.Ideal-z80*h.SD))
+		b := Block{edge + float64(i)*step, top, step, bottom - top, "trying"}
+		if h.P >= learned {
+			b.Word = "learned"
+		}
+		if n := len(out); n > 0 && out[n-1].Y == b.Y && out[n-1].Height == b.Height && out[n-1].Word == b.Word && out[n-1].X+out[n-1].Width > b.X-step/2 {
+			out[n-1].Width += step
+			continue
+		}
+		out = append(out, b)
+	}
+	return out
 }
 
 // StartY, NowY and TargetY are heights in the chart.

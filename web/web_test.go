@@ -71,8 +71,8 @@ func (w world) Growth(ctx context.Context, ref string) (Growth, error) {
 	return Growth{
 		Face: f, Version: 3, Learning: true,
 		Traits: []Trait{
-			{Name: "humor", Level: .62, Start: .5, Target: .6, Interval: [2]float64{-.01, .07}, Word: "trying", Standing: "trying, about 5 more ratings before it moves", History: []float64{.5, .58, .62}},
-			{Name: "empathy", Level: .5, Start: .5, Target: .5, Word: "start", Standing: "pinned", Pinned: true, History: []float64{.5, .5, .5}},
+			{Name: "humor", Level: .62, Start: .5, Target: .6, Interval: [2]float64{-.01, .07}, Word: "trying", Standing: "trying, about 5 more ratings before it moves", History: []Past{{Level: .5}, {Level: .58, Ideal: .7, SD: .2, P: .8}, {Level: .62, Ideal: .66, SD: .1, P: .97}}},
+			{Name: "empathy", Level: .5, Start: .5, Target: .5, Word: "start", Standing: "pinned", Pinned: true, History: []Past{{Level: .5}, {Level: .5}, {Level: .5}}},
 		},
 		Ratings:  []Rating{{ID: "f1", At: at, By: "you", What: w.words, Effect: "moved humor +0.020", UsedIn: []int64{3}, Yours: true}},
 		Versions: []Version{{Number: 3, At: at, By: "learning", Reason: w.words, Because: "1 thumb", Moved: []Move{{"humor", .04}}}, {Number: 2, At: at, By: "you", Reason: "edited", Other: []string{"pinned"}}},
