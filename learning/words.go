@@ -30,7 +30,7 @@ func (t Trait) Standing() string {
 	return strings.Join(parts, ", ")
 }
 
-// Effect says what a rating moved, or how far it leaned the belief, or why it was
+// Effect says what a rating moved, or which way it leaned the belief, or why it was
 // not used.
 func (r Rating) Effect() string {
 	if !r.Used {
@@ -39,13 +39,33 @@ func (r Rating) Effect() string {
 	if s := deltas(r.Moved, .0005, "%s %+.3f"); s != "" {
 		return "moved " + s
 	}
-	if s := deltas(r.Leaned, .005, "%s %+.2f"); s != "" {
-		return "leaned P(more is better) of " + s
+	for _, lean := range [...]struct {
+		least float64
+		words string
+	}{{.15, "speaks clearly for "}, {.05, "speaks for "}, {.005, "speaks a little for "}} {
+		if s := leanings(r.Leaned, lean.least); s != "" {
+			return lean.words + s
+		}
 	}
 	if r.Note != "" {
 		return r.Note
 	}
 	return "counts; too little to see yet"
+}
+
+// leanings lists the traits whose belief changed by at least so much.
+func leanings(leaned map[string]float64, least float64) string {
+	var parts []string
+	for t := range policy.NTraits {
+		name := policy.Trait(t).String()
+		switch d := leaned[name]; {
+		case d >= least:
+			parts = append(parts, "more "+name)
+		case d <= -least:
+			parts = append(parts, "less "+name)
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func deltas(m map[string]float64, least float64, form string) string {
