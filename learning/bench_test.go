@@ -57,7 +57,7 @@ func BenchmarkFold(b *testing.B) {
 	entries := bench.entries(agent)
 	b.ReportAllocs()
 	for b.Loop() {
-		Fold(entries)
+		foldOf(entries)
 	}
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(len(entries)), "µs/entry")
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"rapport/event"
+	"rapport/learning/fold"
 )
 
 // chunkSize is how many entries lie in one chunk, and between two checkpoints.
@@ -28,12 +29,12 @@ type book struct {
 // slot is one entry, decoded when somebody looks at it.
 type slot struct {
 	raw []byte
-	e   *Entry
+	e   *fold.Entry
 }
 
-func (s *slot) entry() (*Entry, error) {
+func (s *slot) entry() (*fold.Entry, error) {
 	if s.e == nil {
-		e, err := readEntry(s.raw)
+		e, err := fold.ReadEntry(s.raw)
 		if err != nil {
 			return nil, err
 		}
@@ -45,7 +46,7 @@ func (s *slot) entry() (*Entry, error) {
 // bytes encodes an entry that was changed.
 func (s *slot) bytes() []byte {
 	if s.raw == nil {
-		s.raw = s.e.append(nil)
+		s.raw = s.e.Append(nil)
 	}
 	return s.raw
 }
@@ -54,7 +55,7 @@ func (s *slot) bytes() []byte {
 func split(chunk []byte) ([]slot, error) {
 	var out []slot
 	for len(chunk) > 0 {
-		n, err := entryLength(chunk)
+		n, err := fold.Length(chunk)
 		if err != nil {
 			return nil, err
 		}
@@ -76,7 +77,7 @@ func (b *book) find(at event.Micros, id string) (int, bool, error) {
 		if err != nil {
 			return 0, false, err
 		}
-		switch c := compareKeys(at, id, e.At, e.ID); {
+		switch c := fold.Compare(at, id, e.At, e.ID); {
 		case c == 0:
 			return i, true, nil
 		case c > 0:
@@ -88,12 +89,12 @@ func (b *book) find(at event.Micros, id string) (int, bool, error) {
 
 // edit changes the episode with the key, which it makes when there is none; an
 // episode of which nothing is left goes. It says whether anything changed.
-func (b *book) edit(at event.Micros, id string, change func(*Episode) bool) (bool, error) {
+func (b *book) edit(at event.Micros, id string, change func(*fold.Episode) bool) (bool, error) {
 	i, found, err := b.find(at, id)
 	if err != nil {
 		return false, err
 	}
-	e := &Entry{At: at, ID: id}
+	e := &fold.Entry{At: at, ID: id}
 	if found {
 		e = b.slots[i].e
 		if e.Act != nil {
@@ -106,7 +107,7 @@ func (b *book) edit(at event.Micros, id string, change func(*Episode) bool) (boo
 	switch {
 	case !found:
 		b.slots = slices.Insert(b.slots, i, slot{e: e})
-	case e.hollow():
+	case e.Hollow():
 		b.slots = slices.Delete(b.slots, i, i+1)
 	default:
 		b.slots[i].raw = nil
@@ -116,7 +117,7 @@ func (b *book) edit(at event.Micros, id string, change func(*Episode) bool) (boo
 }
 
 // enact adds an act; a second one with the same key changes nothing.
-func (b *book) enact(e *Entry) error {
+func (b *book) enact(e *fold.Entry) error {
 	i, found, err := b.find(e.At, e.ID)
 	if err != nil || found {
 		return err
@@ -145,34 +146,36 @@ type chunkRow struct {
 
 // fold computes the state after the newest entry. What differs from what is
 // stored comes back as a page.
-func (b *book) fold(f *folder) (State, page, error) {
+func (b *book) fold(f *fold.Folder) (fold.State, page, error) {
 	var p page
 	n, last := b.count(), b.count()-1
-	place, s := 0, initial()
+	place, s := 0, fold.New()
 	for at, state := range b.known {
 		if at >= place && at <= min(b.from, last) {
-			var read State
-			if read.read(state) {
+			var read fold.State
+			if read.Read(state) {
 				place, s = at, read
 			}
 		}
 	}
 	if place < b.base {
-		return s, p, errEntry // nothing to start from: the caller loads the whole list
+		return s, p, fold.ErrEntry // nothing to start from: the caller loads the whole list
 	}
 	oldNewest := b.stored - 1
 	for i := place; i < n; i++ {
 		if i > 0 && i%chunkSize == 0 && (i > b.from || i >= b.stored) {
-			p.checkpoints = append(p.checkpoints, checkpoint{i, s.append(make([]byte, 0, StateSize))})
+			p.checkpoints = append(p.checkpoints, checkpoint{i, s.Append(make([]byte, 0, fold.Size))})
 		}
 		if i > 0 && i == last && (i > b.from || i != oldNewest) {
-			p.checkpoints = append(p.checkpoints, checkpoint{beforeNewest, s.append(make([]byte, 0, StateSize))})
+			p.checkpoints = append(p.checkpoints, checkpoint{beforeNewest, s.Append(make([]byte, 0, fold.Size))})
 		}
 		e, err := b.slots[i-b.base].entry()
 		if err != nil {
 			return s, p, err
 		}
-		f.apply(&s, e)
+		if err := f.Apply(&s, e); err != nil {
+			return s, p, err
+		}
 	}
 	if !b.changed() {
 		return s, p, nil
@@ -210,8 +213,8 @@ func (b *book) fold(f *folder) (State, page, error) {
 }
 
 // list decodes the whole book.
-func (b *book) list() ([]*Entry, error) {
-	out := make([]*Entry, len(b.slots))
+func (b *book) list() ([]*fold.Entry, error) {
+	out := make([]*fold.Entry, len(b.slots))
 	for i := range b.slots {
 		e, err := b.slots[i].entry()
 		if err != nil {

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"rapport/event"
+	"rapport/learning/fold"
+	"rapport/learning/wire"
 	"rapport/policy"
 )
 
@@ -16,7 +18,7 @@ type canon struct {
 	At      event.Micros
 	Retired bool
 	Owner   event.PersonID
-	Act     Act // levels, baseline, limits, pins, pace, switches
+	Act     fold.Act // levels, baseline, limits, pins, pace, switches
 	Explore policy.Exploration
 	Trail   []mark // levels at the end of the last days, oldest first
 
@@ -33,12 +35,12 @@ type mark struct {
 const day = int64(24 * 3600 * 1e6)
 
 // actOf reads the canonical state that an event carries.
-func actOf(kind byte, touched []string, s *event.AgentState) (Act, policy.Document, error) {
+func actOf(kind byte, touched []string, s *event.AgentState) (fold.Act, policy.Document, error) {
 	var d policy.Document
 	if err := json.Unmarshal(s.Policy, &d); err != nil {
-		return Act{}, d, fmt.Errorf("%w: policy of agent %s: %v", event.ErrMalformed, s.AgentID, err)
+		return fold.Act{}, d, fmt.Errorf("%w: policy of agent %s: %v", event.ErrMalformed, s.AgentID, err)
 	}
-	a := Act{Kind: kind, Levels: d.Traits, Baseline: d.Traits, Pinned: d.Pinned & policy.AllTraits, Pace: paceOf(s.Pace), Learning: s.Learning, Alive: s.Alive}
+	a := fold.Act{Kind: kind, Levels: d.Traits, Baseline: d.Traits, Pinned: d.Pinned & policy.AllTraits, Pace: fold.PaceOf(s.Pace), Learning: s.Learning, Alive: s.Alive}
 	for i, v := range s.Baseline {
 		if i < policy.NTraits && v >= 0 && v <= 1 {
 			a.Baseline[i] = v
@@ -51,7 +53,7 @@ func actOf(kind byte, touched []string, s *event.AgentState) (Act, policy.Docume
 	}
 	for _, levels := range [...]*policy.Traits{&a.Levels, &a.Baseline, &a.Lo, &a.Hi} {
 		for j := range levels {
-			levels[j] = micro(levels[j])
+			levels[j] = wire.Micro(levels[j])
 		}
 	}
 	for _, name := range touched {
@@ -62,8 +64,8 @@ func actOf(kind byte, touched []string, s *event.AgentState) (Act, policy.Docume
 	return a, d, nil
 }
 
-// limits are the act's bounds in the form of a document.
-func (a *Act) limits() policy.Bounds {
+// limitsOf are an act's bounds in the form of a document.
+func limitsOf(a *fold.Act) policy.Bounds {
 	b := policy.Bounds{}
 	for j := range policy.NTraits {
 		b[policy.Trait(j)] = policy.Range{Lo: a.Lo[j], Hi: a.Hi[j]}
@@ -104,41 +106,41 @@ func (c *canon) weekAgo(at event.Micros) policy.Traits {
 var strategies = []string{policy.StrategyMixture, policy.StrategyEpsilon, policy.StrategyOff}
 
 func (c *canon) append(b []byte) []byte {
-	act := Entry{At: c.At, ID: string(c.Owner), Act: &c.Act}
-	b = act.append(b)
-	b = appendInt64(b, c.Asked)
-	b = appendLevels(b, &c.AskedFor)
-	b = appendFloat(b, c.Explore.Epsilon)
+	act := fold.Entry{At: c.At, ID: string(c.Owner), Act: &c.Act}
+	b = act.Append(b)
+	b = wire.AppendInt64(b, c.Asked)
+	b = wire.AppendLevels(b, c.AskedFor[:])
+	b = wire.AppendFloat(b, c.Explore.Epsilon)
 	b = append(b, byte(max(0, slices.Index(strategies, c.Explore.Strategy))), byte(len(c.Trail)))
 	for i := range c.Trail {
-		b = appendInt64(b, c.Trail[i].Day)
-		b = appendLevels(b, &c.Trail[i].Levels)
+		b = wire.AppendInt64(b, c.Trail[i].Day)
+		b = wire.AppendLevels(b, c.Trail[i].Levels[:])
 	}
 	return b
 }
 
 func (c *canon) read(b []byte) error {
-	n, err := entryLength(b)
+	n, err := fold.Length(b)
 	if err != nil {
 		return err
 	}
-	e, err := readEntry(b[:n])
+	e, err := fold.ReadEntry(b[:n])
 	if err != nil || e.Act == nil {
-		return errEntry
+		return fold.ErrEntry
 	}
 	c.At, c.Owner, c.Act = e.At, event.PersonID(e.ID), *e.Act
-	r := reader{b: b[n:]}
-	c.Asked = r.int64()
-	r.levels(&c.AskedFor)
-	c.Explore.Epsilon = min(1, math.Max(0, r.float()))
-	c.Explore.Strategy = strategies[min(int(r.byte()), len(strategies)-1)]
-	c.Trail = make([]mark, r.byte())
+	r := wire.Reader{B: b[n:]}
+	c.Asked = r.Int64()
+	r.Levels(c.AskedFor[:])
+	c.Explore.Epsilon = min(1, math.Max(0, r.Float()))
+	c.Explore.Strategy = strategies[min(int(r.Byte()), len(strategies)-1)]
+	c.Trail = make([]mark, r.Byte())
 	for i := range c.Trail {
-		c.Trail[i].Day = r.int64()
-		r.levels(&c.Trail[i].Levels)
+		c.Trail[i].Day = r.Int64()
+		r.Levels(c.Trail[i].Levels[:])
 	}
-	if r.bad || len(r.b) != 0 {
-		return errEntry
+	if !r.Done() {
+		return fold.ErrEntry
 	}
 	return nil
 }

@@ -1,5 +1,6 @@
 // Package learning turns feedback into changed personalities: the learner of an
-// agent is Fold over the list of its episodes and its owner's acts.
+// agent is the fold (package fold) over the list of its episodes and its owner's
+// acts.
 //
 // Owns: the learners (rl_learners, rl_entries, rl_checkpoints, rl_withdrawn,
 // rl_signals), the projections that owners and platforms read
@@ -21,5 +22,5 @@
 // pinned trait never moves; a published level moves by at most the step bound per
 // entry of new evidence. Emitted ids follow from the event that caused them.
 //
-// Start reading at entry.go, then fold.go, then handle.go.
+// Start reading at fold.Entry and fold.Folder, then handle.go.
 package learning

@@ -8,8 +8,10 @@ import (
 
 	"rapport/event"
 	"rapport/internal/sqldb"
+	"rapport/learning/fold"
 	"rapport/learning/safety"
 	"rapport/learning/step"
+	"rapport/learning/wire"
 	"rapport/policy"
 )
 
@@ -70,7 +72,7 @@ const shown = 20
 // It changes nothing and costs about one fold of what came after each rating.
 func (s *Service) Explain(ctx context.Context, agent event.AgentID) (*Explanation, error) {
 	x := &Explanation{AgentID: agent, Traits: []Trait{}, Ratings: []Rating{}, Changes: []Change{}}
-	var entries []*Entry
+	var entries []*fold.Entry
 	var signals map[string]*Signal
 	work := map[string]*work{string(agent): {agent: string(agent)}}
 	err := s.db.Read(ctx, func(tx *sqldb.Tx) (err error) {
@@ -93,10 +95,17 @@ func (s *Service) Explain(ctx context.Context, agent event.AgentID) (*Explanatio
 		return nil, unknownAgent(agent)
 	}
 	x.Version = c.Version
-	with := Fold(entries)
-	b := with.Believe(step.DefaultPrior(), new(step.Belief))
+	f := fold.Folder{}
+	with, err := fold.Of(entries, f.Library)
+	if err != nil {
+		return nil, err
+	}
+	b, err := f.Believe(&with)
+	if err != nil {
+		return nil, err
+	}
 	for j := range policy.NTraits {
-		x.Traits = append(x.Traits, with.trait(b, policy.Trait(j), c.Act.Levels[j]))
+		x.Traits = append(x.Traits, traitOf(&with, b, policy.Trait(j), c.Act.Levels[j]))
 	}
 	ids := newest(signals, len(signals))
 	from := len(entries)
@@ -111,14 +120,20 @@ func (s *Service) Explain(ctx context.Context, agent event.AgentID) (*Explanatio
 			x.Ratings[len(x.Ratings)-1].By = "you"
 		}
 		for i, e := range entries {
-			if _, ok := e.About.find(id); ok && i < from {
+			if _, ok := e.About.Find(id); ok && i < from {
 				from = i
 			}
 		}
 	}
-	before := Fold(entries[:from])
+	before, err := fold.Of(entries[:from], f.Library)
+	if err != nil {
+		return nil, err
+	}
+	other := fold.Folder{Library: f.Library}
 	for i := range x.Ratings {
-		x.Ratings[i].weigh(&before, entries[from:], &with, b)
+		if err := x.Ratings[i].weigh(&other, &before, entries[from:], &with, b); err != nil {
+			return nil, err
+		}
 	}
 	return x, nil
 }
@@ -141,13 +156,13 @@ func (x *Explanation) readChanges(tx *sqldb.Tx) error {
 	return rows.Err()
 }
 
-// trait puts one trait into words and numbers.
-func (s *State) trait(b *step.Belief, t policy.Trait, published float64) Trait {
+// traitOf puts one trait into words and numbers.
+func traitOf(s *fold.State, b *step.Belief, t policy.Trait, published float64) Trait {
 	mean, variance := b.Difference(t, s.Start[t], s.Theta[t])
 	half := 1.2815515655446004 * math.Sqrt(max(0, variance))
 	out := Trait{
-		Trait: t.String(), Level: published, Target: micro(s.Theta[t]), Start: s.Start[t], P: micro(b.Better(t, s.Start[t], s.Theta[t])),
-		Interval: [2]float64{micro(mean - half), micro(mean + half)}, Gate: s.Gate(t).P, N: int(s.N[t]), Ratings: micro(s.Info[t]), Waits: s.Waits(t),
+		Trait: t.String(), Level: published, Target: wire.Micro(s.Theta[t]), Start: s.Start[t], P: wire.Micro(b.Better(t, s.Start[t], s.Theta[t])),
+		Interval: [2]float64{wire.Micro(mean - half), wire.Micro(mean + half)}, Gate: s.Gate(t).P, N: int(s.Episodes[t]), Ratings: wire.Micro(s.Info[t]), Waits: s.Waits(t),
 	}
 	switch {
 	case math.Abs(s.Theta[t]-s.Start[t]) < safety.Noticeable:
@@ -161,18 +176,18 @@ func (s *State) trait(b *step.Belief, t policy.Trait, published float64) Trait {
 	next := s.Theta[t] + min(max(ideal-s.Theta[t], -step.StepBound), step.StepBound)
 	out.Needs = -1
 	if out.Waits == "" || out.Waits == "evidence" {
-		out.Needs = s.needs(b, t, next)
+		out.Needs = needs(s, b, t, next)
 	}
 	return out
 }
 
 // weigh folds the entries without the rating and says what it did.
-func (r *Rating) weigh(before *State, entries []*Entry, with *State, b *step.Belief) {
+func (r *Rating) weigh(f *fold.Folder, before *fold.State, entries []*fold.Entry, with *fold.State, b *step.Belief) error {
 	r.Moved, r.Leaned = map[string]float64{}, map[string]float64{}
-	without, f := *before, folder{}
+	without := *before
 	place := false
 	for _, e := range entries {
-		if i, ok := e.About.find(r.FeedbackID); ok {
+		if i, ok := e.About.Find(r.FeedbackID); ok {
 			place = true
 			switch {
 			case without.Paused:
@@ -183,11 +198,13 @@ func (r *Rating) weigh(before *State, entries []*Entry, with *State, b *step.Bel
 				r.NotUsed = "protected"
 			}
 			bare := *e
-			bare.About.Contributions = append([]Contribution(nil), e.About.Contributions...)
-			bare.About.take(r.FeedbackID)
+			bare.About.Contributions = append([]fold.Contribution(nil), e.About.Contributions...)
+			bare.About.Take(r.FeedbackID)
 			e = &bare
 		}
-		f.apply(&without, e)
+		if err := f.Apply(&without, e); err != nil {
+			return err
+		}
 	}
 	if !place {
 		r.NotUsed = "no_episode"
@@ -198,21 +215,24 @@ func (r *Rating) weigh(before *State, entries []*Entry, with *State, b *step.Bel
 	r.Used = r.NotUsed == ""
 	if !r.Used {
 		r.Note = "not used: " + r.NotUsed
-		return
+		return nil
 	}
-	old := without.Believe(step.DefaultPrior(), new(step.Belief))
+	old, err := f.Believe(&without)
+	if err != nil {
+		return err
+	}
 	needs := -1
 	for j := range policy.NTraits {
 		t := policy.Trait(j)
-		if d := micro(with.Theta[j] - without.Theta[j]); d != 0 {
+		if d := wire.Micro(with.Theta[j] - without.Theta[j]); d != 0 {
 			r.Moved[t.String()] = d
 		}
 		at := with.Theta[j]
 		up := min(1, at+step.StepBound)
-		if d := micro(b.Better(t, at, up) - old.Better(t, at, up)); d != 0 {
+		if d := wire.Micro(b.Better(t, at, up) - old.Better(t, at, up)); d != 0 {
 			r.Leaned[t.String()] = d
 		}
-		if n := with.trait(b, t, at).Needs; n > 0 && (needs < 0 || n < needs) {
+		if n := traitOf(with, b, t, at).Needs; n > 0 && (needs < 0 || n < needs) {
 			needs = n
 		}
 	}
@@ -226,4 +246,5 @@ func (r *Rating) weigh(before *State, entries []*Entry, with *State, b *step.Bel
 	default:
 		r.Note = "counts"
 	}
+	return nil
 }

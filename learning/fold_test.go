@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"rapport/event"
+	"rapport/learning/fold"
 	"rapport/policy"
 )
 
@@ -112,9 +113,9 @@ func TestLearnerBytesAreAFunctionOfTheSet(t *testing.T) {
 		}
 		// and they are the fold
 		entries := b.entries("a")
-		state := Fold(entries)
-		before := Fold(entries[:len(entries)-1])
-		var stored State
+		state := foldOf(entries)
+		before := foldOf(entries[:len(entries)-1])
+		var stored fold.State
 		if len(entries) > 1 {
 			var bytes []byte
 			if err := b.s.db.Read(t.Context(), func(tx *tx) error {
@@ -123,7 +124,7 @@ func TestLearnerBytesAreAFunctionOfTheSet(t *testing.T) {
 			}); err != nil {
 				rt.Fatal(err)
 			}
-			if !stored.read(bytes) || stored != before {
+			if !stored.Read(bytes) || stored != before {
 				rt.Fatal("the state before the newest entry is not its fold")
 			}
 		}
@@ -201,10 +202,12 @@ func TestPinnedNeverMovesAndStepsAreBounded(t *testing.T) {
 		b.clear()
 		b.feed(Batch, s.events...)
 		entries := b.entries("a")
-		state, f := initial(), folder{}
+		state, f := fold.New(), fold.Folder{}
 		for _, e := range entries {
 			before := state
-			f.apply(&state, e)
+			if err := f.Apply(&state, e); err != nil {
+				rt.Fatal(err)
+			}
 			for j := range state.Theta {
 				d := state.Theta[j] - before.Theta[j]
 				switch {
@@ -213,8 +216,8 @@ func TestPinnedNeverMovesAndStepsAreBounded(t *testing.T) {
 					rt.Fatalf("%s moved while it may not", policy.Trait(j))
 				case d > .02+1e-12 || d < -.02-1e-12:
 					rt.Fatalf("%s moved by %v on one entry", policy.Trait(j), d)
-				case state.N[j] < 5 || state.Info[j] < 1:
-					rt.Fatalf("%s moved after %d episodes and %v ratings", policy.Trait(j), state.N[j], state.Info[j])
+				case state.Episodes[j] < 5 || state.Info[j] < 1:
+					rt.Fatalf("%s moved after %d episodes and %v ratings", policy.Trait(j), state.Episodes[j], state.Info[j])
 				}
 			}
 			if state.Guests > .3*state.Owner+2+1e-9 {
@@ -276,14 +279,14 @@ func TestNothingIsFused(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles for another processor")
 	}
-	cmd := exec.Command("go", "build", "-gcflags=-S", "rapport/learning/step", "rapport/learning/fusion", "rapport/learning")
+	cmd := exec.Command("go", "build", "-gcflags=-S", "rapport/learning/step", "rapport/learning/fusion", "rapport/learning/safety", "rapport/learning/fold")
 	cmd.Env = append(os.Environ(), "GOARCH=arm64", "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	fused, seen := regexp.MustCompile(`\tFN?M(ADD|SUB)[DS]`), false
-	inFold := regexp.MustCompile(`/learning/(fold|fusion/\w+|step/\w+)\.go:\d+`)
+	inFold := regexp.MustCompile(`/learning/(fold/\w+|fusion/\w+|step/\w+|safety/\w+)\.go:\d+`)
 	for line := range strings.Lines(string(out)) {
 		if at := inFold.FindString(line); at != "" {
 			seen = true

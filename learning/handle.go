@@ -12,6 +12,8 @@ import (
 	"rapport/event"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
+	"rapport/learning/fold"
+	"rapport/learning/wire"
 	"rapport/policy"
 )
 
@@ -41,7 +43,7 @@ func as[T event.Payload](e event.Event) (any, error) {
 type incoming struct {
 	*event.Event
 	body   any
-	act    Act
+	act    fold.Act
 	doc    policy.Document
 	signal *Signal // of a feedback, as the projections count it
 	err    error
@@ -59,7 +61,7 @@ func (in *incoming) decode() {
 	}
 	switch p := in.body.(type) {
 	case *event.AgentCreated:
-		in.act, in.doc, in.err = actOf(actCreated, nil, &p.AgentState)
+		in.act, in.doc, in.err = actOf(fold.Created, nil, &p.AgentState)
 	case *event.AgentUpdated:
 		kind, _ := actKind(p.Change.Kind)
 		in.act, in.doc, in.err = actOf(kind, p.Change.Traits, &p.AgentState)
@@ -79,15 +81,15 @@ const actionReply = "reply"
 func actKind(change string) (byte, bool) {
 	switch change {
 	case event.ChangeEdited:
-		return actEdited, true
+		return fold.Edited, true
 	case event.ChangeRollback:
-		return actRollback, true
+		return fold.RolledBack, true
 	case event.ChangePinned:
-		return actPinned, true
+		return fold.Pinned, true
 	case event.ChangeBounds, event.ChangePaused, event.ChangeResumed, event.ChangeKilled, event.ChangeRevived, event.ChangeSettings:
-		return actSettings, true
+		return fold.Settings, true
 	}
-	return actSettings, false
+	return fold.Settings, false
 }
 
 // work is one agent's part of a batch.
@@ -307,11 +309,11 @@ func (w *work) unpack() error {
 func (w *work) reach(tx *sqldb.Tx) error {
 	lowest, back := place{At: math.MaxInt64}, 0
 	touch := func(at event.Micros, id string) {
-		if compareKeys(at, id, lowest.At, lowest.ID) < 0 {
+		if fold.Compare(at, id, lowest.At, lowest.ID) < 0 {
 			lowest = place{at, id}
 		}
 	}
-	var newest *Entry
+	var newest *fold.Entry
 	if w.book.stored > 0 {
 		var err error
 		if newest, err = w.book.slots[0].entry(); err != nil {
@@ -321,7 +323,7 @@ func (w *work) reach(tx *sqldb.Tx) error {
 	beyond := false // something comes after the newest
 	see := func(at event.Micros, id string) {
 		touch(at, id)
-		beyond = beyond || newest != nil && compareKeys(at, id, newest.At, newest.ID) > 0
+		beyond = beyond || newest != nil && fold.Compare(at, id, newest.At, newest.ID) > 0
 	}
 	takeBack := func(feedback string) error {
 		back++
@@ -366,12 +368,12 @@ func (w *work) reach(tx *sqldb.Tx) error {
 		}
 	}
 	if w.book.stored > 0 {
-		var s State
+		var s fold.State
 		before := w.book.known[w.book.stored-1]
 		switch {
-		case w.book.stored > 1 && !s.read(before):
+		case w.book.stored > 1 && !s.Read(before):
 			return loadFrom(tx, w.agent, &w.book, 0, false) // another generation or profile
-		case compareKeys(lowest.At, lowest.ID, newest.At, newest.ID) < 0 && w.book.stored > 1:
+		case fold.Compare(lowest.At, lowest.ID, newest.At, newest.ID) < 0 && w.book.stored > 1:
 			return loadChunks(tx, w.agent, &w.book, lowest.At, back/chunkSize+min(back, 1))
 		case beyond || back > 0:
 			return loadFrom(tx, w.agent, &w.book, max(0, (w.book.stored-1)/chunkSize-back/chunkSize-min(back, 1)), back > 0)
@@ -397,7 +399,7 @@ func (w *work) run() error {
 	if !w.book.changed() && !w.surround && !w.again {
 		return nil
 	}
-	f := folder{}
+	f := fold.Folder{}
 	state, page, err := w.book.fold(&f)
 	if err != nil {
 		return err
@@ -424,7 +426,7 @@ func (w *work) apply(in *incoming) error {
 			w.canon.Owner = p.To
 			w.known = true
 		}
-		return w.enact(in, Act{Kind: actTransferred})
+		return w.enact(in, fold.Act{Kind: fold.Transferred})
 	case *event.AgentRetired:
 		w.retired = true
 	case *event.PolicyProposed:
@@ -433,7 +435,7 @@ func (w *work) apply(in *incoming) error {
 			c.Asked, c.AskedFor = p.Parent, c.Act.Levels
 			for _, m := range p.Moved {
 				if t, ok := policy.ParseTrait(m.Trait); ok {
-					c.AskedFor[t] = micro(min(1, max(0, m.After)))
+					c.AskedFor[t] = wire.Micro(min(1, max(0, m.After)))
 				}
 			}
 			w.known = true
@@ -467,7 +469,7 @@ func (w *work) see(in *incoming, s *event.AgentState, fresh bool) {
 		return
 	}
 	c, act, explore := w.canon, in.act, in.doc.Exploration
-	act.Kind, act.Touched, explore.Revision = actSettings, 0, 0
+	act.Kind, act.Touched, explore.Revision = fold.Settings, 0, 0
 	if s.Version != c.Version || c.Act != act || c.Explore != explore {
 		w.surround, w.last = true, in
 	}
@@ -476,24 +478,24 @@ func (w *work) see(in *incoming, s *event.AgentState, fresh bool) {
 	w.known, w.doc, w.state, w.policy = true, &in.doc, s, s.Policy
 }
 
-func (w *work) enact(in *incoming, a Act) error {
+func (w *work) enact(in *incoming, a fold.Act) error {
 	w.surround, w.last = true, in
-	return w.book.enact(&Entry{At: in.Time, ID: in.ID, Act: &a})
+	return w.book.enact(&fold.Entry{At: in.Time, ID: in.ID, Act: &a})
 }
 
 // decided tells an episode which levels were rendered in it: those of its first
 // reply.
 func (w *work) decided(in *incoming, p *event.ReplyGenerated) error {
 	waiting := false
-	changed, err := w.book.edit(p.EpisodeStart, string(p.EpisodeID), func(e *Episode) bool {
-		if e.Decided && compareKeys(e.DecidedAt, e.Decision, in.Time, string(p.DecisionID)) <= 0 {
+	changed, err := w.book.edit(p.EpisodeStart, string(p.EpisodeID), func(e *fold.Episode) bool {
+		if e.Decided && fold.Compare(e.DecidedAt, e.Decision, in.Time, string(p.DecisionID)) <= 0 {
 			return false
 		}
 		waiting = len(e.Contributions) > 0
 		e.Decided, e.DecidedAt, e.Decision = true, in.Time, string(p.DecisionID)
 		e.Protected, e.Consent = p.Protected, p.Consent
 		for j := range e.Rendered {
-			e.Rendered[j] = micro(min(1, max(0, p.Rendered[j])))
+			e.Rendered[j] = wire.Micro(min(1, max(0, p.Rendered[j])))
 		}
 		return true
 	})
@@ -521,7 +523,7 @@ func (w *work) feedback(in *incoming, p *event.FeedbackCreated) error {
 			known = false
 			continue
 		}
-		changed, err := w.book.edit(share.Start, string(share.EpisodeID), func(e *Episode) bool { return e.put(c) })
+		changed, err := w.book.edit(share.Start, string(share.EpisodeID), func(e *fold.Episode) bool { return e.Put(c) })
 		if err != nil {
 			return err
 		}
@@ -564,7 +566,7 @@ func (w *work) takeBack(in *incoming, id string) error {
 	w.tally.count(s, -1)
 	w.counted, w.recount = true, true
 	for _, p := range s.Places {
-		changed, err := w.book.edit(p.At, p.ID, func(e *Episode) bool { return e.take(id) })
+		changed, err := w.book.edit(p.At, p.ID, func(e *fold.Episode) bool { return e.Take(id) })
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"rapport/event"
 	"rapport/internal/sqldb"
 	"rapport/internal/sqldb/sqldbtest"
+	"rapport/learning/fold"
 	"rapport/policy"
 )
 
@@ -155,14 +156,23 @@ func (b *bench) dump(tables ...string) string {
 	return out.String()
 }
 
+// foldOf is the state after a list.
+func foldOf(list []*fold.Entry) fold.State {
+	s, err := fold.Of(list, nil)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
 // state is the folded state of an agent.
-func (b *bench) state(agent string) State {
+func (b *bench) state(agent string) fold.State {
 	b.t.Helper()
-	return Fold(b.entries(agent))
+	return foldOf(b.entries(agent))
 }
 
 // entries is the stored list of an agent.
-func (b *bench) entries(agent string) (list []*Entry) {
+func (b *bench) entries(agent string) (list []*fold.Entry) {
 	b.t.Helper()
 	if err := b.s.db.Read(context.Background(), func(tx *sqldb.Tx) (err error) {
 		list, err = readEntries(tx, agent)

@@ -265,7 +265,7 @@ func TestOwnerActs(t *testing.T) {
 	s.learning = true
 	b.feed(1, s.change(event.ChangeResumed), s.add(event.AgentTransferred{AgentID: "a", From: event.PersonID(s.owner), To: "other"}))
 	given := b.state("a")
-	if math.Abs(given.S[0]-.1*paused.S[0]) > 1e-12 || given.Start != given.Theta || given.N[0] != 0 {
+	if math.Abs(given.S[0]-.1*paused.S[0]) > 1e-12 || given.Start != given.Theta || given.Episodes[0] != 0 {
 		t.Errorf("the new owner's learner has S %v of %v and starts at %v", given.S[0], paused.S[0], given.Start)
 	}
 	if owner, err := b.s.OwnerOf(t.Context(), "a"); err != nil || owner != "other" {

@@ -8,6 +8,7 @@ import (
 
 	"rapport/event"
 	"rapport/internal/sqldb"
+	"rapport/learning/fold"
 )
 
 // store writes the agent's learner and projections.
@@ -136,7 +137,7 @@ const lastActions = 10
 func (a *actions) note(at event.Micros, p *event.ReplyGenerated) {
 	n := action{at, p.DecisionID, p.Action, p.Context}
 	i := len(a.Last)
-	for i > 0 && compareKeys(n.At, string(n.DecisionID), a.Last[i-1].At, string(a.Last[i-1].DecisionID)) < 0 {
+	for i > 0 && fold.Compare(n.At, string(n.DecisionID), a.Last[i-1].At, string(a.Last[i-1].DecisionID)) < 0 {
 		i--
 	}
 	a.Last = slices.Insert(a.Last, i, n)
@@ -243,7 +244,7 @@ func (w *work) meet(tx *sqldb.Tx) error {
 		b.Level = levelOf(b.strengthAt(b.At))
 		if b.Level != before {
 			p := event.RelationshipUpdated{AgentID: event.AgentID(w.agent), PersonID: person, Level: b.Level}
-			id := event.DerivedID("learning", Generation, in.ID, p.EventType(), string(person), 0)
+			id := event.DerivedID("learning", fold.Generation, in.ID, p.EventType(), string(person), 0)
 			w.out = append(w.out, event.New("learning", id, in.Time, p).CausedBy(*in.Event))
 		}
 		_, err = tx.Exec(`insert into rl_relationships (agent_id, person_id, interactions, warmth, at, last_seen_at, level) values ($1, $2, $3, $4, $5, $6, $7)

@@ -1,8 +1,6 @@
 package learning
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -12,26 +10,31 @@ import (
 
 	"rapport/event"
 	"rapport/internal/sqldb"
+	"rapport/learning/fold"
 	"rapport/learning/safety"
 	"rapport/learning/step"
+	"rapport/learning/wire"
 	"rapport/policy"
 )
 
 // conclude prepares what the outside hears of the folded state: the mixture for
 // the next sessions, and a policy when the evidence asks for other levels.
-func (w *work) conclude(s *State, f *folder) error {
+func (w *work) conclude(s *fold.State, f *fold.Folder) error {
 	c := w.canon
 	if c == nil || w.muted || !(w.evidence || w.surround || w.again) {
 		return nil
 	}
-	s.Believe(step.DefaultPrior(), &f.belief)
+	b, err := f.Believe(s)
+	if err != nil {
+		return err
+	}
 	if w.evidence || w.surround {
-		if err := w.explore(s, &f.belief); err != nil {
+		if err := w.explore(s, b); err != nil {
 			return err
 		}
 	}
 	if (w.evidence || w.again) && c.Act.Alive && (c.Act.Learning || w.correction) {
-		w.consider(s, &f.belief)
+		w.consider(s, b)
 	}
 	return nil
 }
@@ -39,7 +42,7 @@ func (w *work) conclude(s *State, f *folder) error {
 // id derives the id of something that follows from the last event of the batch
 // that had an effect on the agent.
 func (w *work) id(t event.Type, ordinal int) string {
-	return event.DerivedID("learning", Generation, w.last.ID, t, w.agent, ordinal)
+	return event.DerivedID("learning", fold.Generation, w.last.ID, t, w.agent, ordinal)
 }
 
 func (w *work) emit(id string, p event.Payload) {
@@ -48,16 +51,18 @@ func (w *work) emit(id string, p event.Payload) {
 
 // explore publishes the mixture around the canonical levels. Its centres are
 // drawn from numbers that follow from agent, entry and generation.
-func (w *work) explore(s *State, b *step.Belief) error {
+func (w *work) explore(s *fold.State, b *step.Belief) error {
 	c, e := w.canon, w.canon.Explore
 	if !c.Act.Learning || !c.Act.Alive {
 		e.Strategy = policy.StrategyOff // variations that nobody learns from
 	}
 	var centres []policy.Traits
 	if e.Strategy == policy.StrategyMixture {
-		centres = s.centres(w.agent, &c.Act, b)
+		var around [policy.DefaultCentres]policy.Traits
+		s.Centres(b, w.agent, &c.Act.Levels, &c.Act.Lo, &c.Act.Hi, c.Act.Pinned, &around)
+		centres = around[:]
 	}
-	m := policy.NewMixture(c.Act.Levels, centres, e, c.Act.limits(), c.Act.Pinned)
+	m := policy.NewMixture(c.Act.Levels, centres, e, limitsOf(&c.Act), c.Act.Pinned)
 	// One of these follows every change of evidence: written by hand, as
 	// json.Marshal of an event.ExplorationUpdated would.
 	agent, err := json.Marshal(w.agent)
@@ -77,34 +82,20 @@ func (w *work) explore(s *State, b *step.Belief) error {
 	return nil
 }
 
-func (s *State) centres(agent string, a *Act, b *step.Belief) []policy.Traits {
-	lo, hi := a.Lo, a.Hi
-	for j := range lo {
-		if a.Pinned.Has(policy.Trait(j)) {
-			lo[j], hi[j] = a.Levels[j], a.Levels[j]
-		}
-	}
-	seed := binary.LittleEndian.AppendUint32([]byte(agent), s.Entries)
-	r := policy.NewStream(sha256.Sum256(append(seed, Generation)))
-	var out [policy.DefaultCentres]policy.Traits
-	b.Centres(&a.Levels, &lo, &hi, &r, &out)
-	return out[:]
-}
-
 // wish is a proposal before it is written down.
 type wish struct {
 	to       policy.Traits
 	verdicts []safety.Verdict
-	state    State
+	state    fold.State
 	belief   step.Belief
 }
 
 // consider decides whether to ask for the levels that the evidence asks for, as
 // far as the bounds of publication let it.
-func (w *work) consider(s *State, b *step.Belief) {
+func (w *work) consider(s *fold.State, b *step.Belief) {
 	c := w.canon
 	to, verdicts := safety.Propose(safety.Request{
-		Canonical: c.Act.Levels, Target: w.target(s, b), WeekAgo: c.weekAgo(w.last.Time), Limits: c.Act.limits(), Pinned: c.Act.Pinned,
+		Canonical: c.Act.Levels, Target: w.target(s, b), WeekAgo: c.weekAgo(w.last.Time), Limits: limitsOf(&c.Act), Pinned: c.Act.Pinned,
 		Steps: max(1, len(w.fed)), Withdrawn: w.correction,
 	})
 	if to == c.Act.Levels {
@@ -128,7 +119,7 @@ func (w *work) consider(s *State, b *step.Belief) {
 // again with one more signal can lose its last step; publishing that would make
 // the owner see a level go to and fro at the gate, each time to where it is
 // probably worse. A correction goes to the fold whatever is believed.
-func (w *work) target(s *State, b *step.Belief) policy.Traits {
+func (w *work) target(s *fold.State, b *step.Belief) policy.Traits {
 	to, now := s.Theta, w.canon.Act.Levels
 	if w.correction {
 		return to
@@ -172,12 +163,12 @@ func (w *work) propose() error {
 		t := policy.Trait(j)
 		before := c.Act.Levels[j]
 		if to[j] != before {
-			p.Moved = append(p.Moved, event.Moved{Trait: t.String(), Before: before, After: to[j], P: micro(b.Better(t, before, to[j])), N: int(s.N[j])})
+			p.Moved = append(p.Moved, event.Moved{Trait: t.String(), Before: before, After: to[j], P: wire.Micro(b.Better(t, before, to[j])), N: int(s.Episodes[j])})
 			said = append(said, fmt.Sprintf("%s %+.2f", t, to[j]-before))
 		}
-		if s.N[j] > 0 {
-			_, sd := b.Ideal(t)
-			d.Evidence[t.String()] = policy.Evidence{N: int(s.N[j]), SD: micro(sd), P: micro(b.Better(t, s.Start[j], to[j]))}
+		if s.Episodes[j] > 0 {
+			ideal, sd := b.Ideal(t)
+			d.Evidence[t.String()] = policy.Evidence{N: int(s.Episodes[j]), Ideal: wire.Micro(ideal), SD: wire.Micro(sd), P: wire.Micro(b.Better(t, s.Start[j], to[j]))}
 		}
 	}
 	p.Reason = p.Kind + ": " + strings.Join(said, ", ")
@@ -253,7 +244,7 @@ func (w *work) tellHeld(tx *sqldb.Tx) error {
 		return nil
 	}
 	for i := range w.held.Values {
-		w.held.Values[i] = micro(w.held.Values[i])
+		w.held.Values[i] = wire.Micro(w.held.Values[i])
 	}
 	var told int64
 	_, err := tx.Get(`select count(*) from rl_proposals where agent_id = $1 and outcome = $2 and parent = $3 and gate = $4 and at > $5`,
@@ -320,8 +311,8 @@ const manyRatings = 99
 // moves from its level towards to: the evidence that is missing, and what the
 // certainty takes, which grows with the square root. 0 when it may move now, -1
 // when more of the same would not do, 99 for any larger number.
-func (s *State) needs(b *step.Belief, t policy.Trait, to float64) int {
-	missing := max(0, safety.MinEpisodes-float64(s.N[t]), math.Ceil(safety.MinRatings-s.Info[t]))
+func needs(s *fold.State, b *step.Belief, t policy.Trait, to float64) int {
+	missing := max(0, safety.MinEpisodes-float64(s.Episodes[t]), math.Ceil(safety.MinRatings-s.Info[t]))
 	mean, variance := b.Difference(t, s.Theta[t], to)
 	if mean <= 0 || variance <= 0 {
 		return -1

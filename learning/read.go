@@ -10,11 +10,13 @@ import (
 	"rapport/event"
 	"rapport/internal/fault"
 	"rapport/internal/sqldb"
+	"rapport/learning/fold"
+	"rapport/learning/wire"
 	"rapport/policy"
 )
 
 // readEntries reads the whole list of an agent.
-func readEntries(tx *sqldb.Tx, agent string) ([]*Entry, error) {
+func readEntries(tx *sqldb.Tx, agent string) ([]*fold.Entry, error) {
 	var n int
 	var newest []byte
 	found, err := tx.Get(`select entries, newest from rl_learners where agent_id = $1`, []any{agent}, &n, &newest)
@@ -168,7 +170,7 @@ func ratio(sum, count int64) float64 {
 	if count == 0 {
 		return 0
 	}
-	return micro(float64(sum) / 1e6 / float64(count))
+	return wire.Micro(float64(sum) / 1e6 / float64(count))
 }
 
 func (p *AgentRLProjection) readBonds(tx *sqldb.Tx, agent string, now event.Micros) error {
@@ -185,7 +187,7 @@ func (p *AgentRLProjection) readBonds(tx *sqldb.Tx, agent string, now event.Micr
 		}
 		strength := b.strengthAt(now)
 		if person == p.OwnerID {
-			p.RelationshipStats = RelationshipStats{Interactions: b.Interactions, LastSeenAt: b.LastSeen, Strength: micro(strength)}
+			p.RelationshipStats = RelationshipStats{Interactions: b.Interactions, LastSeenAt: b.LastSeen, Strength: wire.Micro(strength)}
 		}
 		p.Relationships = append(p.Relationships, Relationship{person, levelOf(strength)})
 	}
@@ -248,7 +250,7 @@ func readSessions(tx *sqldb.Tx, agent string) (map[string]bool, error) {
 
 // sum computes what follows from the signals. All sums are whole millionths, so
 // that their order does not matter.
-func (p *AgentRLProjection) sum(signals map[string]*Signal, entries []*Entry, ended map[string]bool) {
+func (p *AgentRLProjection) sum(signals map[string]*Signal, entries []*fold.Entry, ended map[string]bool) {
 	others := map[string]bool{}
 	for _, s := range signals {
 		if s.Channel == event.ChannelBehaviour && s.PersonID != string(p.OwnerID) {
@@ -340,7 +342,7 @@ func (p *AgentRLProjection) sum(signals map[string]*Signal, entries []*Entry, en
 		}
 	}
 	if known > 0 {
-		v := micro(float64(success) / float64(known))
+		v := wire.Micro(float64(success) / float64(known))
 		p.ConversationSuccessRate = &v
 	}
 }
@@ -351,6 +353,6 @@ func newest(signals map[string]*Signal, n int) []string {
 	for id := range signals {
 		ids = append(ids, id)
 	}
-	slices.SortFunc(ids, func(a, b string) int { return compareKeys(signals[b].Timestamp, b, signals[a].Timestamp, a) })
+	slices.SortFunc(ids, func(a, b string) int { return fold.Compare(signals[b].Timestamp, b, signals[a].Timestamp, a) })
 	return ids[:min(n, len(ids))]
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"rapport/event"
+	"rapport/learning/fold"
 	"rapport/learning/fusion"
 	"rapport/learning/reward"
 	"rapport/learning/step"
@@ -63,12 +64,12 @@ func TestScripts(t *testing.T) {
 
 // script is a list of entries that commands add to.
 type script struct {
-	list []*Entry
-	act  Act // what holds
+	list []*fold.Entry
+	act  fold.Act // what holds
 	n    int
 }
 
-func (s *script) add(e *Entry) {
+func (s *script) add(e *fold.Entry) {
 	s.n++
 	e.At, e.ID = int64(s.n), fmt.Sprintf("e%04d", s.n)
 	s.list = append(s.list, e)
@@ -77,7 +78,7 @@ func (s *script) add(e *Entry) {
 func (s *script) enact(kind byte) {
 	a := s.act
 	a.Kind = kind
-	s.add(&Entry{Act: &a})
+	s.add(&fold.Entry{Act: &a})
 }
 
 // do runs one command:
@@ -98,40 +99,40 @@ func (s *script) do(t *testing.T, words []string) string {
 	switch words[0] {
 	case "agent":
 		s.list = nil
-		s.act = Act{Levels: policy.Neutral(), Learning: true, Alive: true, Pace: paceOf("normal")}
+		s.act = fold.Act{Levels: policy.Neutral(), Learning: true, Alive: true, Pace: fold.PaceOf("normal")}
 		for j := range s.act.Hi {
 			s.act.Hi[j] = 1
 		}
 		s.levels(t, args)
 		s.act.Baseline = s.act.Levels
-		s.enact(actCreated)
+		s.enact(fold.Created)
 	case "session":
 		for range times {
 			s.session(t, args)
 		}
 	case "edit":
-		state := Fold(s.list)
+		state := foldOf(s.list)
 		s.act.Levels = state.Theta
 		s.act.Touched = s.levels(t, args)
 		s.act.Baseline = s.act.Levels
-		s.enact(actEdited)
+		s.enact(fold.Edited)
 		s.act.Touched = 0
 	case "pin":
-		state := Fold(s.list)
+		state := foldOf(s.list)
 		s.act.Levels, s.act.Pinned = state.Theta, 0
 		for _, name := range args {
 			tr, _ := policy.ParseTrait(name)
 			s.act.Pinned |= policy.MaskOf(tr)
 		}
-		s.enact(actPinned)
+		s.enact(fold.Pinned)
 	case "pause", "resume":
 		s.act.Learning = words[0] == "resume"
-		s.enact(actSettings)
+		s.enact(fold.Settings)
 	case "pace":
-		s.act.Pace = paceOf(args[0])
-		s.enact(actSettings)
+		s.act.Pace = fold.PaceOf(args[0])
+		s.enact(fold.Settings)
 	case "transfer":
-		s.add(&Entry{Act: &Act{Kind: actTransferred}})
+		s.add(&fold.Entry{Act: &fold.Act{Kind: fold.Transferred}})
 	case "withdraw":
 		n, _ := strconv.Atoi(args[0])
 		for i := len(s.list) - 1; i >= 0 && n > 0; i-- {
@@ -141,7 +142,7 @@ func (s *script) do(t *testing.T, words []string) string {
 			}
 		}
 	case "show":
-		state := Fold(s.list)
+		state := foldOf(s.list)
 		b := state.Believe(step.DefaultPrior(), new(step.Belief))
 		out := ""
 		for _, name := range args {
@@ -149,7 +150,7 @@ func (s *script) do(t *testing.T, words []string) string {
 			if !ok {
 				t.Fatalf("show what? %q", name)
 			}
-			x := state.trait(b, tr, state.Theta[tr])
+			x := traitOf(&state, b, tr, state.Theta[tr])
 			out += fmt.Sprintf("%s %.3f from %.3f: %s, P %.2f, n %d, %.1f ratings, gate %.2f, waits %q, needs %d\n",
 				x.Trait, x.Target, x.Start, x.Word, x.P, x.N, x.Ratings, x.Gate, x.Waits, x.Needs)
 		}
@@ -176,11 +177,11 @@ func (s *script) levels(t *testing.T, args []string) (touched policy.Mask) {
 }
 
 func (s *script) session(t *testing.T, args []string) {
-	e := &Entry{About: Episode{Decided: true, Consent: true, Rendered: policy.Neutral()}}
+	e := &fold.Entry{About: fold.Episode{Decided: true, Consent: true, Rendered: policy.Neutral()}}
 	for i, arg := range args {
 		name, value, _ := strings.Cut(arg, "=")
 		v, _ := strconv.ParseFloat(value, 64)
-		c := Contribution{Feedback: fmt.Sprintf("f%04d-%d", s.n, i), Rater: "owner", Owner: true, Share: 1, Value: v}
+		c := fold.Contribution{Feedback: fmt.Sprintf("f%04d-%d", s.n, i), Rater: "owner", Owner: true, Share: 1, Value: v}
 		if tr, ok := policy.ParseTrait(name); ok {
 			e.About.Rendered[tr] = v
 			continue
@@ -216,7 +217,7 @@ func (s *script) session(t *testing.T, args []string) {
 		default:
 			t.Fatalf("unknown signal %q", arg)
 		}
-		e.About.put(c)
+		e.About.Put(c)
 	}
 	s.add(e)
 }

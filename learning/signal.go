@@ -10,8 +10,10 @@ import (
 	"strings"
 
 	"rapport/event"
+	"rapport/learning/fold"
 	"rapport/learning/fusion"
 	"rapport/learning/reward"
+	"rapport/learning/wire"
 	"rapport/policy"
 )
 
@@ -42,44 +44,44 @@ const signalFormat = 1
 func (s *Signal) append(b []byte) []byte {
 	b = append(b, signalFormat)
 	for _, score := range [...]*float64{s.FeedbackScore, s.EngagementScore} {
-		if b = appendBool(b, score != nil); score != nil {
-			b = appendMicro(b, *score)
+		if b = wire.AppendBool(b, score != nil); score != nil {
+			b = wire.AppendMicro(b, *score)
 		}
 	}
-	b = appendInt64(b, s.Reward)
-	b = appendBool(appendBool(b, s.Rated), s.Good)
-	b = appendID(appendID(b, s.PersonID), s.Session)
-	b = appendText(appendText(b, s.ActionType), s.Channel)
+	b = wire.AppendInt64(b, s.Reward)
+	b = wire.AppendBool(wire.AppendBool(b, s.Rated), s.Good)
+	b = wire.AppendID(wire.AppendID(b, s.PersonID), s.Session)
+	b = wire.AppendText(wire.AppendText(b, s.ActionType), s.Channel)
 	b = binary.AppendUvarint(b, uint64(len(s.ContextTags)))
 	for _, tag := range s.ContextTags {
-		b = appendText(b, tag)
+		b = wire.AppendText(b, tag)
 	}
 	for _, p := range s.Places {
-		b = appendID(appendInt64(b, p.At), p.ID)
+		b = wire.AppendID(wire.AppendInt64(b, p.At), p.ID)
 	}
 	return b
 }
 
 func readSignal(agent string, at event.Micros, body []byte) (*Signal, error) {
-	s, r := &Signal{Event: Event{AgentID: agent, Timestamp: at}}, reader{b: body}
-	r.bad = r.byte() != signalFormat
+	s, r := &Signal{Event: Event{AgentID: agent, Timestamp: at}}, wire.Reader{B: body}
+	r.Bad = r.Byte() != signalFormat
 	for _, score := range [...]**float64{&s.FeedbackScore, &s.EngagementScore} {
-		if r.bool() {
-			v := r.micro()
+		if r.Bool() {
+			v := r.Micro()
 			*score = &v
 		}
 	}
-	s.Reward = r.int64()
-	s.Rated, s.Good = r.bool(), r.bool()
-	s.PersonID, s.Session = r.id(), r.id()
-	s.ActionType, s.Channel = r.text(), r.text()
-	for n := r.length(); n > 0; n-- {
-		s.ContextTags = append(s.ContextTags, r.text())
+	s.Reward = r.Int64()
+	s.Rated, s.Good = r.Bool(), r.Bool()
+	s.PersonID, s.Session = r.ID(), r.ID()
+	s.ActionType, s.Channel = r.Text(), r.Text()
+	for n := r.Length(); n > 0; n-- {
+		s.ContextTags = append(s.ContextTags, r.Text())
 	}
-	for len(r.b) > 0 {
-		s.Places = append(s.Places, place{r.int64(), r.id()})
+	for len(r.B) > 0 {
+		s.Places = append(s.Places, place{r.Int64(), r.ID()})
 	}
-	if r.bad {
+	if r.Bad {
 		return nil, errSignal
 	}
 	return s, nil
@@ -94,12 +96,12 @@ func signalOf(p *event.FeedbackCreated, at event.Micros) *Signal {
 	behaviour := reward.Behaviour{}
 	switch {
 	case p.Channel == event.ChannelBehaviour && isEngagement(p):
-		e := micro(min(1, max(0, p.Score)))
+		e := wire.Micro(min(1, max(0, p.Score)))
 		s.EngagementScore = &e
 	case p.Channel == event.ChannelBehaviour:
 		behaviour = reward.BehaviourOf(p.Signal)
 	case p.Channel != event.ChannelTone:
-		v := micro(reward.Score(reward.V1, p.Channel, p.Level, p.Score))
+		v := wire.Micro(reward.Score(reward.V1, p.Channel, p.Level, p.Score))
 		s.FeedbackScore = &v
 		if p.Channel == event.ChannelSession {
 			s.Rated, s.Good = true, v >= .5
@@ -132,12 +134,12 @@ func actionOf(p *event.FeedbackCreated) string {
 
 // contributionOf reads a feedback for the fold; false when it has no source that
 // the fold knows.
-func contributionOf(p *event.FeedbackCreated, at event.Micros, share float64) Contribution {
-	c := Contribution{
+func contributionOf(p *event.FeedbackCreated, at event.Micros, share float64) fold.Contribution {
+	c := fold.Contribution{
 		Feedback: string(p.FeedbackID), Rater: string(p.RaterID), At: at, Owner: p.Role == event.RoleOwner,
 		CheckIn: p.Channel == event.ChannelCheckIn, Protected: p.Protected,
-		Value: micro(reward.Score(reward.V2, p.Channel, p.Level, p.Score)),
-		Share: micro(min(1, max(0, share))),
+		Value: wire.Micro(reward.Score(reward.V2, p.Channel, p.Level, p.Score)),
+		Share: wire.Micro(min(1, max(0, share))),
 	}
 	switch p.Channel {
 	case event.ChannelSession, event.ChannelCheckIn:
@@ -174,7 +176,7 @@ func contributionOf(p *event.FeedbackCreated, at event.Micros, share float64) Co
 		for j := range policy.NTraits {
 			if v, ok := m.Levels[policy.Trait(j).String()]; ok && v >= 0 && v <= 1 {
 				c.Measured |= 1 << j
-				c.Levels[j] = micro(v)
+				c.Levels[j] = wire.Micro(v)
 			}
 		}
 	}

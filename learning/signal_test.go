@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"rapport/event"
+	"rapport/learning/wire"
 )
 
 // TestSignalsReadBack: what is read is what was counted, and nothing that was
@@ -18,7 +19,7 @@ func TestSignalsReadBack(t *testing.T) {
 			return rapid.SampledFrom([]string{"", "x", "thumb", "ünï", event.HashID("a"), event.HashID("b")}).Draw(rt, label)
 		}
 		score := func(label string) *float64 {
-			v := micro(rapid.Float64Range(-1, 1).Draw(rt, label))
+			v := wire.Micro(rapid.Float64Range(-1, 1).Draw(rt, label))
 			return rapid.SampledFrom([]*float64{nil, &v}).Draw(rt, label+" given")
 		}
 		s := &Signal{

@@ -9,6 +9,7 @@ import (
 
 	"rapport/event"
 	"rapport/internal/sqldb"
+	"rapport/learning/fold"
 )
 
 // in runs a query with "in (…)" over ids, in portions of a few fixed sizes so that
@@ -188,7 +189,7 @@ func loadFrom(tx *sqldb.Tx, agent string, b *book, first int, states bool) error
 	}
 	b.slots = append(b.slots, newest)
 	if b.count() != b.stored {
-		return errEntry
+		return fold.ErrEntry
 	}
 	if !states {
 		return nil

@@ -143,7 +143,7 @@ func Propose(r Request) (policy.Traits, []Verdict) {
 		limit := r.Limits.Of(t)
 		hold(bounds, limit.Lo, limit.Hi)
 		if !r.Withdrawn {
-			most := StepBound * float64(r.Steps)
+			most := float64(StepBound * float64(r.Steps))
 			hold(step, r.Canonical[j]-most, r.Canonical[j]+most)
 			// what is already too far stays, it is not drawn back
 			hold(drift, min(r.Canonical[j], r.WeekAgo[j]-DriftBound), max(r.Canonical[j], r.WeekAgo[j]+DriftBound))

@@ -1,11 +1,10 @@
-package learning
+package fold
 
 import (
 	"bytes"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
 	"rapport/event"
 	"rapport/learning/fusion"
@@ -14,7 +13,7 @@ import (
 
 func someEntries() []*Entry {
 	return []*Entry{
-		{At: 5, ID: "x", Act: &Act{Kind: actEdited, Touched: 3, Levels: policy.Neutral(), Hi: policy.Neutral(), Pinned: 4, Pace: 2, Learning: true}},
+		{At: 5, ID: "x", Act: &Act{Kind: Edited, Touched: 3, Levels: policy.Neutral(), Hi: policy.Neutral(), Pinned: 4, Pace: 2, Learning: true}},
 		{At: 7, ID: event.HashID("a"), About: Episode{Decided: true, DecidedAt: 8, Decision: "d", Rendered: policy.Traits{.1, .25, 1}, Consent: true,
 			Contributions: []Contribution{
 				{Feedback: "a", Rater: event.HashID("r"), At: 9, Owner: true, Source: fusion.OwnerThumb, Value: -1, Share: .333333},
@@ -23,12 +22,21 @@ func someEntries() []*Entry {
 	}
 }
 
+func of(t testing.TB, list []*Entry) State {
+	t.Helper()
+	s, err := Of(list, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func TestEntriesReadBack(t *testing.T) {
 	t.Parallel()
 	for _, e := range someEntries() {
 		e.About.Contributions = sortedContributions(e.About.Contributions)
-		b := e.append(nil)
-		back, err := readEntry(b)
+		b := e.Append(nil)
+		back, err := ReadEntry(b)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,70 +49,56 @@ func TestEntriesReadBack(t *testing.T) {
 func sortedContributions(cs []Contribution) []Contribution {
 	var e Episode
 	for _, c := range cs {
-		e.put(c)
+		e.Put(c)
 	}
 	return e.Contributions
 }
 
-func TestUUIDsArePackedAndComeBack(t *testing.T) {
-	t.Parallel()
-	for _, id := range []string{"", "a", event.HashID("x"), "01234567-89AB-cdef-0123-456789abcdef", "01234567-89ab-cdef-0123-456789abcdeg"} {
-		r := reader{b: appendID(nil, id)}
-		if got := r.id(); got != id || r.bad || len(r.b) != 0 {
-			t.Errorf("%q reads back as %q", id, got)
-		}
-	}
-}
-
 func TestStateReadsBack(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(rt *rapid.T) {
-		s := life(rt, 8)
-		_ = s
-		var list []*Entry
-		for _, e := range someEntries() {
-			e.About.Contributions = sortedContributions(e.About.Contributions)
-			list = append(list, e)
-		}
-		state := Fold(list)
-		b := state.append(nil)
-		if len(b) != StateSize || StateSize > 2500 {
-			rt.Fatalf("%d bytes, StateSize says %d", len(b), StateSize)
-		}
-		var back State
-		if !back.read(b) || back != state {
-			rt.Fatal("another state came back")
-		}
-		b[0]++
-		if back.read(b) {
-			rt.Fatal("a state of another generation was read")
-		}
-	})
+	var list []*Entry
+	for _, e := range someEntries() {
+		e.About.Contributions = sortedContributions(e.About.Contributions)
+		list = append(list, e)
+	}
+	state := of(t, list)
+	b := state.Append(nil)
+	if len(b) != Size || Size > 2500 {
+		t.Fatalf("%d bytes, Size says %d", len(b), Size)
+	}
+	var back State
+	if !back.Read(b) || back != state {
+		t.Fatal("another state came back")
+	}
+	b[0]++
+	if back.Read(b) {
+		t.Fatal("a state of another generation was read")
+	}
 }
 
 func FuzzReadEntry(f *testing.F) {
 	for _, e := range someEntries() {
-		f.Add(e.append(nil))
+		f.Add(e.Append(nil))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		e, err := readEntry(b)
+		e, err := ReadEntry(b)
 		if err != nil {
 			return
 		}
-		if got := e.append(nil); !bytes.Equal(got, b) {
+		if got := e.Append(nil); !bytes.Equal(got, b) {
 			t.Fatalf("read\n%x\nwritten\n%x", b, got)
 		}
-		Fold([]*Entry{e})
+		of(t, []*Entry{e})
 	})
 }
 
 func FuzzReadState(f *testing.F) {
-	s := Fold(someEntries()[:1])
-	f.Add(s.append(nil))
+	s := of(f, someEntries()[:1])
+	f.Add(s.Append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var s State
-		if s.read(b) {
-			if got := s.append(nil); !bytes.Equal(got, b) {
+		if s.Read(b) {
+			if got := s.Append(nil); !bytes.Equal(got, b) {
 				t.Fatal("a state that was read is written differently")
 			}
 		}

@@ -1,0 +1,250 @@
+package fold
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+	"strings"
+
+	"rapport/event"
+	"rapport/learning/fusion"
+	"rapport/learning/wire"
+	"rapport/policy"
+)
+
+// Entry is one item of the list that an agent's learner is the fold of: an
+// episode (one session under one variation) or an act of its owner. Entries are
+// ordered by the stamp of the server that accepted their start, then by id; never
+// by arrival.
+type Entry struct {
+	At    event.Micros
+	ID    string // of the episode, or of the event that told of the act
+	Act   *Act   // nil for an episode
+	About Episode
+}
+
+// Episode is what is known of one session under one variation. Until its
+// decision arrives it only holds contributions and adds nothing.
+type Episode struct {
+	Decided   bool
+	DecidedAt event.Micros // of the first reply: what it rendered counts for the episode
+	Decision  string
+	Rendered  policy.Traits // x̃, rounded to 1e-6
+	Protected bool          // behaviour counts nothing
+	Consent   bool          // behaviour counts only with it
+
+	Contributions []Contribution // by feedback id
+}
+
+// Contribution is the part of one signal that concerns one episode.
+type Contribution struct {
+	Feedback  string
+	Rater     string
+	At        event.Micros
+	Owner     bool // the rater owned the agent
+	Source    fusion.Source
+	CheckIn   bool
+	Protected bool
+	Value     float64 // rounded to 1e-6
+	Share     float64 // of the signal, (0,1], rounded to 1e-6
+
+	Toward   int8         // ±1: a tone button asked for more or less of Trait; the value is not used
+	Trait    policy.Trait //
+	Measured policy.Mask  // the traits whose level was read from the text
+	Levels   policy.Traits
+}
+
+// Act is what the owner, or the agent's beginning, did to the learner.
+type Act struct {
+	Kind     byte        // one of the act constants
+	Touched  policy.Mask // traits the owner set; empty means all
+	Levels   policy.Traits
+	Baseline policy.Traits
+	Lo, Hi   policy.Traits // the limits afterwards
+	Pinned   policy.Mask
+	Pace     byte // place in paces
+	Learning bool
+	Alive    bool
+}
+
+// The acts.
+const (
+	Created byte = iota + 1
+	Edited
+	RolledBack
+	Pinned
+	Settings // bounds, pause, kill switch, pace: what the act carries holds from here on
+	Transferred
+)
+
+// Compare is the order of the list.
+func Compare(at event.Micros, id string, otherAt event.Micros, otherID string) int {
+	switch {
+	case at < otherAt:
+		return -1
+	case at > otherAt:
+		return 1
+	}
+	return strings.Compare(id, otherID)
+}
+
+// Hollow says that nothing is left of an episode: no decision, no contribution.
+func (e *Entry) Hollow() bool {
+	return e.Act == nil && !e.About.Decided && len(e.About.Contributions) == 0
+}
+
+// Put adds a contribution, or replaces the one with its feedback id; false when
+// that changes nothing.
+func (e *Episode) Put(c Contribution) bool {
+	i, found := e.Find(c.Feedback)
+	if found {
+		if e.Contributions[i] == c {
+			return false
+		}
+		e.Contributions[i] = c
+		return true
+	}
+	e.Contributions = slices.Insert(e.Contributions, i, c)
+	return true
+}
+
+// Take removes the contribution of a feedback; false when there is none.
+func (e *Episode) Take(feedback string) bool {
+	i, found := e.Find(feedback)
+	if found {
+		e.Contributions = slices.Delete(e.Contributions, i, i+1)
+	}
+	return found
+}
+
+func (e *Episode) Find(feedback string) (int, bool) {
+	return slices.BinarySearchFunc(e.Contributions, feedback, func(c Contribution, id string) int { return strings.Compare(c.Feedback, id) })
+}
+
+// The encoding of an entry, formula generation 1: a length (u32) and then fixed
+// places, little-endian. Ids that are UUIDs take 17 bytes, others a tag with
+// their length. Numbers in [-1,1] are millionths in an i32.
+
+const entryFormat = 1
+
+func (e *Entry) Append(b []byte) []byte {
+	start := len(b)
+	b = append(b, 0, 0, 0, 0, entryFormat)
+	b = wire.AppendBool(b, e.Act != nil)
+	b = wire.AppendInt64(b, e.At)
+	b = wire.AppendID(b, e.ID)
+	if a := e.Act; a != nil {
+		b = append(b, a.Kind, a.Pace)
+		b = wire.AppendBool(b, a.Learning)
+		b = wire.AppendBool(b, a.Alive)
+		b = wire.AppendMask(b, a.Touched)
+		b = wire.AppendMask(b, a.Pinned)
+		for _, levels := range [...]*policy.Traits{&a.Levels, &a.Baseline, &a.Lo, &a.Hi} {
+			b = wire.AppendLevels(b, levels[:])
+		}
+	} else {
+		x := &e.About
+		b = wire.AppendBool(b, x.Decided)
+		if x.Decided {
+			b = wire.AppendBool(b, x.Protected)
+			b = wire.AppendBool(b, x.Consent)
+			b = wire.AppendInt64(b, x.DecidedAt)
+			b = wire.AppendID(b, x.Decision)
+			b = wire.AppendLevels(b, x.Rendered[:])
+		}
+		b = binary.LittleEndian.AppendUint16(b, uint16(len(x.Contributions)))
+		for i := range x.Contributions {
+			b = x.Contributions[i].append(b)
+		}
+	}
+	binary.LittleEndian.PutUint32(b[start:], uint32(len(b)-start))
+	return b
+}
+
+func (c *Contribution) append(b []byte) []byte {
+	b = wire.AppendID(b, c.Feedback)
+	b = wire.AppendID(b, c.Rater)
+	b = wire.AppendInt64(b, c.At)
+	b = append(b, byte(c.Source), byte(c.Toward), byte(c.Trait))
+	b = wire.AppendBool(b, c.Owner)
+	b = wire.AppendBool(b, c.CheckIn)
+	b = wire.AppendBool(b, c.Protected)
+	b = wire.AppendMicro(b, c.Value)
+	b = wire.AppendMicro(b, c.Share)
+	b = wire.AppendMask(b, c.Measured)
+	if c.Measured != 0 {
+		b = wire.AppendLevels(b, c.Levels[:])
+	}
+	return b
+}
+
+// ErrEntry is the error of reading bytes that are no entry.
+var ErrEntry = errors.New("not an entry of the learner's list")
+
+// Length is the length of the first entry of b.
+func Length(b []byte) (int, error) {
+	if len(b) < 5 {
+		return 0, ErrEntry
+	}
+	n := binary.LittleEndian.Uint32(b)
+	if n < 5 || uint64(n) > uint64(len(b)) {
+		return 0, ErrEntry
+	}
+	return int(n), nil
+}
+
+// ReadEntry decodes exactly one entry.
+func ReadEntry(b []byte) (*Entry, error) {
+	if n, err := Length(b); err != nil || n != len(b) || b[4] != entryFormat {
+		return nil, ErrEntry
+	}
+	r := wire.Reader{B: b[5:]}
+	e := &Entry{}
+	isAct := r.Bool()
+	e.At = r.Int64()
+	e.ID = r.ID()
+	if isAct {
+		a := &Act{Kind: r.Byte(), Pace: r.Byte()}
+		a.Learning, a.Alive = r.Bool(), r.Bool()
+		a.Touched, a.Pinned = r.Mask(), r.Mask()
+		for _, levels := range [...]*policy.Traits{&a.Levels, &a.Baseline, &a.Lo, &a.Hi} {
+			r.Levels(levels[:])
+		}
+		r.Bad = r.Bad || a.Kind < Created || a.Kind > Transferred || int(a.Pace) >= len(paces)
+		e.Act = a
+	} else {
+		x := &e.About
+		if x.Decided = r.Bool(); x.Decided {
+			x.Protected, x.Consent = r.Bool(), r.Bool()
+			x.DecidedAt = r.Int64()
+			x.Decision = r.ID()
+			r.Levels(x.Rendered[:])
+		}
+		n := int(r.Uint16())
+		if n > len(r.B) {
+			return nil, ErrEntry
+		}
+		if n > 0 {
+			x.Contributions = make([]Contribution, n, n+1)
+		}
+		for i := range x.Contributions {
+			x.Contributions[i].read(&r)
+			r.Bad = r.Bad || i > 0 && x.Contributions[i-1].Feedback >= x.Contributions[i].Feedback
+		}
+	}
+	if !r.Done() {
+		return nil, ErrEntry
+	}
+	return e, nil
+}
+
+func (c *Contribution) read(r *wire.Reader) {
+	c.Feedback, c.Rater, c.At = r.ID(), r.ID(), r.Int64()
+	c.Source, c.Toward, c.Trait = fusion.Source(r.Byte()), int8(r.Byte()), policy.Trait(r.Byte())
+	c.Owner, c.CheckIn, c.Protected = r.Bool(), r.Bool(), r.Bool()
+	c.Value, c.Share = r.Micro(), r.Micro()
+	if c.Measured = r.Mask(); c.Measured != 0 {
+		r.Levels(c.Levels[:])
+	}
+	r.Bad = r.Bad || c.Source >= fusion.NSources || c.Toward < -1 || c.Toward > 1 || c.Trait >= policy.NTraits || c.Share < 0
+}

@@ -1,0 +1,336 @@
+package fold
+
+import (
+	"fmt"
+
+	"rapport/learning/fusion"
+	"rapport/learning/safety"
+	"rapport/learning/step"
+	"rapport/policy"
+)
+
+// The bounds of influence (design page on soundness, 7.11 and 7.15).
+const (
+	guestShare   = .3 // guests together: this share of the owner's information
+	guestFloor   = 2. // and this many owner ratings
+	raterShare   = 1. / 3
+	shownShare   = .3  // behaviour's share of all information
+	backing      = .09 // owner ratings' worth of behaviour and check-ins (five sessions' engagement) below which support is approval only
+	holdEpisodes = 10
+)
+
+// Of computes the learner from its list, which must be in order. It is the whole
+// of learning: equal lists give equal bytes on one numeric profile. The error is
+// ErrVersion when the list adopts parameters that the library does not have.
+func Of(entries []*Entry, lib Library) (State, error) {
+	s, f := New(), Folder{Library: lib}
+	for _, e := range entries {
+		if err := f.Apply(&s, e); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+// Folder folds entry by entry. It holds no more than scratch space and what it
+// looked up: one may serve any number of states, one after the other.
+type Folder struct {
+	Library Library // nil: the defaults
+	Drifted bool    // the last entry was one disappointment too many
+
+	from     Library // where what follows was looked up
+	of       Versions
+	prior    *step.Prior
+	loadings *fusion.Loadings
+	regards  Reputation
+	belief   step.Belief
+	voices   []voice
+}
+
+// voice is what one person said in an episode.
+type voice struct {
+	rater       string
+	owner       bool
+	meant, show fusion.Evidence
+	checkIn     float64
+}
+
+// use looks up what a state has adopted.
+func (f *Folder) use(s *State) error {
+	if f.prior != nil && f.of == s.Adopted && f.from == f.Library {
+		return nil
+	}
+	lib := f.Library
+	if lib == nil {
+		lib = Defaults()
+	}
+	prior, loadings, regards := lib.Prior(s.Adopted.Prior), lib.Calibration(s.Adopted.Calibration), lib.Reputation(s.Adopted.Reputation)
+	if prior == nil || loadings == nil || regards == nil {
+		return fmt.Errorf("%w: %v", ErrVersion, s.Adopted)
+	}
+	f.from, f.of, f.prior, f.loadings, f.regards = f.Library, s.Adopted, prior, loadings, regards
+	return nil
+}
+
+// Believe gives the posterior of a state under what it has adopted. It is valid
+// until the folder's next call.
+func (f *Folder) Believe(s *State) (*step.Belief, error) {
+	if err := f.use(s); err != nil {
+		return nil, err
+	}
+	return s.Believe(f.prior, &f.belief), nil
+}
+
+// Apply takes in the next entry of a state's list. O(P³), no allocation. After an
+// error (ErrVersion) the state is as it was.
+func (f *Folder) Apply(s *State, e *Entry) error {
+	f.Drifted = false
+	if e.Act != nil {
+		s.Entries++
+		s.act(e.Act)
+		return nil
+	}
+	if err := f.use(s); err != nil {
+		return err
+	}
+	s.Entries++
+	x, active := &e.About.Rendered, policy.AllTraits
+	var read policy.Traits
+	if !e.About.Decided {
+		if read, active = e.About.measured(); active == 0 {
+			return nil
+		}
+		x = &read
+	}
+	if s.Paused {
+		return nil
+	}
+	var held policy.Mask
+	for j := range s.Hold {
+		if s.Hold[j] > 0 {
+			s.Hold[j]--
+			held |= 1 << j
+		}
+	}
+	f.listen(&e.About)
+	y, w := f.loadings.Fused(f.weigh(s))
+	if w > 0 {
+		phi := step.Features(x, active)
+		f.Drifted = s.Observe(f.prior, &phi, y, w)
+		s.count(active, w)
+	}
+	asked := f.ask(s, &e.About, x, active)
+	evidence := w > 0 || asked != 0
+	if w > 0 {
+		asked &^= active // counted already
+	}
+	s.count(asked, 0)
+	if evidence {
+		s.move(s.Believe(f.prior, &f.belief), held)
+	}
+	return nil
+}
+
+// measured is the mean of the levels read from the episode's texts, per trait
+// over the signals that have one.
+func (e *Episode) measured() (x policy.Traits, active policy.Mask) {
+	x = policy.Neutral()
+	for j := range x {
+		sum, n := 0., 0.
+		for i := range e.Contributions {
+			if c := &e.Contributions[i]; c.Measured.Has(policy.Trait(j)) {
+				sum += float64(c.Share * c.Levels[j])
+				n += c.Share
+			}
+		}
+		if n > 0 {
+			x[j] = sum / n
+			active |= 1 << j
+		}
+	}
+	return x, active
+}
+
+// listen sums the episode's contributions per person, in the order of their
+// first feedback.
+func (f *Folder) listen(e *Episode) {
+	f.voices = f.voices[:0]
+	quiet := e.Decided && (e.Protected || !e.Consent)
+	for i := range e.Contributions {
+		c := &e.Contributions[i]
+		if c.Toward != 0 || c.Source.Behavioural() && (quiet || c.Protected) {
+			continue
+		}
+		share := c.Share
+		if !c.Owner && len(f.regards) > 0 {
+			regard := f.regards.Of(c.Rater)
+			if regard.Excluded {
+				continue
+			}
+			share = float64(share * regard.Weight)
+		}
+		k := 0
+		for k < len(f.voices) && (f.voices[k].rater != c.Rater || f.voices[k].owner != c.Owner) {
+			k++
+		}
+		if k == len(f.voices) {
+			f.voices = append(f.voices, voice{rater: c.Rater, owner: c.Owner})
+		}
+		v, said := &f.voices[k], f.loadings.Of(c.Source, c.Value, share)
+		switch {
+		case c.Source.Behavioural():
+			v.show.Add(said)
+		case c.CheckIn:
+			v.checkIn += said.Pi
+			v.meant.Add(said)
+		default:
+			v.meant.Add(said)
+		}
+	}
+}
+
+// weigh sums what the people said within the bounds of influence, and remembers
+// how much each had: guests together at most .3 of the owner's information and 2,
+// one of them at most a third of that, behaviour at most .3 of everything.
+func (f *Folder) weigh(s *State) fusion.Evidence {
+	l, voices := f.loadings, f.voices
+	var meant, show fusion.Evidence
+	own := 0. // behaviour of the owner
+	for i := range voices {
+		if v := &voices[i]; v.owner {
+			s.Owner += l.Ratings(v.meant.Pi)
+			own += v.show.Pi
+		}
+	}
+	allowed := float64(guestShare*s.Owner) + guestFloor
+	for i := range voices {
+		v := &voices[i]
+		if !v.owner {
+			said := v.meant.Pi + v.show.Pi
+			if said <= 0 {
+				continue
+			}
+			slot := s.rater(v.rater)
+			may := l.FromRatings(min(allowed-s.Guests, float64(raterShare*allowed)-slot.Info))
+			share := min(1, max(0, may)/said)
+			v.meant.Cap(float64(v.meant.Pi * share))
+			v.show.Cap(float64(v.show.Pi * share))
+			v.checkIn = float64(v.checkIn * share)
+			counted := l.Ratings(v.meant.Pi + v.show.Pi)
+			slot.Info += counted
+			s.Guests += counted
+		}
+		meant.Add(v.meant)
+		show.Add(v.show)
+		s.CheckIn += l.Ratings(v.checkIn)
+	}
+	s.Meant += l.Ratings(meant.Pi)
+	if raw := show.Pi; raw > 0 {
+		left := show.Cap(l.FromRatings(float64(shownShare/(1-shownShare)*s.Meant) - s.Shown))
+		s.Owner += l.Ratings(float64(own * (left / raw)))
+		s.Shown += l.Ratings(left)
+	}
+	meant.Add(show)
+	return meant
+}
+
+// ask takes in the owner's tone buttons: per trait one wish, the mean of the
+// directions, with at most the weight of one press. It gives the traits asked
+// for.
+func (f *Folder) ask(s *State, e *Episode, x *policy.Traits, active policy.Mask) (asked policy.Mask) {
+	for j := range step.D {
+		t := policy.Trait(j)
+		toward, n := 0., 0.
+		for i := range e.Contributions {
+			if c := &e.Contributions[i]; c.Toward != 0 && c.Owner && c.Trait == t {
+				toward += float64(float64(c.Toward) * c.Share)
+				n += c.Share
+			}
+		}
+		if n > 0 && active.Has(t) {
+			share := min(1, n)
+			s.Ask(x, t, toward/n, share)
+			s.Info[j] += share
+			asked |= 1 << j
+		}
+	}
+	s.Asked |= asked
+	return asked
+}
+
+// count notes an episode with evidence about some traits.
+func (s *State) count(about policy.Mask, w float64) {
+	for j := range s.Episodes {
+		if about.Has(policy.Trait(j)) {
+			s.Episodes[j]++
+			s.Info[j] += w
+		}
+	}
+}
+
+// move lets the levels follow the belief.
+func (s *State) move(b *step.Belief, held policy.Mask) {
+	var fence step.Fence
+	for j := range step.D {
+		t := policy.Trait(j)
+		r := safety.Fence(t, policy.Range{Lo: s.Lo[j], Hi: s.Hi[j]}, s.Start[j], s.ApprovalOnly(t))
+		fence.Lo[j], fence.Hi[j] = r.Lo, r.Hi
+		fence.Gate[j] = s.Gate(t).Z
+		if s.Waits(t) == "" && !held.Has(t) {
+			fence.May |= 1 << j
+		}
+	}
+	before := s.Theta
+	s.Move(b, &fence)
+	s.Theta = safety.Permit(before, s.Theta)
+}
+
+// act is what the owner did. What the act says of limits, pins, pace and pause
+// holds from here on; levels that were set are held for ten closed episodes.
+func (s *State) act(a *Act) {
+	if a.Kind == Transferred {
+		s.Shrink(step.Keep)
+		s.Start = s.Theta
+		s.Episodes = [step.D]uint32{}
+		s.Asked = 0
+		for j := range s.Info {
+			s.Info[j] = float64(s.Info[j] * step.Keep)
+		}
+		for _, v := range [...]*float64{&s.Owner, &s.Guests, &s.Meant, &s.Shown, &s.CheckIn} {
+			*v = float64(*v * step.Keep)
+		}
+		for i := range s.Raters {
+			s.Raters[i].Info = float64(s.Raters[i].Info * step.Keep)
+		}
+		return
+	}
+	touched := a.Touched
+	if touched == 0 {
+		touched = policy.AllTraits
+	}
+	for j := range step.D {
+		t := policy.Trait(j)
+		switch a.Kind {
+		case Created:
+			s.Theta[j] = a.Levels[j]
+			s.Start[j] = a.Baseline[j]
+		case Edited, RolledBack:
+			if a.Kind == RolledBack || touched.Has(t) {
+				s.Theta[j] = a.Levels[j]
+			}
+			if touched.Has(t) {
+				s.Hold[j] = holdEpisodes
+			}
+			s.Start[j] = a.Baseline[j]
+		case Pinned:
+			if a.Pinned.Has(t) {
+				s.Theta[j] = a.Levels[j]
+			}
+		}
+	}
+	s.Lo, s.Hi, s.Pinned, s.Pace = a.Lo, a.Hi, a.Pinned, a.Pace
+	s.Paused = !a.Learning || !a.Alive
+	for j := range s.Theta {
+		s.Theta[j] = min(max(s.Theta[j], s.Lo[j]), s.Hi[j])
+	}
+}

@@ -1,0 +1,70 @@
+package fold
+
+import (
+	"errors"
+
+	"rapport/learning/fusion"
+	"rapport/learning/step"
+)
+
+// Versions name the population-wide parameters that an agent has adopted; 0 is
+// the default of each kind.
+type Versions struct{ Prior, Calibration, Reputation uint32 }
+
+// Library holds parameters by version. What it gives for a version never changes;
+// nil says that it has none.
+type Library interface {
+	Prior(version uint32) *step.Prior
+	Calibration(version uint32) *fusion.Loadings
+	Reputation(version uint32) Reputation
+}
+
+// Reputation is what is known of raters. One who is not in it counts fully.
+type Reputation map[string]Regard
+
+// Regard is what one rater counts for.
+type Regard struct {
+	Weight   float64 // g², [0,1]
+	Excluded bool    // as abusive: counts nothing, in earlier entries neither
+}
+
+// Of is the regard of a rater.
+func (r Reputation) Of(rater string) Regard {
+	if v, ok := r[rater]; ok {
+		return v
+	}
+	return Regard{Weight: 1}
+}
+
+// ErrVersion is the error of parameters that the library does not have.
+var ErrVersion = errors.New("no such version of population-wide parameters")
+
+// Fixed is a library of one: whatever the version, these. Nil stands for the
+// default.
+func Fixed(p *step.Prior, l *fusion.Loadings, r Reputation) Library {
+	if p == nil {
+		p = step.DefaultPrior()
+	}
+	if l == nil {
+		l = fusion.Defaults()
+	}
+	if r == nil {
+		r = Reputation{}
+	}
+	return &fixed{p, l, r}
+}
+
+type fixed struct {
+	prior      *step.Prior
+	loadings   *fusion.Loadings
+	reputation Reputation
+}
+
+func (f *fixed) Prior(uint32) *step.Prior            { return f.prior }
+func (f *fixed) Calibration(uint32) *fusion.Loadings { return f.loadings }
+func (f *fixed) Reputation(uint32) Reputation        { return f.reputation }
+
+// Defaults is the library of an agent that has adopted nothing.
+func Defaults() Library { return &defaults }
+
+var defaults = fixed{step.DefaultPrior(), fusion.Defaults(), Reputation{}}
