@@ -28,6 +28,7 @@ type demoCmd struct {
 	Agents   int    `help:"Agents, each with an owner." default:"5"`
 	People   int    `help:"People, owners included." default:"20"`
 	Once     bool   `help:"Stop when the world has been lived, instead of serving it."`
+	Open     bool   `help:"Show the page of your agent in the browser." default:"true" negatable:""`
 }
 
 func (demoCmd) Help() string {
@@ -88,6 +89,9 @@ func (c demoCmd) Run(ctx context.Context, g *globals) error {
 		return err
 	}
 	fmt.Fprintf(g.err, "see how %s grew, logged in once within 15 minutes: %s\n", mine.Name, link)
+	if c.Open {
+		g.openPage(link)
+	}
 	return a.Wait(ctx)
 }
 
