@@ -1,124 +1,164 @@
 package step
 
 import (
+	"errors"
 	"math"
 
 	"rapport/policy"
 )
 
-// Belief is the posterior over the coefficients: normal with mean M and
-// covariance Scale·(LLᵀ)⁻¹.
+// Belief is the posterior over the coefficients: a mixture of one normal for each
+// kind of owner, with the covariance Scale·Λ_k⁻¹, Λ_k = σ0²P_k + S. The zero Belief
+// knows nothing: no level is better than another.
 type Belief struct {
-	M     Vec
-	Scale float64
-	l     [Tri]float64  // Cholesky factor of Λ = σ0²P + S
-	inv   [D][3]float64 // (Λ⁻¹) of a trait's two coefficients: linear, both, quadratic
+	M     Vec           // mean
+	R     [MaxK]float64 // how probable each kind of owner is; sums to 1
+	Scale float64       // noise variance of one owner rating, as believed now
+	Err   error         // ErrState when the state was none: then nothing is believed
+
+	cov      [D][3]float64 // of a trait's two coefficients: linear, both, quadratic
+	evidence float64
+	kinds    [MaxK]posterior
+	w        [P]Vec // scratch
 }
 
-// row is where row i of a packed triangle starts.
-func row(i int) int { return i * (i + 1) / 2 }
-
-// factor computes the Cholesky factor of σ0²P + S and the mean.
-func (b *Belief) factor(prior *Prior, s *State) {
-	c := &prior.Components[0]
-	mean := c.Mean
-	for j, g := range c.Slope {
-		mean[1+j] += float64(g * (2*s.Start[j] - 1))
-	}
-	rhs := s.H
-	for i := range P {
-		ri := b.l[row(i) : row(i)+i+1]
-		si := s.S[row(i) : row(i)+i+1]
-		pi := c.Precision[row(i) : row(i)+i+1]
-		for j := range i {
-			p := float64(prior.Noise * pi[j])
-			rhs[i] += float64(p * mean[j])
-			rhs[j] += float64(p * mean[i])
-			rj := b.l[row(j) : row(j)+j+1]
-			sum := si[j] + p
-			for t, v := range rj[:j] {
-				sum -= float64(ri[t] * v)
-			}
-			ri[j] = float64(sum * rj[j]) // the diagonal holds 1/L_jj
-		}
-		p := float64(prior.Noise * pi[i])
-		rhs[i] += float64(p * mean[i])
-		sum := si[i] + p
-		for _, v := range ri[:i] {
-			sum -= float64(v * v)
-		}
-		ri[i] = 1 / math.Sqrt(sum)
-	}
-	b.M = rhs
-	b.forward(&b.M)
-	b.backward(&b.M)
-	b.Scale = s.B / s.A
+// posterior is the belief about an owner of one kind.
+type posterior struct {
+	m   Vec
+	l   factor  // of Λ_k
+	log float64 // ln of the probability of the kind, up to a constant
 }
 
-// forward solves L v = v.
-func (b *Belief) forward(v *Vec) {
-	for i := range P {
-		ri := b.l[row(i) : row(i)+i+1]
-		sum := v[i]
-		for t, c := range ri[:i] {
-			sum -= float64(c * v[t])
-		}
-		v[i] = float64(sum * ri[i])
-	}
-}
+// ErrState is the error of a state that no evidence can have led to: numbers that
+// are not finite, or sums that are not positive definite.
+var ErrState = errors.New("learner state refused: not the sums of any evidence")
 
-// backward solves Lᵀ v = v.
-func (b *Belief) backward(v *Vec) {
-	for i := P - 1; i >= 0; i-- {
-		ri := b.l[row(i) : row(i)+i+1]
-		x := float64(v[i] * ri[i])
-		v[i] = x
-		for t, c := range ri[:i] {
-			v[t] -= float64(c * x)
-		}
-	}
-}
-
-// invert fills inv from the factor.
-func (b *Belief) invert() {
-	var w [Tri]float64 // L⁻¹
-	for i := range P {
-		ri := b.l[row(i) : row(i)+i+1]
-		wi := w[row(i) : row(i)+i+1]
-		for t, c := range ri[:i] {
-			wt := w[row(t) : row(t)+t+1]
-			for j, v := range wt {
-				wi[j] -= float64(c * v)
-			}
-		}
-		for j := range i {
-			wi[j] = float64(wi[j] * ri[i])
-		}
-		wi[i] = ri[i]
-	}
-	for j := range D {
-		one, two := 1+j, 1+D+j
-		var v11, v12, v22 float64
-		for k := one; k < P; k++ {
-			a := w[row(k)+one]
-			v11 += float64(a * a)
-			if k >= two {
-				c := w[row(k)+two]
-				v12 += float64(a * c)
-				v22 += float64(c * c)
-			}
-		}
-		b.inv[j] = [3]float64{v11, v12, v22}
-	}
-}
+// rare is the probability below which a kind of owner is left out of a belief.
+const rare = 1e-6
 
 // Believe computes the posterior of a state under a prior in b and gives it back.
-// O(P³/2).
+// Of a state that is none, nothing is believed and Err is ErrState. O(K·P³/3).
 func (s *State) Believe(p *Prior, b *Belief) *Belief {
-	b.factor(p, s)
-	b.invert()
+	if b.weigh(p, s, &Vec{}) {
+		b.mix(s)
+	}
 	return b
 }
+
+// weigh computes how probable each kind of owner is,
+//
+//	ln r_k = ln π_k + ½(ln|σ0²P_k| − ln|Λ_k|) + ½(m_kᵀΛ_km_k − μ_kᵀσ0²P_kμ_k)/σ0² + const,
+//
+// and leaves L⁻¹f in the factors. False when the state is none.
+func (b *Belief) weigh(p *Prior, s *State, f *Vec) bool {
+	n, top := len(p.prepared), math.Inf(-1)
+	for k := range n {
+		c, post := &p.prepared[k], &b.kinds[k]
+		mean, pull := c.mean(&p.Components[k], &s.Start)
+		l := &post.l
+		l.load(&c.precision, &s.S)
+		for i := range pull {
+			l[rowMean][i] = pull[i] + s.H[i]
+		}
+		l[rowFeatures] = *f
+		det, ok := l.decompose(&c.least)
+		gain := (dot(&l[rowMean], &l[rowMean]) - dot(&mean, &pull)) / p.Noise
+		post.log = c.logWeight + float64(.5*(gain-ln(det)))
+		if !ok || post.log-post.log != 0 {
+			*b = Belief{Err: ErrState}
+			return false
+		}
+		top = max(top, post.log)
+	}
+	b.R = [MaxK]float64{}
+	for k := range n {
+		b.R[k] = b.kinds[k].log
+	}
+	b.evidence = softmax(b.R[:n]) - float64(.5*(s.YY/p.Noise+float64(s.N*ln(2*math.Pi*p.Noise))))
+	return true
+}
+
+// softmax turns logarithms into probabilities that sum to 1, and gives the
+// logarithm of what the sum was.
+func softmax(v []float64) float64 {
+	top, sum := math.Inf(-1), 0.
+	for _, l := range v {
+		top = max(top, l)
+	}
+	for i, l := range v {
+		v[i] = exp(l - top)
+		sum += v[i]
+	}
+	for i := range v {
+		v[i] /= sum
+	}
+	return top + ln(sum)
+}
+
+// mix computes mean and covariance of the mixture from the factors:
+//
+//	m = Σ r_k m_k,  V = Σ r_k (Scale·Λ_k⁻¹ + (m_k−m)(m_k−m)ᵀ).
+//
+// Kinds less probable than rare are left out.
+func (b *Belief) mix(s *State) {
+	b.Err = nil
+	b.Scale = s.B / s.A
+	sum := 0.
+	for k, r := range b.R {
+		if r < rare {
+			b.R[k] = 0
+		}
+		sum += b.R[k]
+	}
+	b.M = Vec{}
+	for k := range b.R {
+		r := b.R[k] / sum
+		b.R[k] = r
+		if r == 0 {
+			continue
+		}
+		post := &b.kinds[k]
+		post.m = post.l[rowMean]
+		post.l.backward(&post.m)
+		for i, v := range post.m {
+			b.M[i] += float64(r * v)
+		}
+	}
+	b.cov = [D][3]float64{}
+	for k, r := range b.R {
+		if r == 0 {
+			continue
+		}
+		post := &b.kinds[k]
+		var inv [D][3]float64
+		post.l.blocks(&b.w, &inv)
+		within := float64(r * b.Scale)
+		for j := range inv {
+			d1, d2 := post.m[1+j]-b.M[1+j], post.m[1+D+j]-b.M[1+D+j]
+			o, v := &b.cov[j], &inv[j]
+			o[0] += float64(within*v[0]) + float64(r*float64(d1*d1))
+			o[1] += float64(within*v[1]) + float64(r*float64(d1*d2))
+			o[2] += float64(within*v[2]) + float64(r*float64(d2*d2))
+		}
+	}
+}
+
+func dot(a, b *Vec) float64 {
+	var even, odd float64
+	for i := 0; i < P-1; i += 2 {
+		even += float64(a[i] * b[i])
+		odd += float64(a[i+1] * b[i+1])
+	}
+	return even + odd + float64(a[P-1]*b[P-1])
+}
+
+// LogEvidence is the log marginal likelihood of the state's observations under the
+// prior, of noise σ0² and forgotten as they are,
+//
+//	ln Σ_k π_k √(|σ0²P_k|/|Λ_k|) exp(½(m_kᵀΛ_km_k − μ_kᵀσ0²P_kμ_k − YY)/σ0²) − ½N·ln(2πσ0²),
+//
+// but for ½Σ ln w, which is the same under every prior.
+func (b *Belief) LogEvidence() float64 { return b.evidence }
 
 // Difference is the belief about how much better trait j at level to is than at
 // level from, in owner-rating units: mean and variance.
@@ -126,8 +166,8 @@ func (b *Belief) Difference(j policy.Trait, from, to float64) (mean, variance fl
 	z0, z1 := 2*from-1, 2*to-1
 	d1, d2 := z1-z0, float64(z1*z1)-float64(z0*z0)
 	mean = float64(b.M[1+j]*d1) + float64(b.M[1+D+j]*d2)
-	v := &b.inv[j]
-	variance = float64(b.Scale * (float64(float64(d1*d1)*v[0]) + float64(float64(2*d1)*float64(d2*v[1])) + float64(float64(d2*d2)*v[2])))
+	v := &b.cov[j]
+	variance = float64(float64(d1*d1)*v[0]) + float64(float64(2*d1)*float64(d2*v[1])) + float64(float64(d2*d2)*v[2])
 	return mean, variance
 }
 
@@ -146,12 +186,15 @@ func (b *Belief) Better(j policy.Trait, from, to float64) float64 {
 // not knowing at all (1/√12).
 func (b *Belief) Ideal(j policy.Trait) (level, sd float64) {
 	m1, m2 := b.M[1+j], b.M[1+D+j]
-	level = (1 + best(m1, m2, -1, 1)) / 2
 	sd = 1 / math.Sqrt(12)
+	if m1 == 0 && m2 == 0 {
+		return .5, sd
+	}
+	level = (1 + best(m1, m2, -1, 1)) / 2
 	if m2 < 0 {
 		g1, g2 := -1/(2*m2), m1/float64(2*m2*m2)
-		v := &b.inv[j]
-		sd = min(sd, math.Sqrt(b.Scale*(float64(g1*g1*v[0])+float64(2*g1*g2*v[1])+float64(g2*g2*v[2])))/2)
+		v := &b.cov[j]
+		sd = min(sd, math.Sqrt(float64(g1*g1*v[0])+float64(2*g1*g2*v[1])+float64(g2*g2*v[2]))/2)
 	}
 	return level, sd
 }

@@ -15,10 +15,17 @@ const (
 
 // Centres draws the exploration centres around the levels theta: each the best
 // point of the box under one sample of the belief (Thompson 1933), drawn back
-// towards theta as far as its expected loss exceeds the budget. The box is
-// [lo,hi] within policy.DefaultRho of theta; a trait with an empty box stays. It
-// gives the budget. O(M·P²).
+// towards theta as far as its expected loss exceeds the budget. The kinds of owners
+// get samples in proportion to how probable they are (systematic sampling: one
+// random number places all). The box is [lo,hi] within policy.DefaultRho of theta; a
+// trait with an empty box stays. It gives the budget. O(M·P²).
 func (b *Belief) Centres(theta, lo, hi *policy.Traits, r *policy.Stream, out *[policy.DefaultCentres]policy.Traits) float64 {
+	if b.Scale == 0 {
+		for q := range out {
+			out[q] = *theta
+		}
+		return lossFloor
+	}
 	var zt, zlo, zhi policy.Traits
 	for j := range D {
 		zt[j] = 2*theta[j] - 1
@@ -28,16 +35,31 @@ func (b *Belief) Centres(theta, lo, hi *policy.Traits, r *policy.Stream, out *[p
 			zlo[j], zhi[j] = zt[j], zt[j]
 		}
 	}
+	var samples [policy.DefaultCentres]Vec
+	for q := range samples {
+		for i := range samples[q] {
+			samples[q][i] = r.Normal()
+		}
+	}
+	place := 0.
+	if b.R[0] < 1 {
+		place = r.Float64()
+	}
+	k, upTo, last := 0, b.R[0], MaxK-1
+	for b.R[last] == 0 {
+		last--
+	}
 	sd, gap := math.Sqrt(b.Scale), 0.
 	for q := range out {
-		var v Vec
-		for i := range v {
-			v[i] = r.Normal()
+		for float64(q)+place > float64(len(out))*upTo && k < last {
+			k++
+			upTo += b.R[k]
 		}
-		b.backward(&v)
+		post, v := &b.kinds[k], &samples[q]
+		post.l.backward(v)
 		for j := range D {
-			m1 := b.M[1+j] + float64(sd*v[1+j])
-			m2 := b.M[1+D+j] + float64(sd*v[1+D+j])
+			m1 := post.m[1+j] + float64(sd*v[1+j])
+			m2 := post.m[1+D+j] + float64(sd*v[1+D+j])
 			out[q][j] = best(m1, m2, zlo[j], zhi[j]) // in z until below
 			top := best(m1, m2, -1, 1)
 			gap += float64(m1*(top-zt[j])) + float64(m2*(float64(top*top)-float64(zt[j]*zt[j])))

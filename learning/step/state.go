@@ -1,11 +1,6 @@
 package step
 
-import (
-	"encoding/binary"
-	"math"
-
-	"rapport/policy"
-)
+import "rapport/policy"
 
 // The shape of the model.
 const (
@@ -36,10 +31,13 @@ var (
 // Vec is one number per coefficient.
 type Vec [P]float64
 
+// row is where row i of a packed triangle starts.
+func row(i int) int { return i * (i + 1) / 2 }
+
 // kind of coefficient i: 0 intercept, 1 linear, 2 quadratic.
 func kind(i int) int { return (i + D - 1) / D }
 
-// State is the trait block of one agent's learner.
+// State is the trait block of one agent's learner: 1,528 bytes, whatever it has seen.
 type State struct {
 	S     [Tri]float64  // Σ w φφᵀ, lower triangle by rows, forgotten by λ
 	H     Vec           // Σ w φ y
@@ -89,30 +87,29 @@ const Size = 8 * (Tri + P + 2*D + 5)
 
 // Append encodes the state: little-endian float64, fixed places.
 func (s *State) Append(b []byte) []byte {
-	for _, part := range [...][]float64{s.S[:], s.H[:], s.Theta[:], s.Start[:], {s.A, s.B, s.C, s.YY, s.N}} {
-		for _, v := range part {
-			b = binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
-		}
-	}
-	return b
+	return appendFloats(b, s.S[:], s.H[:], s.Theta[:], s.Start[:], []float64{s.A, s.B, s.C, s.YY, s.N})
 }
 
 // Read decodes a state from the first Size bytes; false when there are fewer, or
 // when they are no state: a number is not finite, a level lies outside [0,1], the
-// noise is not positive, a sum of squares is negative.
+// noise is not positive, a sum of squares is negative. Then s stays as it was.
 func (s *State) Read(b []byte) bool {
 	if len(b) < Size {
 		return false
 	}
+	var n State
 	var tail [5]float64
-	finite := true
-	for _, part := range [...][]float64{s.S[:], s.H[:], s.Theta[:], s.Start[:], tail[:]} {
-		for i := range part {
-			v := math.Float64frombits(binary.LittleEndian.Uint64(b))
-			finite = finite && v-v == 0
-			part[i], b = v, b[8:]
+	readFloats(b, n.S[:], n.H[:], n.Theta[:], n.Start[:], tail[:])
+	n.A, n.B, n.C, n.YY, n.N = tail[0], tail[1], tail[2], tail[3], tail[4]
+	zero := 0. // NaN when a number is none
+	for _, part := range [...][]float64{n.S[:], n.H[:], tail[:]} {
+		for _, v := range part {
+			zero += v - v
 		}
 	}
-	s.A, s.B, s.C, s.YY, s.N = tail[0], tail[1], tail[2], tail[3], tail[4]
-	return finite && s.Theta.Valid() && s.Start.Valid() && s.A > 0 && s.B > 0 && s.C >= 0 && s.YY >= 0 && s.N >= 0
+	if zero != 0 || !n.Theta.Valid() || !n.Start.Valid() || !(n.A > 0 && n.B > 0 && n.C >= 0 && n.YY >= 0 && n.N >= 0) {
+		return false
+	}
+	*s = n
+	return true
 }

@@ -1,52 +1,127 @@
 package step
 
 import (
+	"errors"
+	"fmt"
 	"math"
 
 	"rapport/policy"
 )
 
-// Observe takes in that the features f were worth y, with weight w: 1 is the
-// information of one owner rating, under a prior. It says whether the observation was one
-// disappointment too many, so that the evidence was cut to a tenth and the belief
-// falls back to the prior. O(P³/6).
+// ErrObservation is the error of an observation that cannot be one; the text says
+// why.
+var ErrObservation = errors.New("observation refused")
+
+// The limits of an observation. Features lie in [-1,1], those of a wish in [-2,2].
+const (
+	maxFeature = 2.
+	maxY       = 2.5
+	maxWeight  = 1e3
+	minLeft    = 1e-9 // of 1−wg, which rounding could make 0 under a very vague prior
+)
+
+// Observe is ObserveInto for those who do not look at the belief. What would be
+// refused changes nothing.
+func (s *State) Observe(p *Prior, f *Vec, y, w float64) (drifted bool) {
+	drifted, _ = s.ObserveInto(p, new(Belief), f, y, w)
+	return drifted
+}
+
+// ObserveInto takes in that the features f were worth y in [-2.5,2.5], with a weight
+// w in [0,1000]: 1 is the information of one owner rating. It leaves in b what is
+// believed afterwards under the prior p, as Believe would. It says whether the
+// observation was one disappointment too many, so that the evidence was cut to a
+// tenth and the belief falls back to the prior. Weight 0 is no observation.
+//
+// The error is ErrObservation with the reason, or ErrState; then nothing changes in
+// the state and nothing is believed. O(K·P³/3).
 //
 // The residual of the noise belief and of the drift test is that of predicting y
-// before seeing it, computed from the posterior after it: with g = φᵀΛ⁻¹φ it is
-// (y−φᵀm)/(1−wg), of variance σ²/(w(1−wg)).
-func (s *State) Observe(p *Prior, f *Vec, y, w float64) (drifted bool) {
-	if !(w > 0) {
-		return false
+// before seeing it, computed from the posterior after it. With g = φᵀΛ_k⁻¹φ the
+// prediction for owners of one kind was wrong by e_k = (y−φᵀm_k)/(1−wg), of a
+// variance t_k = 1/(w(1−wg)) in units of σ²; before the observation the kind was
+// probable in proportion to r_k·√t_k·exp(½e_k²/(σ0²t_k)); and the mixture of these
+// predictions was wrong by e = Σ r'_k e_k, of the variance σ²t = σ²Σ r'_k t_k +
+// Σ r'_k (e_k−e)². Of the noise σ² = B/A, A grows by ½ and B by ½e²/t.
+func (s *State) ObserveInto(p *Prior, b *Belief, f *Vec, y, w float64) (drifted bool, err error) {
+	if err := sound(f, y, w); err != nil {
+		*b = Belief{Err: err}
+		return false, err
 	}
-	s.add(f, y, w)
-	var b Belief
-	b.factor(p, s)
-	fitted, q := 0., *f
+	if w == 0 {
+		return false, s.Believe(p, b).Err
+	}
+	next := *s
+	next.add(f, y, w)
+	if !b.weigh(p, &next, f) {
+		return false, b.Err
+	}
+	e, t := b.surprise(p, y, w, s.B/s.A)
+	ratio := float64(e*e) / t
+	next.C = s.driftOf(e/math.Sqrt(float64(t*(s.B/s.A))), w)
+	next.A += .5
+	next.B += float64(.5 * ratio)
+	if !(t > 0 && next.C >= 0 && next.A > 0 && next.B > 0 && next.B-next.B == 0) {
+		*b = Belief{Err: ErrState}
+		return false, ErrState
+	}
+	if next.A > shapeCap {
+		next.B = float64(next.B * (shapeCap / next.A))
+		next.A = shapeCap
+	}
+	if drifted = next.C > cusumLimit; drifted {
+		next.Shrink(cusumKeep)
+		next.C = 0
+		if next.Believe(p, b).Err != nil {
+			return false, b.Err
+		}
+	} else {
+		b.mix(&next)
+	}
+	*s = next
+	return drifted, nil
+}
+
+// sound says why an observation is none.
+func sound(f *Vec, y, w float64) error {
 	for i, v := range f {
-		fitted += float64(v * b.M[i])
+		if !(math.Abs(v) <= maxFeature) {
+			return fmt.Errorf("%w: feature %d is %v", ErrObservation, i, v)
+		}
 	}
-	b.forward(&q)
-	g := 0.
-	for _, v := range q {
-		g += float64(v * v)
+	if !(math.Abs(y) <= maxY) {
+		return fmt.Errorf("%w: the value %v lies outside ±%v", ErrObservation, y, maxY)
 	}
-	left := 1 - float64(w*g)
-	e2 := (y - fitted) / left * ((y - fitted) / left) // squared residual
-	t := 1 / float64(w*left)                          // its variance in units of σ²
-	ratio := e2 / t
-	s.C = s.driftOf(math.Copysign(math.Sqrt(ratio/b.Scale), y-fitted), w)
-	s.A += .5
-	s.B += float64(.5 * ratio)
-	if s.A > shapeCap {
-		s.B = float64(s.B * (shapeCap / s.A))
-		s.A = shapeCap
+	if !(w >= 0 && w <= maxWeight) {
+		return fmt.Errorf("%w: the weight %v is not in [0, %v]", ErrObservation, w, maxWeight)
 	}
-	if s.C > cusumLimit {
-		s.Shrink(cusumKeep)
-		s.C = 0
-		return true
+	return nil
+}
+
+// surprise is the error e of having predicted the newest observation before it was
+// seen, and its variance t in units of σ². The factors hold the belief after it.
+func (b *Belief) surprise(p *Prior, y, w, sigma2 float64) (e, t float64) {
+	n := len(p.prepared)
+	var before, es, ts [MaxK]float64
+	for k := range n {
+		l := &b.kinds[k].l
+		left := max(minLeft, 1-float64(w*dot(&l[rowFeatures], &l[rowFeatures])))
+		es[k] = (y - dot(&l[rowFeatures], &l[rowMean])) / left
+		ts[k] = 1 / float64(w*left)
+		if n > 1 {
+			before[k] = b.kinds[k].log + float64(.5*(ln(ts[k])+float64(es[k]*es[k])/float64(p.Noise*ts[k])))
+		}
 	}
-	return false
+	softmax(before[:n])
+	for k, r := range before {
+		e += float64(r * es[k])
+		t += float64(r * ts[k])
+	}
+	for k, r := range before {
+		d := es[k] - e
+		t += float64(r*float64(d*d)) / sigma2
+	}
+	return e, t
 }
 
 // driftOf moves the CUSUM of disappointments (Page 1954) by a standardised
@@ -64,11 +139,20 @@ const (
 
 // Ask takes in that the owner wished for more (toward > 0) or less (< 0) of a
 // trait than the levels x had: satisfaction rises along it, d(β·φ)/dz_j = ±½.
-// share in (0,1] is how much of the wish concerns these levels, toward in [-1,1].
-func (s *State) Ask(x *policy.Traits, j policy.Trait, toward, share float64) {
+// share in [0,1] is how much of the wish concerns these levels, toward in [-1,1].
+// The error is ErrObservation with the reason; then nothing changes.
+func (s *State) Ask(x *policy.Traits, j policy.Trait, toward, share float64) error {
+	if j >= D {
+		return fmt.Errorf("%w: there is no trait %d", ErrObservation, j)
+	}
 	var f Vec
 	f[1+j], f[1+D+j] = 1, 2*(2*x[j]-1)
-	s.add(&f, float64(askSlope*toward), float64(askWeight*share))
+	y, w := float64(askSlope*toward), float64(askWeight*share)
+	if err := sound(&f, y, w); err != nil || w == 0 {
+		return err
+	}
+	s.add(&f, y, w)
+	return nil
 }
 
 func (s *State) add(f *Vec, y, w float64) {
@@ -123,7 +207,7 @@ func (s *State) Move(b *Belief, fence *Fence) policy.Mask {
 		}
 		from := s.Theta[j]
 		lo, hi := max(fence.Lo[j], from-StepBound), min(fence.Hi[j], from+StepBound)
-		if lo > hi {
+		if !(lo <= hi) {
 			continue
 		}
 		to := (1 + best(b.M[1+j], b.M[1+D+j], 2*lo-1, 2*hi-1)) / 2

@@ -1,10 +1,12 @@
 package step
 
 import (
+	"fmt"
 	"math"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 	"pgregory.net/rapid"
 
@@ -18,41 +20,118 @@ func drawLevels(t *rapid.T) (x policy.Traits) {
 	return x
 }
 
-// TestAgainstAnOracle recomputes posterior, residual and forgetting the long way
-// with gonum.
+// drawPrior draws a prior of one to MaxK kinds with full precisions.
+func drawPrior(t *rapid.T) *Prior {
+	return priorOf(rapid.IntRange(1, MaxK).Draw(t, "kinds"), rapid.Uint64().Draw(t, "prior"))
+}
+
+// priorOf is a prior of k kinds of owners that like different things.
+func priorOf(k int, seed uint64) *Prior {
+	r, components, sum := stream(seed, 12), make([]Component, k), 0.
+	for i := range components {
+		c := &components[i]
+		*c = DefaultPrior().Components[0]
+		c.Weight = .1 + r.Float64()
+		sum += c.Weight
+		for j := range c.Mean {
+			c.Mean[j] += .15 * r.Normal()
+		}
+		for j := range c.Slope {
+			c.Slope[j] = .6 * r.Float64()
+		}
+		for range 3 { // any positive definite matrix: the default one and some products
+			var v Vec
+			for a := range v {
+				v[a] = 1.5 * r.Normal()
+				for b := range a + 1 {
+					c.Precision[row(a)+b] += v[a] * v[b]
+				}
+			}
+		}
+	}
+	for i := range components {
+		components[i].Weight /= sum
+	}
+	p, err := NewPrior(.1+.2*r.Float64(), components)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+func symmetric(v *[Tri]float64) *mat.SymDense {
+	out := mat.NewSymDense(P, nil)
+	for i := range P {
+		for j := range i + 1 {
+			out.SetSym(i, j, v[row(i)+j])
+		}
+	}
+	return out
+}
+
+// oracle is a belief computed the long way.
+type oracle struct {
+	r        []float64
+	m        []*mat.VecDense
+	inv      []*mat.SymDense
+	evidence float64
+}
+
+func consult(t *rapid.T, p *Prior, start *policy.Traits, s *mat.SymDense, h *mat.VecDense, yy, n float64) (o oracle) {
+	factored := func(m mat.Symmetric) *mat.Cholesky {
+		var chol mat.Cholesky
+		if !chol.Factorize(m) {
+			t.Fatal("not positive definite")
+		}
+		return &chol
+	}
+	for k := range p.Components {
+		c := &p.Components[k]
+		mu, q := mat.NewVecDense(P, nil), symmetric(&c.Precision)
+		for i := range P {
+			mu.SetVec(i, c.Mean[i])
+			if i >= 1 && i <= D {
+				mu.SetVec(i, c.Mean[i]+c.Slope[i-1]*(2*start[i-1]-1))
+			}
+		}
+		q.ScaleSym(p.Noise, q)
+		var pull, rhs, m mat.VecDense
+		pull.MulVec(q, mu)
+		rhs.AddVec(&pull, h)
+		var lambda, inv mat.SymDense
+		lambda.AddSym(q, s)
+		chol := factored(&lambda)
+		if err := chol.InverseTo(&inv); err != nil {
+			t.Fatal(err)
+		}
+		if err := chol.SolveVecTo(&m, &rhs); err != nil {
+			t.Fatal(err)
+		}
+		o.m, o.inv = append(o.m, &m), append(o.inv, &inv)
+		o.r = append(o.r, math.Log(c.Weight)+.5*(factored(q).LogDet()-chol.LogDet())+.5*(mat.Dot(&rhs, &m)-mat.Dot(mu, &pull)-yy)/p.Noise-.5*n*math.Log(2*math.Pi*p.Noise))
+	}
+	o.evidence = floats.LogSumExp(o.r)
+	for k := range o.r {
+		o.r[k] = math.Exp(o.r[k] - o.evidence)
+	}
+	return o
+}
+
+// TestAgainstAnOracle recomputes posterior, evidence, residual and forgetting the
+// long way with gonum.
 func TestAgainstAnOracle(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		s := New(drawLevels(rt))
-		big, h := mat.NewSymDense(P, nil), mat.NewVecDense(P, nil)
-		posterior := func() (*mat.SymDense, *mat.VecDense) {
-			l, rhs := mat.NewSymDense(P, nil), mat.NewVecDense(P, nil)
-			for i := range P {
-				for j := range i + 1 {
-					l.SetSym(i, j, big.At(i, j))
-				}
-				p, m := .2/.25, .4
-				if i > D {
-					p, m = .2/(.25*.25), -.35
-				} else if i > 0 {
-					p, m = .2/(.35*.35), .35*(2*s.Start[i-1]-1)
-				}
-				l.SetSym(i, i, l.At(i, i)+p)
-				rhs.SetVec(i, p*m+h.AtVec(i))
+		prior := DefaultPrior()
+		if rapid.Bool().Draw(rt, "mixture") {
+			prior = drawPrior(rt)
+		}
+		s, got := New(drawLevels(rt)), new(Belief)
+		big, h, yy, n := mat.NewSymDense(P, nil), mat.NewVecDense(P, nil), 0., 0.
+		near := func(what string, got, want float64) {
+			if !(math.Abs(got-want) <= 1e-7*(1+math.Abs(want))) {
+				rt.Fatalf("%s %v, want %v", what, got, want)
 			}
-			var chol mat.Cholesky
-			if !chol.Factorize(l) {
-				rt.Fatal("not positive definite")
-			}
-			var inv mat.SymDense
-			var m mat.VecDense
-			if err := chol.InverseTo(&inv); err != nil {
-				rt.Fatal(err)
-			}
-			if err := chol.SolveVecTo(&m, rhs); err != nil {
-				rt.Fatal(err)
-			}
-			return &inv, &m
 		}
 		a, b, c := 10., 2., 0.
 		for range rapid.IntRange(1, 12).Draw(rt, "observations") {
@@ -63,10 +142,17 @@ func TestAgainstAnOracle(t *testing.T) {
 			// predict with the forgotten data, then take the observation in
 			big.ScaleSym(keep, big)
 			h.ScaleVec(keep, h)
-			inv, m := posterior()
+			yy, n = keep*yy+w*y*y, keep*n+1
 			phi := mat.NewVecDense(P, f[:])
-			e := y - mat.Dot(phi, m)
-			t := 1/w + mat.Inner(phi, inv, phi)
+			var e, t float64
+			before := consult(rt, prior, &s.Start, big, h, 0, 0)
+			for k, r := range before.r {
+				e += r * (y - mat.Dot(phi, before.m[k]))
+			}
+			for k, r := range before.r {
+				off := y - mat.Dot(phi, before.m[k]) - e
+				t += r * (1/w + mat.Inner(phi, before.inv[k], phi) + off*off*a/b)
+			}
 			z := e / math.Sqrt(b/a*t)
 			c = max(0, c-min(3, max(-3, z))*min(1, math.Sqrt(w))-.35)
 			a, b = a+.5, b+.5*e*e/t
@@ -75,46 +161,71 @@ func TestAgainstAnOracle(t *testing.T) {
 			}
 			big.SymRankOne(big, w, phi)
 			h.AddScaledVec(h, w*y, phi)
-			drifted := s.Observe(DefaultPrior(), &f, y, w)
+			drifted, err := s.ObserveInto(prior, got, &f, y, w)
+			if err != nil {
+				rt.Fatal(err)
+			}
 			if drifted != (c > 5) {
 				rt.Fatalf("drift %v at CUSUM %v", drifted, c)
 			}
 			if drifted {
 				big.ScaleSym(.1, big)
 				h.ScaleVec(.1, h)
-				c = 0
+				yy, n, c = .1*yy, .1*n, 0
 			}
+			near("a", s.A, a)
+			near("b", s.B, b)
+			near("c", s.C, c)
+			near("Σwy²", s.YY, yy)
+			near("n", s.N, n)
 		}
-		inv, m := posterior()
-		got := s.Believe(DefaultPrior(), new(Belief))
-		near := func(what string, got, want float64) {
-			if math.Abs(got-want) > 1e-7*(1+math.Abs(want)) {
-				rt.Fatalf("%s %v, want %v", what, got, want)
+		if again := s.Believe(prior, new(Belief)); again.M != got.M || again.cov != got.cov || again.R != got.R || again.Scale != got.Scale {
+			rt.Fatal("Believe after Observe is another belief")
+		}
+		want := consult(rt, prior, &s.Start, big, h, yy, n)
+		near("evidence", got.LogEvidence(), want.evidence)
+		m, left := mat.NewVecDense(P, nil), 0.
+		for k, r := range want.r {
+			if r < rare {
+				want.r[k] = 0
+				continue
 			}
+			m.AddScaledVec(m, r, want.m[k])
+			left += r
 		}
-		near("a", s.A, a)
-		near("b", s.B, b)
-		near("c", s.C, c)
+		m.ScaleVec(1/left, m)
 		for i := range P {
 			near("mean", got.M[i], m.AtVec(i))
 		}
+		cov := func(i, j int) (v float64) {
+			for k, r := range want.r {
+				v += r / left * (b/a*want.inv[k].At(i, j) + (want.m[k].AtVec(i)-m.AtVec(i))*(want.m[k].AtVec(j)-m.AtVec(j)))
+			}
+			return v
+		}
 		for j := range D {
-			near("linear", got.inv[j][0], inv.At(1+j, 1+j))
-			near("both", got.inv[j][1], inv.At(1+j, 1+D+j))
-			near("quadratic", got.inv[j][2], inv.At(1+D+j, 1+D+j))
+			near("linear", got.cov[j][0], cov(1+j, 1+j))
+			near("both", got.cov[j][1], cov(1+j, 1+D+j))
+			near("quadratic", got.cov[j][2], cov(1+D+j, 1+D+j))
 		}
 		// a sample is the mean plus L⁻ᵀn: its covariance is the inverse
-		var sum [P]float64
-		for i := range P {
-			var v Vec
-			v[i] = 1
-			got.backward(&v)
-			for k := range P {
-				sum[k] += v[k] * v[k]
+		for k, r := range got.R[:len(want.r)] {
+			near("kind", r, want.r[k]/left)
+			if r == 0 {
+				continue
 			}
-		}
-		for k := range P {
-			near("sample variance", sum[k], inv.At(k, k))
+			var sum Vec
+			for i := range P {
+				var v Vec
+				v[i] = 1
+				got.kinds[k].l.backward(&v)
+				for l := range P {
+					sum[l] += v[l] * v[l]
+				}
+			}
+			for l := range P {
+				near("sample variance", sum[l], want.inv[k].At(l, l))
+			}
 		}
 	})
 }
@@ -256,22 +367,29 @@ func TestStateReadsBack(t *testing.T) {
 }
 
 func BenchmarkEntry(b *testing.B) {
-	s := New(policy.Neutral())
-	fence := Fence{May: policy.AllTraits}
-	for j := range fence.Hi {
-		fence.Hi[j], fence.Gate[j] = 1, .52
-	}
-	r := stream(1, 2)
-	var belief Belief
-	b.ReportAllocs()
-	for b.Loop() {
-		var x policy.Traits
-		for j := range x {
-			x[j] = r.Float64()
-		}
-		f := Features(&x, policy.AllTraits)
-		s.Observe(DefaultPrior(), &f, r.Float64(), .2)
-		s.Move(s.Believe(DefaultPrior(), &belief), &fence)
+	for _, k := range []int{1, 2, 4} {
+		b.Run(fmt.Sprintf("K=%d", k), func(b *testing.B) {
+			s, p := New(policy.Neutral()), priorOf(k, 1)
+			fence := Fence{May: policy.AllTraits}
+			for j := range fence.Hi {
+				fence.Hi[j], fence.Gate[j] = 1, .52
+			}
+			r := stream(1, 2)
+			var belief Belief
+			b.ReportAllocs()
+			for b.Loop() {
+				var x policy.Traits
+				for j := range x {
+					x[j] = r.Float64()
+				}
+				f := Features(&x, policy.AllTraits)
+				if _, err := s.ObserveInto(p, &belief, &f, r.Float64(), .2); err != nil {
+					b.Fatal(err)
+				}
+				s.Move(&belief, &fence)
+			}
+			b.ReportMetric(belief.R[0], "r")
+		})
 	}
 }
 

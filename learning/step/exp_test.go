@@ -1,0 +1,37 @@
+package step
+
+import (
+	"math"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestExpAndLn(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		x := rapid.Float64Range(-700, 700).Draw(rt, "x")
+		if got, want := exp(x), math.Exp(x); math.Abs(got-want) > 1e-15*want {
+			rt.Fatalf("exp(%v) = %v, want %v", x, got, want)
+		}
+		x = math.Exp(x)
+		if got, want := ln(x), math.Log(x); math.Abs(got-want) > 1e-15*max(1, math.Abs(want)) {
+			rt.Fatalf("ln(%v) = %v, want %v", x, got, want)
+		}
+		x = 1 + rapid.Float64Range(-.3, .3).Draw(rt, "near one")
+		if got, want := ln(x), math.Log(x); math.Abs(got-want) > 1e-15*math.Abs(want) {
+			rt.Fatalf("ln(%v) = %v, want %v", x, got, want)
+		}
+	})
+	for x, want := range map[float64]float64{0: 1, math.Inf(-1): 0, -701: 0, math.NaN(): 0, -1e300: 0} {
+		if got := exp(x); got != want {
+			t.Errorf("exp(%v) = %v, want %v", x, got, want)
+		}
+	}
+	if exp(1e9) != exp(700) || math.IsInf(exp(700), 0) {
+		t.Error("exp of a large number is not held")
+	}
+	if ln(1) != 0 {
+		t.Error("ln(1) is not 0")
+	}
+}
