@@ -64,6 +64,10 @@ type Exploration struct {
 	Epsilon  float64 `json:"epsilon"`  // share of sessions that explore, [0,1]
 	Strategy string  `json:"strategy"` // posterior-mixture, epsilon or off
 	Revision int64   `json:"revision"` // counts published mixtures, not part of the owner's history
+
+	// HoldoutOff: no session is held out at the owner's start, so nobody can say
+	// whether what was learned is better. Nor is one with the strategy off.
+	HoldoutOff bool `json:"holdoutOff,omitempty"`
 }
 
 // Memory names facts, never their texts.

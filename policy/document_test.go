@@ -63,6 +63,8 @@ func (s *schemaNode) accepts(root *schemaNode, v any) bool {
 		if len(v) < s.MinLength || s.MaxLength != nil && len(v) > *s.MaxLength {
 			return false
 		}
+	case bool:
+		is = "boolean"
 	case float64:
 		is = "number"
 		if slices.Contains(types, any("integer")) && v == math.Trunc(v) {
@@ -181,7 +183,7 @@ func drawDocument(t *rapid.T) Document {
 	}
 	d.Pinned = Mask(rapid.Uint16Range(0, uint16(AllTraits)).Draw(t, "pinned"))
 	d.AutonomyLevel = rapid.IntRange(0, 3).Draw(t, "autonomy")
-	d.Exploration = Exploration{level.Draw(t, "ε"), rapid.SampledFrom([]string{StrategyMixture, StrategyEpsilon, StrategyOff}).Draw(t, "strategy"), 3}
+	d.Exploration = Exploration{level.Draw(t, "ε"), rapid.SampledFrom([]string{StrategyMixture, StrategyEpsilon, StrategyOff}).Draw(t, "strategy"), 3, rapid.Bool().Draw(t, "no hold-out")}
 	d.Runtime.Archetype = rapid.SampledFrom([]string{"", "support", "warm_mentor"}).Draw(t, "archetype")
 	d.Evidence = map[string]Evidence{"humor": {N: 3, SD: .1, P: .7}}
 	d.Bounds = Bounds{Humor: {.1, .9}}

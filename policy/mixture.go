@@ -37,6 +37,12 @@ type Mixture struct {
 	Lo          Traits // the box B
 	Hi          Traits
 	Pinned      Mask
+
+	// A share of the sessions is held out: it sits at Start, so that an owner can
+	// be told whether what was learned is better (see HeldOut). Draw and LogDensity
+	// are about the other sessions.
+	Holdout float64 // [0,1); 0 for none
+	Start   Traits
 }
 
 // mixtureJSON is the form that AppendJSON writes.
@@ -52,6 +58,9 @@ type mixtureJSON struct {
 	Lo          [NTraits]float64 `json:"lo"`
 	Hi          [NTraits]float64 `json:"hi"`
 	Centres     []float64        `json:"centres"`
+
+	Holdout float64           `json:"holdout"`
+	Start   *[NTraits]float64 `json:"start"`
 }
 
 // MarshalJSON writes the mixture; an error when a number is none.
@@ -109,6 +118,11 @@ func (m *Mixture) AppendJSON(b []byte) ([]byte, error) {
 	list("lo", m.Lo)
 	list("hi", m.Hi)
 	list("centres", m.Centres...)
+	if m.Holdout != 0 {
+		b = append(b, `,"holdout":`...)
+		number(m.Holdout)
+		list("start", m.Start)
+	}
 	if !sound {
 		return nil, fmt.Errorf("mixture with a number that is none")
 	}
@@ -124,9 +138,12 @@ func (m *Mixture) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*m = Mixture{Strategy: f.Strategy, Epsilon: f.Epsilon, Theta: f.Theta, Centres: make([]Traits, len(f.Centres)/NTraits),
-		SD: f.SD, DefensiveSD: f.DefensiveSD, Eta: f.Eta, Rho: f.Rho, Lo: f.Lo, Hi: f.Hi, Pinned: f.Pinned}
+		SD: f.SD, DefensiveSD: f.DefensiveSD, Eta: f.Eta, Rho: f.Rho, Lo: f.Lo, Hi: f.Hi, Pinned: f.Pinned, Holdout: f.Holdout}
+	if f.Start != nil {
+		m.Start = *f.Start
+	}
 	sound := len(f.Centres)%NTraits == 0 && m.Theta.Valid() && m.Lo.Valid() && m.Hi.Valid() && m.SD > 0 && m.DefensiveSD > 0 &&
-		m.Epsilon >= 0 && m.Epsilon <= 1 && m.Eta >= 0 && m.Eta <= 1 &&
+		m.Epsilon >= 0 && m.Epsilon <= 1 && m.Eta >= 0 && m.Eta <= 1 && m.Holdout >= 0 && m.Holdout < 1 && m.Start.Valid() &&
 		(m.Strategy == StrategyMixture || m.Strategy == StrategyEpsilon || m.Strategy == StrategyOff)
 	for q := range m.Centres {
 		copy(m.Centres[q][:], f.Centres[q*NTraits:])
@@ -145,6 +162,7 @@ const (
 	DefaultEta         = .10
 	DefaultRho         = .15
 	DefaultCentres     = 16 // M
+	DefaultHoldout     = .05
 	freeWidth          = 1e-6
 )
 
@@ -301,6 +319,36 @@ func (m *Mixture) component(x, centre *Traits, sd float64, free Mask) float64 {
 		n++
 	}
 	return -.5*squares - float64(float64(n)*(math.Log(sd)+.91893853320467274178)) - math.Log(mass)
+}
+
+// HoldOut makes a share of the sessions sit at a start, rounded to 1e-6: as far as
+// it differs from θ, and pinned traits stay at θ. Where nothing differs, or the
+// start is a forbidden combination, nobody is held out.
+func (m *Mixture) HoldOut(start Traits, share float64) {
+	m.Holdout, m.Start = 0, Traits{}
+	for j := range start {
+		if start[j] = round(start[j], 1e6); m.Pinned.Has(Trait(j)) {
+			start[j] = m.Theta[j]
+		}
+	}
+	if start == m.Theta || !start.Valid() {
+		return
+	}
+	for _, c := range Forbidden() {
+		if c.Holds(start) {
+			return
+		}
+	}
+	m.Holdout, m.Start = share, start
+}
+
+// HeldOut says whether the session with this key is held out: with probability
+// Holdout, the same for equal keys. The key must not depend on the version or
+// revision, or a session could change sides; and it must be another than that of
+// Draw, so that the sessions that are not held out still vary by the density.
+func (m *Mixture) HeldOut(key [32]byte) bool {
+	r := NewStream(key)
+	return m.Holdout > 0 && r.Float64() < m.Holdout
 }
 
 // Contains says whether every variation that other can draw lies in the support

@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/json"
 	"math"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -41,8 +42,68 @@ func drawMixture(t *rapid.T, strategies ...string) Mixture {
 			bounds[Trait(i)] = Range{lo, rapid.Float64Range(theta[i], 1).Draw(t, "hi")}
 		}
 	}
-	return NewMixture(theta, centres, Exploration{Epsilon: level.Draw(t, "ε"), Strategy: rapid.SampledFrom(strategies).Draw(t, "strategy")},
+	m := NewMixture(theta, centres, Exploration{Epsilon: level.Draw(t, "ε"), Strategy: rapid.SampledFrom(strategies).Draw(t, "strategy")},
 		bounds, Mask(rapid.Uint16Range(0, uint16(AllTraits)).Draw(t, "pinned")))
+	if rapid.Bool().Draw(t, "held out") {
+		m.HoldOut(Traits{.5, level.Draw(t, "start"), .5, .5, .5, .5, .5, .5}, DefaultHoldout)
+	}
+	return m
+}
+
+func TestHoldOut(t *testing.T) {
+	t.Parallel()
+	theta, start := Traits{.6, .5, .5, .5, .5, .5, .5, .5}, Neutral()
+	m := NewMixture(theta, nil, Exploration{Epsilon: 1, Strategy: StrategyMixture}, nil, MaskOf(Brevity))
+	bare := m
+	if m.HeldOut(key(1)) {
+		t.Error("held out where nobody asked for it")
+	}
+	start[Brevity] = .1
+	m.HoldOut(start, .05)
+	want := Neutral()
+	if m.Holdout != .05 || m.Start != want {
+		t.Fatalf("%v of the sessions at %v", m.Holdout, m.Start) // brevity is pinned
+	}
+	held, among := 0, 0
+	for n := range uint64(20000) {
+		if m.HeldOut(key(n)) != m.HeldOut(key(n)) {
+			t.Fatal("equal keys, other sides")
+		}
+		if m.HeldOut(key(n)) {
+			held++
+			if x, _ := m.Draw(key(n + 1<<32)); x[Humor] > .6 {
+				among++
+			}
+		}
+	}
+	if held < 900 || held > 1100 {
+		t.Errorf("%d of 20000 held out", held)
+	}
+	if share := float64(among) / float64(held); share < .43 || share > .57 {
+		t.Errorf("who is held out would have drawn more humor in %.2f", share)
+	}
+	x, free := bare.Draw(key(7))
+	if y, f := m.Draw(key(7)); y != x || f != free || m.LogDensity(x, free) != bare.LogDensity(x, free) {
+		t.Error("a hold-out changes what the others draw")
+	}
+	for name, s := range map[string]Traits{
+		"nothing learned": theta,
+		"no level":        {math.NaN()},
+		"mockery":         {.5, .3, .8, .5, .5, .5, .5, .5},
+	} {
+		if m.HoldOut(s, .05); m.Holdout != 0 || m.HeldOut(key(1)) {
+			t.Errorf("%s: held out at %v", name, m.Start)
+		}
+	}
+	for _, broken := range []string{`{"holdout":1}`, `{"holdout":-0.1}`, `{"holdout":0.05,"start":[2,0,0,0,0,0,0,0]}`} {
+		raw, err := json.Marshal(bare)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if json.Unmarshal([]byte(strings.TrimSuffix(string(raw), "}")+","+broken[1:]), new(Mixture)) == nil {
+			t.Errorf("%s was read", broken)
+		}
+	}
 }
 
 func TestDrawsStayInTheBoxAndPinnedNeverMove(t *testing.T) {
@@ -218,6 +279,23 @@ func TestNormalQuantileInvertsTheDistribution(t *testing.T) {
 		if got := normalQuantile(normalCDF(z)); math.Abs(got-z) > 1e-8 {
 			t.Errorf("quantile(cdf(%v)) = %v", z, got)
 		}
+	}
+}
+
+func TestTailOfTheNormalDistribution(t *testing.T) {
+	t.Parallel()
+	for z := 0.; z <= 8.75; z += .0007 {
+		if got, want := tail(z), .5*math.Erfc(z/math.Sqrt2); math.Abs(got-want) > 2e-15*want*(1+z*z) {
+			t.Fatalf("tail(%v) = %v, want %v", z, got, want)
+		}
+	}
+	for _, z := range []float64{9, 1e300, math.Inf(1), math.NaN()} {
+		if got := tail(z); got != 0 {
+			t.Errorf("tail(%v) = %v", z, got)
+		}
+	}
+	if normalCDF(0) != .5 || normalCDF(math.Inf(-1)) != 0 || normalCDF(math.Inf(1)) != 1 {
+		t.Error("the distribution does not go from 0 by ½ to 1")
 	}
 }
 
