@@ -311,6 +311,7 @@ type Settings struct {
 	MoodArousal   *float64
 	Epsilon       *float64
 	Strategy      *string
+	HoldoutOff    *bool
 	ActionPolicy  *policy.ActionPolicy
 	Runtime       *policy.Runtime
 	AutonomyLevel *int
@@ -390,6 +391,9 @@ func (c Settings) apply(a *record) error {
 	}
 	if c.Strategy != nil {
 		a.doc.Exploration.Strategy = *c.Strategy
+	}
+	if c.HoldoutOff != nil {
+		a.doc.Exploration.HoldoutOff = *c.HoldoutOff
 	}
 	if c.ActionPolicy != nil {
 		a.doc.ActionPolicy = *c.ActionPolicy

@@ -363,10 +363,10 @@ func TestOwnerActs(t *testing.T) {
 		},
 			event.ChangeSettings, nil, 1, func(a agent.Agent, _ policy.Document) bool { return a.State.Pace == "fast" }},
 		"exploration": {func(w *world, r agent.Ref) (agent.Agent, error) {
-			return w.SetSettings(owner, r, agent.Settings{Strategy: &off, Epsilon: &level})
+			return w.SetSettings(owner, r, agent.Settings{Strategy: &off, Epsilon: &level, HoldoutOff: &yes})
 		},
 			event.ChangeSettings, nil, 2, func(_ agent.Agent, d policy.Document) bool {
-				return d.Exploration.Strategy == "off" && d.Exploration.Epsilon == .25
+				return d.Exploration.Strategy == "off" && d.Exploration.Epsilon == .25 && d.Exploration.HoldoutOff
 			}},
 		"support": {func(w *world, r agent.Ref) (agent.Agent, error) {
 			return w.SetSettings(owner, r, agent.Settings{Runtime: &policy.Runtime{Archetype: "support"}})

@@ -104,6 +104,7 @@ func TestGates(t *testing.T) {
 		"own bounds":  {none, 1, "withdrawn", func(d *policy.Document) { d.Bounds = policy.Bounds{policy.Humor: {Lo: 0, Hi: .9}} }, "schema"},
 		"model":       {none, 1, "learned", func(d *policy.Document) { d.Runtime.PreferredModel = "big" }, "schema"},
 		"strategy":    {none, 1, "learned", func(d *policy.Document) { d.Exploration.Strategy = "off" }, "schema"},
+		"hold-out":    {none, 1, "learned", func(d *policy.Document) { d.Exploration.HoldoutOff = true }, "schema"},
 		"daily cap":   {none, 1, "learned", func(d *policy.Document) { d.ActionPolicy.MaxAutonomousActionsPerDay = 50 }, "schema"},
 		"probability": {none, 1, "learned", func(d *policy.Document) { d.ActionPolicy.PostProbability = 1.5 }, "schema"},
 		"evidence of no trait": {none, 1, "learned", func(d *policy.Document) {

@@ -77,8 +77,9 @@ type settingsBody struct {
 		BaselineArousal *float64 `json:"baselineArousal,omitempty" minimum:"-1" maximum:"1"`
 	} `json:"mood,omitempty"`
 	Exploration *struct {
-		Epsilon  *float64 `json:"epsilon,omitempty" minimum:"0" maximum:"1"`
-		Strategy *string  `json:"strategy,omitempty" enum:"posterior-mixture,epsilon,off"`
+		Epsilon    *float64 `json:"epsilon,omitempty" minimum:"0" maximum:"1"`
+		Strategy   *string  `json:"strategy,omitempty" enum:"posterior-mixture,epsilon,off"`
+		HoldoutOff *bool    `json:"holdoutOff,omitempty" doc:"True: no session stays at your start, so nobody can say whether what was learned is better."`
 	} `json:"exploration,omitempty"`
 	ActionPolicy  *policy.ActionPolicy `json:"actionPolicy,omitempty"`
 	Runtime       *policy.Runtime      `json:"runtime,omitempty"`
@@ -91,7 +92,7 @@ func (b settingsBody) settings() Settings {
 		s.MoodOff, s.MoodValence, s.MoodArousal = b.Mood.Off, b.Mood.BaselineValence, b.Mood.BaselineArousal
 	}
 	if b.Exploration != nil {
-		s.Epsilon, s.Strategy = b.Exploration.Epsilon, b.Exploration.Strategy
+		s.Epsilon, s.Strategy, s.HoldoutOff = b.Exploration.Epsilon, b.Exploration.Strategy, b.Exploration.HoldoutOff
 	}
 	return s
 }
