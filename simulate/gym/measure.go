@@ -107,6 +107,17 @@ func (r *Run) RegretAt(mark int) Interval {
 	return r.Of(func(a *Agent) float64 { return a.Regret[k] })
 }
 
+// Curve is the mean regret up to and with each session, with its interval over
+// agents.
+func (r *Run) Curve() []Interval {
+	curve := make([]Interval, len(r.Regret))
+	n := float64(len(r.Agents))
+	for i, mean := range r.Regret {
+		curve[i] = Interval{mean, 1.96 * math.Sqrt(max(0, r.squares[i]-mean*mean)/(n-1))}
+	}
+	return curve
+}
+
 // Pair is the mean of the differences of f between two runs of the same worlds,
 // first minus second, agent by agent, with its interval over agents.
 func Pair(first, second *Run, f func(*Agent) float64) Interval {

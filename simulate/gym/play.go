@@ -45,6 +45,8 @@ type Run struct {
 	// Used and Policy are the mean satisfaction per session, with the levels used
 	// and with the policy; Regret the mean regret up to and with a session.
 	Used, Policy, Regret []float64
+
+	squares []float64 // mean square of the agents' regret, per session
 }
 
 // worse is how much less satisfaction than the start's counts as worse.
@@ -72,7 +74,7 @@ func (p *Population) learner(cohort, agents int, maker Maker) Learner {
 
 // PlayOn lets a learner that was made for a cohort live through it.
 func (p *Population) PlayOn(cohort, agents, sessions int, l Learner) *Run {
-	run := &Run{Agents: make([]Agent, agents), Used: make([]float64, sessions), Policy: make([]float64, sessions), Regret: make([]float64, sessions)}
+	run := &Run{Agents: make([]Agent, agents), Used: make([]float64, sessions), Policy: make([]float64, sessions), Regret: make([]float64, sessions), squares: make([]float64, sessions)}
 	type late struct {
 		x       policy.Traits
 		signals []Signal
@@ -136,6 +138,7 @@ func (p *Population) PlayOn(cohort, agents, sessions int, l Learner) *Run {
 			run.Used[n] += used / float64(agents)
 			run.Policy[n] += sat / float64(agents)
 			run.Regret[n] += regret[i] / float64(agents)
+			run.squares[n] += regret[i] * regret[i] / float64(agents)
 		}
 	}
 	for i := range owners {
@@ -201,7 +204,7 @@ func Each(ctx context.Context, n int, play func(i int), progress func(done, tota
 
 // Join makes one run of the runs of several populations of equal size, in order.
 func Join(runs []*Run) *Run {
-	all := &Run{Used: make([]float64, len(runs[0].Used)), Policy: make([]float64, len(runs[0].Used)), Regret: make([]float64, len(runs[0].Used))}
+	all := &Run{Used: make([]float64, len(runs[0].Used)), Policy: make([]float64, len(runs[0].Used)), Regret: make([]float64, len(runs[0].Used)), squares: make([]float64, len(runs[0].Used))}
 	for k, r := range runs {
 		for _, a := range r.Agents {
 			a.Population = k
@@ -211,6 +214,7 @@ func Join(runs []*Run) *Run {
 			all.Used[n] += r.Used[n] / float64(len(runs))
 			all.Policy[n] += r.Policy[n] / float64(len(runs))
 			all.Regret[n] += r.Regret[n] / float64(len(runs))
+			all.squares[n] += r.squares[n] / float64(len(runs))
 		}
 	}
 	return all
