@@ -5,7 +5,7 @@
 // of them but the last learn from.
 //
 // Invariants: a rival is a function of its starts, its seed and what it is told;
-// agents are learned for on their own. Settings are those that did best in the
+// every agent is learned for on its own. Settings are those that did best in the
 // yardstick world on other seeds than any that is reported; each docstring names
 // them.
 //
@@ -34,7 +34,7 @@ var All = []Rival{
 	{"linucb", "LinUCB over 17 arms: each trait up or down, or stay", solo(bandit{choose: linUCB}.start)},
 	{"lints", "linear Thompson sampling over the same arms", solo(bandit{choose: linTS}.start)},
 	{"squarecb", "SquareCB over the same arms", solo(bandit{choose: squareCB}.start)},
-	{"bayes", "our regression without a population prior", newBayes},
+	{"bayes", "our regression, each agent alone: no population prior, no learned loadings, no reputation", gym.Ours(gym.Options{Alone: true, NoTrust: true})},
 }
 
 // Named finds a rival.
