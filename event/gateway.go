@@ -31,6 +31,9 @@ type ReplyGenerated struct {
 	LogDensity    *float64  `json:"logDensity,omitempty"` // over the free traits; absent when commanded
 	Commanded     bool      `json:"commanded,omitempty"`  // a tone button moved the variation
 
+	HoldoutShare float64 `json:"holdoutShare,omitempty"` // how likely the session was to be held out at the owner's start; 0 where it could not be
+	Holdout      bool    `json:"holdout,omitempty"`      // it was
+
 	Protected bool `json:"protected,omitempty"`
 	Consent   bool `json:"consent"`
 

@@ -80,6 +80,8 @@ func (p *ReplyGenerated) readHot(data []byte) bool {
 		*p.LogDensity = r.number()
 	}
 	r.bool(`"commanded":`, &p.Commanded)
+	r.float(`"holdoutShare":`, &p.HoldoutShare)
+	r.bool(`"holdout":`, &p.Holdout)
 	r.bool(`"protected":`, &p.Protected)
 	r.bool(`"consent":`, &p.Consent)
 	hotText(&r, `"compileHash":`, &p.CompileHash)

@@ -149,7 +149,7 @@ func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view) (*plan, error) {
 		DecisionID: q.decision, AgentID: q.agent, OwnerID: v.owner, PersonID: q.person, RoomID: q.room, SessionID: q.session,
 		EpisodeID: ep.id, EpisodeStart: ep.start, Reasons: f.Reasons, Context: q.place, Tags: q.tags,
 		PolicyVersion: ep.version, Revision: ep.revision, X: ep.x[:], Rendered: p.profile.Rendered[:], Free: uint16(ep.free),
-		LogDensity: ep.density, Commanded: ep.commanded, Protected: q.protected, Consent: q.consent,
+		LogDensity: ep.density, Commanded: ep.commanded, HoldoutShare: ep.holdoutShare, Holdout: ep.holdout, Protected: q.protected, Consent: q.consent,
 		CompileHash: p.profile.Hash, RulesVersion: p.profile.RulesVersion, Dropped: p.profile.Dropped,
 		Provider: p.profile.Route.Provider, Model: p.profile.Route.ID,
 	}
@@ -254,15 +254,19 @@ type episode struct {
 	x         policy.Traits
 	free      policy.Mask
 	density   *float64
+	mixture   string // what x was drawn from, as it was published; '' when it was not drawn
+
+	holdoutShare float64 // how likely the session was to be held out
+	holdout      bool    // it is: x is the owner's start
 }
 
 // latest gives the newest episode of a session; nil for none.
 func latest(tx *sqldb.Tx, agent event.AgentID, session event.SessionID) (*episode, error) {
 	var e episode
 	var x string
-	ok, err := tx.Get(`select episode_id, ordinal, start, version, revision, owner_acts, protected, commanded, x, free, log_density from episodes
+	ok, err := tx.Get(`select episode_id, ordinal, start, version, revision, owner_acts, protected, commanded, x, free, log_density, mixture, holdout_share, holdout from episodes
 		where agent_id = $1 and session_id = $2 order by ordinal desc limit 1`, []any{agent, session},
-		&e.id, &e.ordinal, &e.start, &e.version, &e.revision, &e.ownerActs, &e.protected, &e.commanded, &x, &e.free, &e.density)
+		&e.id, &e.ordinal, &e.start, &e.version, &e.revision, &e.ownerActs, &e.protected, &e.commanded, &x, &e.free, &e.density, &e.mixture, &e.holdoutShare, &e.holdout)
 	if err != nil || !ok {
 		return nil, err
 	}
@@ -286,17 +290,24 @@ func (s *Service) episode(tx *sqldb.Tx, q question, v *view, now event.Micros) (
 }
 
 // draw fills in the variation. With no mixture around the version in force, and
-// where somebody is protected, it is the policy itself, nothing free.
+// where somebody is protected, it is the policy itself, nothing free. A session
+// that is held out sits at the owner's start, nothing free, with the log of how
+// likely that was for its density; all others have the density of the mixture
+// alone, because who is held out is drawn apart from what is varied.
 func (s *Service) draw(e *episode, agent event.AgentID, session event.SessionID, v *view) {
 	e.version, e.revision, e.ownerActs = v.doc.Version, v.revision, v.ownerActs
 	e.x, e.free, e.density = v.doc.Traits, 0, new(float64)
 	if v.mixture == nil || e.protected {
 		return
 	}
+	if e.holdoutShare = v.mixture.Holdout; v.mixture.HeldOut(s.mac("holdout", string(agent), string(session))) {
+		e.holdout, e.x, *e.density = true, v.mixture.Start, math.Log(v.mixture.Holdout)
+		return
+	}
 	key := s.mac("variation", string(agent), string(session), strconv.FormatInt(v.doc.Version, 10), strconv.FormatInt(v.revision, 10))
 	x, free := v.mixture.Draw(key)
 	if density := v.mixture.LogDensity(x, free); x.Valid() && !math.IsInf(density, 0) && !math.IsNaN(density) {
-		e.x, e.free, *e.density = x, free, density
+		e.x, e.free, *e.density, e.mixture = x, free, density, v.published
 	} // else the mixture is no distribution: don't explore with it
 }
 
@@ -306,9 +317,11 @@ func insert(tx *sqldb.Tx, agent event.AgentID, session event.SessionID, e *episo
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`insert into episodes (episode_id, agent_id, session_id, ordinal, start, version, revision, owner_acts, protected, commanded, person_id, feedback_id, x, free, log_density)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
-		e.id, agent, session, e.ordinal, e.start, e.version, e.revision, e.ownerActs, e.protected, e.commanded, e.person, e.feedback, string(x), int64(e.free), e.density)
+	_, err = tx.Exec(`insert into episodes (episode_id, agent_id, session_id, ordinal, start, version, revision, owner_acts, protected, commanded, person_id, feedback_id, x, free, log_density,
+			mixture, holdout_share, holdout)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+		e.id, agent, session, e.ordinal, e.start, e.version, e.revision, e.ownerActs, e.protected, e.commanded, e.person, e.feedback, string(x), int64(e.free), e.density,
+		e.mixture, e.holdoutShare, e.holdout)
 	return err
 }
 
@@ -356,5 +369,6 @@ func (s *Service) steer(tx *sqldb.Tx, id event.FeedbackID, agent event.AgentID, 
 	}
 	e := *old
 	e.ordinal, e.start, e.commanded, e.person, e.feedback, e.x, e.density = old.ordinal+1, max(now, old.start+1), true, person, id, x, nil
+	e.mixture = ""
 	return insert(tx, agent, session, &e)
 }

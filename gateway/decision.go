@@ -23,7 +23,7 @@ type Decided struct {
 	Action     string           `json:"action"` // reply, silence, failed; empty while it is being made
 
 	Body  *event.ReplyGenerated `json:"decision,omitempty"`
-	Cause string                `json:"cause,omitempty"` // policy, exploration, tone_button: why the variation is what it is
+	Cause string                `json:"cause,omitempty"` // policy, exploration, holdout, tone_button: why the variation is what it is
 	By    event.PersonID        `json:"by,omitempty"`    // who pressed
 	Asked []Difference          `json:"asked,omitempty"` // what tone buttons made of this session's variation
 	Tries []Difference          `json:"tries,omitempty"` // how that variation differs from the policy, as the policy is now
@@ -43,6 +43,7 @@ type Difference struct {
 const (
 	CausePolicy      = "policy"
 	CauseExploration = "exploration"
+	CauseHoldout     = "holdout" // held out at the owner's start, to compare
 	CauseToneButton  = "tone_button"
 )
 
@@ -98,6 +99,8 @@ func (s *Service) Decision(ctx context.Context, id event.DecisionID) (Decided, e
 	switch {
 	case commanded:
 		d.Cause, d.By = CauseToneButton, by
+	case d.Body.Holdout:
+		d.Cause = CauseHoldout
 	case d.Body.LogDensity != nil && d.Body.Free != 0:
 		d.Cause = CauseExploration
 	}

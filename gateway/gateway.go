@@ -234,6 +234,7 @@ type view struct {
 	mood      event.Mood
 	doc       policy.Document
 	mixture   *policy.Mixture // nil when none surrounds the version in force
+	published string          // the same as it was published
 	revision  int64
 	prepared  *compile.Prepared
 }
@@ -290,7 +291,7 @@ func load(tx *sqldb.Tx, id event.AgentID) (*view, error) {
 		return nil, err
 	}
 	if mixture != "" && mixVersion == v.doc.Version {
-		v.mixture = new(policy.Mixture)
+		v.mixture, v.published = new(policy.Mixture), mixture
 		if err := json.Unmarshal([]byte(mixture), v.mixture); err != nil {
 			slog.Error("a mixture cannot be read; the agent does not explore", "agent", id, "error", err)
 			v.mixture = nil

@@ -29,7 +29,10 @@ func (t *talk) why(ctx context.Context) error {
 		t.note("you asked for it: %s %.2f → %.2f in this session", x.Trait, x.From, x.To)
 		t.lines(x)
 	}
-	if len(d.Tries) > 0 {
+	switch {
+	case len(d.Tries) > 0 && d.Body != nil && d.Body.Holdout:
+		t.note("this session is one of the few that stay at your start, to see whether what was learned is better:")
+	case len(d.Tries) > 0:
 		t.note("this session also tries something slightly new:")
 	}
 	for _, x := range d.Tries {
