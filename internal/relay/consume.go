@@ -34,6 +34,8 @@ type consumer struct {
 	events []event.Event // buffers of the batch
 	status []status
 
+	trouble trouble
+
 	mu      sync.Mutex
 	parts   map[eventlog.Partition]*part
 	stopped error
@@ -172,6 +174,7 @@ func (c *consumer) run(ctx context.Context) error {
 		case err != nil:
 			return err
 		}
+		c.trouble.over()
 		if len(b.records) < c.Max {
 			if err := linger(ctx, len(b.records), c.Linger); err != nil {
 				return c.lost(err)
@@ -275,7 +278,7 @@ func (c *consumer) decode(records []eventlog.Record, items []item) batch {
 
 // lost explains a position that the log does not hold.
 func (c *consumer) lost(err error) error {
-	if !errors.Is(err, eventlog.ErrPositionLost) {
+	if !errors.Is(err, eventlog.ErrPositionLost) || fault.Is(err, "position_lost") { // the log said it better
 		return err
 	}
 	return fault.New(fault.Conflict, "position_lost",
@@ -505,6 +508,7 @@ func (c *consumer) final(ctx context.Context, err error) bool {
 
 func (c *consumer) pause(ctx context.Context, back *backoff, cause error, it *item) error {
 	c.count.retried.Add(1)
+	c.trouble.meet(cause)
 	if back.long() {
 		id := ""
 		if it != nil {

@@ -16,9 +16,24 @@ import (
 	"rapport/internal/eventlog/kafka/kafkatest"
 )
 
-// onKafka gives worlds a log of their own on a cluster. Their crashes strike before
+// brokers are a Kafka, played or real.
+type brokers interface{ Options() kafka.Options }
+
+// onEach runs a test on brokers in this process, and on a real one.
+func onEach(t *testing.T, test func(t *testing.T, c brokers)) {
+	t.Run("played", func(t *testing.T) {
+		t.Parallel()
+		test(t, kafkatest.New(t))
+	})
+	t.Run("real", func(t *testing.T) {
+		t.Parallel()
+		test(t, kafkatest.Real(t))
+	})
+}
+
+// onKafka gives worlds a log of their own on brokers. Their crashes strike before
 // and after an append too.
-func onKafka(c *kafkatest.Cluster) func(*world) {
+func onKafka(c brokers) func(*world) {
 	return func(w *world) {
 		o := c.Options()
 		o.Prefix = fmt.Sprint("w", kafkaWorlds.Add(1), ".")
@@ -67,7 +82,10 @@ func (l mortal) Append(ctx context.Context, records []eventlog.Record) error {
 // and around appends, where the other suite has been at each.
 func TestCrashesOnKafka(t *testing.T) {
 	t.Parallel()
-	c := kafkatest.New(t)
+	onEach(t, crashesOnKafka)
+}
+
+func crashesOnKafka(t *testing.T, c brokers) {
 	total, err := storyFrom(t, flawNone, 0, onKafka(c))
 	if err != nil || total < 50 {
 		t.Fatal(total, err)
@@ -99,7 +117,10 @@ const kafkaStep = 9
 
 func TestRandomLivesOnKafka(t *testing.T) {
 	t.Parallel()
-	c := kafkatest.New(t)
+	onEach(t, livesOnKafka)
+}
+
+func livesOnKafka(t *testing.T, c brokers) {
 	for range min(lives, 2) {
 		seed := rand.Uint64()
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
@@ -136,7 +157,11 @@ func second(t *testing.T, w *world) (*Relay, eventlog.Log) {
 // them, and every effect happens once, in order.
 func TestPartitionsMoveBetweenProcesses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, onKafka(kafkatest.New(t)))
+	onEach(t, partitionsMove)
+}
+
+func partitionsMove(t *testing.T, c brokers) {
+	w := newWorld(t, onKafka(c))
 	w.relay.quiet = quiet
 	start(t, w.relay)
 	var all []pair
@@ -171,7 +196,11 @@ func TestPartitionsMoveBetweenProcesses(t *testing.T) {
 // each other, fight over one database with full batches read ahead.
 func TestFightOverPartitions(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, onKafka(kafkatest.New(t)))
+	onEach(t, fight)
+}
+
+func fight(t *testing.T, c brokers) {
+	w := newWorld(t, onKafka(c))
 	var all []pair
 	for n := range 600 {
 		all = append(all, pair{fmt.Sprint("agent-", n%9), n})
@@ -195,7 +224,11 @@ func TestFightOverPartitions(t *testing.T) {
 // another: what it writes late is refused, and the other's work stands.
 func TestLateWriterIsFenced(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, onKafka(kafkatest.New(t)))
+	onEach(t, lateWriter)
+}
+
+func lateWriter(t *testing.T, c brokers) {
+	w := newWorld(t, onKafka(c))
 	for n := range 30 {
 		put(t, w.log, recordOf(t, said(fmt.Sprint("said-", n), fmt.Sprint("agent-", n%9), n)))
 	}
@@ -246,7 +279,25 @@ func TestLateWriterIsFenced(t *testing.T) {
 // Brokers that stop and come back keep nobody from his effects.
 func TestBrokersComeBack(t *testing.T) {
 	t.Parallel()
-	c := kafkatest.Durable(t)
+	t.Run("played", func(t *testing.T) {
+		t.Parallel()
+		c := kafkatest.Durable(t)
+		comeBack(t, c, 2, func() { c.Close() }, c.Start)
+	})
+	t.Run("real", func(t *testing.T) {
+		t.Parallel()
+		b := kafkatest.Own(t)
+		comeBack(t, b, 1, b.Kill, b.Start)
+	})
+}
+
+// hasty brokers are given up soon.
+type hasty struct{ brokers }
+
+func (h hasty) Options() kafka.Options { return kafkatest.Hasty(h.brokers.Options()) }
+
+func comeBack(t *testing.T, c brokers, times int, kill func(), again func() error) {
+	c = hasty{c}
 	w := newWorld(t, onKafka(c))
 	start(t, w.relay)
 	var all []pair
@@ -258,11 +309,13 @@ func TestBrokersComeBack(t *testing.T) {
 	}
 	give(0, 40)
 	idle(t, w.relay)
-	for round := 1; round < 3; round++ {
-		c.Close()
+	for round := 1; round <= times; round++ {
+		kill()
 		give(40*round, 40*round+20)
-		time.Sleep(20 * time.Millisecond) // so that somebody meets the silence
-		if err := c.Start(); err != nil {
+		for w.relay.Troubles()["outbox feedback"] == nil {
+			time.Sleep(20 * time.Millisecond)
+		}
+		if err := again(); err != nil {
 			t.Fatal(err)
 		}
 		give(40*round+20, 40*round+40)
@@ -279,7 +332,54 @@ func TestBrokersComeBack(t *testing.T) {
 	if err := w.expect(t.Context(), all); err != nil {
 		t.Error(err)
 	}
+	if troubles := w.relay.Troubles(); len(troubles) > 0 {
+		t.Errorf("all is done, and there are troubles: %v", troubles)
+	}
 	if lag, err := w.relay.Lag(t.Context()); err != nil || len(lag) != 6 {
 		t.Errorf("the lag of two groups over three partitions of %s: %v, %v", event.TopicAgents, lag, err)
+	}
+}
+
+// The log holds every event several times, at positions of their own: as when a
+// process died between its append and the deletion from its outbox.
+func TestSameEventAtOtherPositions(t *testing.T) {
+	t.Parallel()
+	onEach(t, sameEventAtOtherPositions)
+}
+
+func sameEventAtOtherPositions(t *testing.T, c brokers) {
+	w := newWorld(t, onKafka(c))
+	var records []eventlog.Record
+	var all []pair
+	for n := range 60 {
+		all = append(all, pair{fmt.Sprint("agent-", n%9), n})
+		records = append(records, recordOf(t, said(fmt.Sprint("said-", n), all[n].agent, n)))
+	}
+	put(t, w.log, records[:40]...)
+	put(t, w.log, records[20:]...)
+	stop := start(t, w.relay)
+	idle(t, w.relay)
+	put(t, w.log, records...)
+	idle(t, w.relay)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	put(t, w.log, records[:30]...)
+	next, _ := second(t, w) // knows it from the database
+	start(t, next)
+	idle(t, next)
+	ends, err := w.log.Partitions(t.Context(), event.TopicAgents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lying := eventlog.Position(0)
+	for _, end := range ends {
+		lying += end
+	}
+	if lying < 60+20+60+30 {
+		t.Errorf("the log holds %d records only", lying)
+	}
+	if err := w.expect(t.Context(), all); err != nil {
+		t.Error(err)
 	}
 }

@@ -88,6 +88,8 @@ type publisher struct {
 	holder string
 	until  time.Time // of the lease; zero without it
 	wake   chan struct{}
+
+	trouble trouble
 }
 
 func newPublisher(r *Relay, name string, db *sqldb.DB) *publisher {
@@ -161,12 +163,14 @@ func (p *publisher) run(ctx context.Context) error {
 			return err
 		case err != nil:
 			slog.WarnContext(ctx, "the outbox cannot be published, trying again", "context", p.name, "error", err)
+			p.trouble.meet(err)
 			if err := back.wait(ctx, err); err != nil {
 				return err
 			}
 			continue
 		}
 		back.reset()
+		p.trouble.over()
 		if moved >= publishMax {
 			continue
 		}

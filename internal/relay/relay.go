@@ -203,6 +203,55 @@ func (r *Relay) stopped() error {
 	return errors.Join(errs...)
 }
 
+// Troubles are what keeps loops from getting on, which try again by themselves, by
+// group and by "outbox <name>". Nothing is lost meanwhile.
+func (r *Relay) Troubles() map[string]error {
+	out := map[string]error{}
+	for _, p := range r.outboxes {
+		if err := p.trouble.now(); err != nil {
+			out["outbox "+p.name] = err
+		}
+	}
+	for _, c := range r.consumers {
+		if err := c.trouble.now(); err != nil {
+			out[c.Group] = err
+		}
+	}
+	return out
+}
+
+// trouble is the last one of a loop.
+type trouble struct {
+	sync.Mutex
+	err error
+	at  time.Time
+}
+
+// troubleLasts is how long a trouble counts that does not come again: longer than
+// any pause. Who reads does not hear that it is over, only nothing more.
+const troubleLasts = 3 * backoffMax
+
+func (t *trouble) meet(err error) {
+	t.Lock()
+	defer t.Unlock()
+	t.err, t.at = err, time.Now()
+}
+
+func (t *trouble) over() {
+	t.Lock()
+	defer t.Unlock()
+	t.err = nil
+}
+
+func (t *trouble) now() error {
+	t.Lock()
+	defer t.Unlock()
+	if time.Since(t.at) > troubleLasts {
+		t.err = nil
+	}
+	return t.err
+}
+
 // Idle waits until every outbox is empty and every consumer is at the end of the
 // log: for tests, imports and rebuilds. It fails when a group has stopped or Run
 // has ended with an error, and with ctx's error.

@@ -12,7 +12,8 @@
 // before keep what they were set up to keep.
 //
 // Start reading at Open and Log.Append, then reader.go; record.go is the form of
-// a record on Kafka.
+// a record on Kafka, trouble.go what is said when brokers do not do what they are
+// asked.
 package kafka
 
 import (
@@ -20,6 +21,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"slices"
 	"strings"
@@ -63,7 +65,7 @@ const recordMax = 1_000_000 - 10_000
 type Log struct {
 	o    Options
 	opts []kgo.Opt
-	cl   *kgo.Client // produces and asks; every reader has a client of its own
+	cl   *kgo.Client // asks; every reader has a client of its own
 	adm  *kadm.Client
 	done chan struct{} // closed by Close
 
@@ -71,6 +73,7 @@ type Log struct {
 
 	mu      sync.Mutex
 	closed  bool
+	out     *kgo.Client    // produces
 	topics  map[string]int // partitions of the topics that are there
 	readers map[*reader]bool
 }
@@ -78,7 +81,8 @@ type Log struct {
 var _ eventlog.Log = (*Log)(nil)
 
 // Open joins a running Kafka. Fault kafka_unreachable (unavailable) when no
-// broker answers, kafka_login (invalid) when they refuse user and password.
+// broker answers, kafka_login (invalid) when they refuse user and password. What
+// else can go wrong with brokers is in trouble.go.
 func Open(ctx context.Context, o Options) (*Log, error) {
 	if o.Partitions == 0 {
 		o.Partitions = 8
@@ -87,7 +91,7 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 		kgo.SeedBrokers(o.Brokers...),
 		kgo.ClientID("rapport"),
 		kgo.MetadataMinAge(100 * time.Millisecond),
-		kgo.WithLogger(logger{}),
+		kgo.WithLogger(newLogger()),
 	}
 	if o.TLS != nil {
 		opts = append(opts, kgo.DialTLSConfig(o.TLS))
@@ -98,23 +102,21 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	var err error
 	for _, login := range logins(o) {
 		l := &Log{o: o, opts: append(opts[:len(opts):len(opts)], login...), done: make(chan struct{}), topics: map[string]int{}, readers: map[*reader]bool{}}
-		if l.cl, err = kgo.NewClient(append(producing(), l.opts...)...); err != nil {
+		if l.cl, err = kgo.NewClient(l.opts...); err != nil {
 			return nil, fault.New(fault.Invalid, "invalid_setting", "The settings kafka.* cannot be used.").Because(err)
 		}
 		if err = l.cl.Ping(wait); err == nil {
 			l.adm = kadm.NewClient(l.cl)
-			return l, nil
+			if l.out, err = l.producer(); err == nil {
+				return l, nil
+			}
 		}
 		l.cl.Close()
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 	}
-	where := strings.Join(o.Brokers, ", ")
-	if errors.Is(err, kerr.SaslAuthenticationFailed) || errors.Is(err, kerr.UnsupportedSaslMechanism) {
-		return nil, fault.New(fault.Invalid, "kafka_login", "Kafka at %s refuses kafka.user with kafka.password; set both as the brokers know them.", where).Because(err)
-	}
-	return nil, fault.New(fault.Unavailable, "kafka_unreachable", "Kafka does not answer at %s; start it, or correct kafka.brokers, kafka.tls and kafka.user.", where).Because(err)
+	return nil, o.unreachable(err)
 }
 
 // logins are the ways to log in, the better first. Brokers offer several, and know
@@ -131,9 +133,9 @@ func logins(o Options) [][]kgo.Opt {
 	return ways
 }
 
-// producing is how records are appended.
-func producing() []kgo.Opt {
-	return []kgo.Opt{
+// producer makes a client that appends records.
+func (l *Log) producer() (*kgo.Client, error) {
+	return kgo.NewClient(append([]kgo.Opt{
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), // murmur2
 		kgo.ProducerLinger(0),                                // who appends waits, and appends many at once
@@ -143,6 +145,20 @@ func producing() []kgo.Opt {
 		// appended again and may lie there twice. All later ones of its
 		// partition fail with it, so the order stays.
 		kgo.AllowIdempotentProduceCancellation(),
+	}, l.opts...)...)
+}
+
+// renew replaces a producer that failed and fails from now on, whatever its broker
+// would say by now. What it still has fails with it.
+func (l *Log) renew(old *kgo.Client) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.out != old {
+		return
+	}
+	if out, err := l.producer(); err == nil {
+		l.out = out
+		go old.Close()
 	}
 }
 
@@ -157,11 +173,6 @@ func (l *Log) Name(ctx context.Context) (string, error) {
 		return "", l.why(ctx, err)
 	}
 	return m.Cluster + "/" + l.o.Prefix, nil
-}
-
-// unavailable is a trouble that passes, or that an operator ends.
-func unavailable(err error) error {
-	return fault.New(fault.Unavailable, "kafka_unavailable", "Kafka did not do what it was asked; look at its brokers and at the settings kafka.*.").Because(err)
 }
 
 // Append is eventlog.Log's. Fault record_incomplete for a record without id or
@@ -197,9 +208,12 @@ func (l *Log) Append(ctx context.Context, records []eventlog.Record) error {
 		done chan struct{}
 	}
 	o := &outcome{left: len(records), done: make(chan struct{})}
+	l.mu.Lock()
+	out := l.out
+	l.mu.Unlock()
 	for i := range records {
 		// Not ctx: when it ends, records of other callers would fail as well.
-		l.cl.Produce(context.Background(), l.encode(&records[i]), func(_ *kgo.Record, err error) {
+		out.Produce(context.Background(), l.encode(&records[i]), func(_ *kgo.Record, err error) {
 			o.Lock()
 			defer o.Unlock()
 			if o.err == nil {
@@ -215,21 +229,13 @@ func (l *Log) Append(ctx context.Context, records []eventlog.Record) error {
 		return ctx.Err()
 	case <-o.done:
 	}
+	if errors.Is(o.err, kerr.ClusterAuthorizationFailed) {
+		l.renew(out)
+	}
 	if o.err != nil {
 		return l.why(ctx, o.err)
 	}
 	return nil
-}
-
-// why is an error of the client in our words.
-func (l *Log) why(ctx context.Context, err error) error {
-	switch {
-	case l.isClosed() || errors.Is(err, kgo.ErrClientClosed):
-		return eventlog.ErrClosed
-	case ctx.Err() != nil:
-		return ctx.Err()
-	}
-	return unavailable(err)
 }
 
 func (l *Log) isClosed() bool {
@@ -268,12 +274,17 @@ func (l *Log) topic(ctx context.Context, topic string) (int, error) {
 		n, err := l.look(ctx, topic)
 		switch {
 		case n > 0:
+			if err := l.suits(ctx, topic); err != nil {
+				return 0, err
+			}
 			l.mu.Lock()
 			l.topics[topic] = n
 			l.mu.Unlock()
 			return n, nil
 		case errors.Is(err, kerr.UnknownTopicOrPartition):
-			err = l.make(ctx, topic)
+			if err = l.make(ctx, topic); err != nil && !kerr.IsRetriable(err) {
+				return 0, l.unmade(ctx, topic, err)
+			}
 		}
 		if err != nil && (!kerr.IsRetriable(err) || ctx.Err() != nil) {
 			return 0, l.why(ctx, err)
@@ -319,6 +330,35 @@ func (l *Log) make(ctx context.Context, topic string) error {
 		return nil // another process was faster
 	}
 	return err
+}
+
+// suits looks at how a topic that is there keeps its records, as far as that may be
+// known: one that keeps the last record of a key only is refused, one that forgets
+// after a time is warned of.
+func (l *Log) suits(ctx context.Context, topic string) error {
+	found, err := l.adm.DescribeTopicConfigs(ctx, l.name(topic))
+	if err != nil || len(found) != 1 || found[0].Err != nil {
+		slog.DebugContext(ctx, "it cannot be known how long Kafka keeps a topic", "topic", l.name(topic), "error", err)
+		return nil
+	}
+	forgets := []any{"topic", l.name(topic)}
+	for _, c := range found[0].Configs {
+		switch v := c.MaybeValue(); c.Key {
+		case "cleanup.policy":
+			if strings.Contains(v, "compact") {
+				return fault.New(fault.Conflict, "kafka_topic_compacted",
+					"The topic %s keeps only the last record of a key, and all of them are needed: set its cleanup.policy to delete, or choose another kafka.prefix.", l.name(topic))
+			}
+		case "retention.ms", "retention.bytes":
+			if v != "-1" {
+				forgets = append(forgets, c.Key, v)
+			}
+		}
+	}
+	if len(forgets) > 2 {
+		slog.WarnContext(ctx, "a topic on Kafka forgets: who was away for longer stops, and nothing can be rebuilt from it; set what is named here to -1", forgets...)
+	}
+	return nil
 }
 
 // Partitions is eventlog.Log's. What lies in transactions that are not committed
@@ -379,7 +419,7 @@ func (l *Log) Close() error {
 	}
 	l.closed = true
 	close(l.done)
-	readers := l.readers
+	readers, out := l.readers, l.out
 	l.readers = map[*reader]bool{}
 	l.mu.Unlock()
 	var wg sync.WaitGroup
@@ -387,6 +427,7 @@ func (l *Log) Close() error {
 		wg.Go(r.end)
 	}
 	wg.Wait()
+	out.Close()
 	l.cl.Close()
 	return nil
 }

@@ -130,7 +130,7 @@ func (r *reader) start(ctx context.Context, how func() ([]kgo.Opt, error)) (even
 		kgo.FetchMaxPartitionBytes(fetchPartBytes),
 	)
 	if r.cl, err = kgo.NewClient(append(opts, l.opts...)...); err != nil {
-		return nil, unavailable(err)
+		return nil, l.trouble(err)
 	}
 	l.mu.Lock()
 	closed := l.closed
@@ -258,8 +258,11 @@ func (r *reader) reply(ctx context.Context, a *ask) error {
 		return err
 	}
 	for p, after := range at {
-		if after < first[p] || after > last[p] {
-			return fmt.Errorf("%s after %d, the log has what is after %d up to %d: %w", p, after, first[p], last[p], eventlog.ErrPositionLost)
+		switch {
+		case after < first[p]:
+			return r.log.forgot(p, fmt.Errorf("to be read after %d, and there is what came after %d: %w", after, first[p], eventlog.ErrPositionLost))
+		case after > last[p]:
+			return r.log.tooShort(p, fmt.Errorf("read up to %d, and there is what came up to %d: %w", after, last[p], eventlog.ErrPositionLost))
 		}
 	}
 	r.mu.Lock()
@@ -341,10 +344,10 @@ func (r *reader) poll(ctx context.Context) error {
 		case errors.Is(e.Err, kgo.ErrClientClosed):
 			return eventlog.ErrClosed
 		case errors.Is(e.Err, kerr.OffsetOutOfRange) || errors.As(e.Err, new(*kgo.ErrDataLoss)):
-			r.lost = fmt.Errorf("%s %d: %w: %v", e.Topic, e.Partition, eventlog.ErrPositionLost, e.Err)
+			r.lost = r.log.forgot(r.partition(e.Topic, e.Partition), fmt.Errorf("%w: %w", eventlog.ErrPositionLost, e.Err))
 			return r.lost
 		default:
-			trouble = unavailable(e.Err)
+			trouble = r.log.trouble(e.Err)
 		}
 	}
 	return trouble

@@ -125,7 +125,8 @@ authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS
 log.dirs=%[1]s/data
 log.index.size.max.bytes=262144
-num.partitions=1
+broker.session.timeout.ms=1500
+broker.heartbeat.interval.ms=100
 auto.create.topics.enable=false
 offsets.topic.num.partitions=1
 offsets.topic.replication.factor=1
@@ -257,7 +258,7 @@ func (b *Broker) Kill() {
 func (b *Broker) Options() kafka.Options {
 	return kafka.Options{
 		Brokers: []string{b.addr}, Prefix: fmt.Sprint("t", prefixes.Add(1), "."), Partitions: 3, Replication: 1,
-		Client: Quick(),
+		Client: append(Quick(), kgo.RetryBackoffFn(func(int) time.Duration { return 100 * time.Millisecond })), // it starts on the same processors
 	}
 }
 

@@ -78,3 +78,9 @@ func Quick() []kgo.Opt {
 		kgo.FetchMaxWait(50 * time.Millisecond),
 	}
 }
+
+// Hasty makes options that give up soon on brokers that do not answer.
+func Hasty(o kafka.Options) kafka.Options {
+	o.Client = append(o.Client[:len(o.Client):len(o.Client)], kgo.RecordDeliveryTimeout(2*time.Second), kgo.RequestTimeoutOverhead(time.Second))
+	return o
+}
