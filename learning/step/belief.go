@@ -51,7 +51,10 @@ func (s *State) Believe(p *Prior, b *Belief) *Belief {
 //
 // and leaves L⁻¹f in the factors. False when the state is none.
 func (b *Belief) weigh(p *Prior, s *State, f *Vec) bool {
-	n, top := len(p.prepared), math.Inf(-1)
+	n := len(p.prepared)
+	if n == 0 {
+		panic("step: a prior that NewPrior did not make")
+	}
 	for k := range n {
 		c, post := &p.prepared[k], &b.kinds[k]
 		mean, pull := c.mean(&p.Components[k], &s.Start)
@@ -63,18 +66,17 @@ func (b *Belief) weigh(p *Prior, s *State, f *Vec) bool {
 		l[rowFeatures] = *f
 		det, ok := l.decompose(&c.least)
 		gain := (dot(&l[rowMean], &l[rowMean]) - dot(&mean, &pull)) / p.Noise
-		post.log = c.logWeight + float64(.5*(gain-ln(det)))
+		post.log = c.logWeight + float64(.5*(gain-policy.Ln(det)))
 		if !ok || post.log-post.log != 0 {
 			*b = Belief{Err: ErrState}
 			return false
 		}
-		top = max(top, post.log)
 	}
 	b.R = [MaxK]float64{}
 	for k := range n {
 		b.R[k] = b.kinds[k].log
 	}
-	b.evidence = softmax(b.R[:n]) - float64(.5*(s.YY/p.Noise+float64(s.N*ln(2*math.Pi*p.Noise))))
+	b.evidence = softmax(b.R[:n]) - float64(.5*(s.YY/p.Noise+float64(s.N*policy.Ln(2*math.Pi*p.Noise))))
 	return true
 }
 
@@ -86,13 +88,13 @@ func softmax(v []float64) float64 {
 		top = max(top, l)
 	}
 	for i, l := range v {
-		v[i] = exp(l - top)
+		v[i] = policy.Exp(l - top)
 		sum += v[i]
 	}
 	for i := range v {
 		v[i] /= sum
 	}
-	return top + ln(sum)
+	return top + policy.Ln(sum)
 }
 
 // mix computes mean and covariance of the mixture from the factors:

@@ -89,14 +89,16 @@ const (
 
 // backward solves Lᵀv = v.
 func (l *factor) backward(v *Vec) {
-	for i := P - 1; i >= 0; i-- {
-		ri := &l[i]
-		x := float64(v[i] * ri[i])
-		v[i] = x
-		for t := range i {
-			v[t] -= float64(ri[t] * x)
+	for i := P - 1; i > 0; i -= 2 {
+		a, b := &l[i], &l[i-1]
+		x := float64(v[i] * a[i])
+		y := float64((v[i-1] - float64(a[i-1]*x)) * b[i-1])
+		v[i], v[i-1] = x, y
+		for t := range i - 1 {
+			v[t] = v[t] - float64(a[t]*x) - float64(b[t]*y)
 		}
 	}
+	v[0] = float64(v[0] * l[0][0])
 }
 
 // blocks computes the parts of Λ⁻¹ that concern one trait: for each the variance of

@@ -24,8 +24,9 @@ type Component struct {
 }
 
 // Prior is what is believed of an agent before any evidence of its own: a mixture
-// of one to MaxK components, and the noise of one owner rating. NewPrior makes it;
-// it does not change afterwards and may be shared.
+// of one to MaxK components, and the noise of one owner rating. NewPrior makes it (one
+// that it did not make is good for comparing and storing only); it does not change
+// afterwards and may be shared.
 type Prior struct {
 	Noise      float64 // σ0², variance
 	Components []Component
@@ -108,7 +109,7 @@ func (k *prepared) from(c *Component, noise float64) bool {
 	for i := range k.least {
 		k.least[i] = .5 / float64(l[i][i]*l[i][i])
 	}
-	k.logWeight = ln(c.Weight) + .5*ln(det)
+	k.logWeight = policy.Ln(c.Weight) + float64(.5*policy.Ln(det))
 	return true
 }
 

@@ -109,7 +109,7 @@ func (b *Belief) surprise(p *Prior, y, w, sigma2 float64) (e, t float64) {
 		es[k] = (y - dot(&l[rowFeatures], &l[rowMean])) / left
 		ts[k] = 1 / float64(w*left)
 		if n > 1 {
-			before[k] = b.kinds[k].log + float64(.5*(ln(ts[k])+float64(es[k]*es[k])/float64(p.Noise*ts[k])))
+			before[k] = b.kinds[k].log + float64(.5*(policy.Ln(ts[k])+float64(es[k]*es[k])/float64(p.Noise*ts[k])))
 		}
 	}
 	softmax(before[:n])

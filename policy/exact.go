@@ -1,10 +1,10 @@
-package step
+package policy
 
 import "math"
 
-// The exponential and the logarithm of the standard library differ between
-// processors of one architecture (some fuse, some do not); these do not, because
-// every product is rounded before it is added. Method and coefficients: fdlibm (Sun
+// Exp and Ln give the same bits on every processor, which the functions of the
+// standard library do not: those fuse products and sums where they can. Stored
+// numbers and shared draws depend on them. Method and coefficients: fdlibm (Sun
 // Microsystems 1993), relative error below 1e-15.
 
 const (
@@ -12,9 +12,9 @@ const (
 	ln2Lo = 1.90821492927058770002e-10
 )
 
-// exp is eˣ; 0 below −700, where nothing that is weighed here can be told from 0,
+// Exp is eˣ; 0 below −700, where nothing that is weighed here can be told from 0,
 // and e⁷⁰⁰ above 700.
-func exp(x float64) float64 {
+func Exp(x float64) float64 {
 	if !(x >= -700) {
 		return 0
 	}
@@ -38,8 +38,15 @@ func exp(x float64) float64 {
 	return float64(y * math.Float64frombits(uint64(k+1023)<<52))
 }
 
-// ln is the natural logarithm of a positive number that is normal and finite.
-func ln(x float64) float64 {
+// Ln is the natural logarithm of a positive number; −Inf of anything below the
+// normal numbers, and of what is no number.
+func Ln(x float64) float64 {
+	if !(x >= 0x1p-1022) {
+		return math.Inf(-1)
+	}
+	if x > math.MaxFloat64 {
+		return x
+	}
 	bits := math.Float64bits(x)
 	k := int(bits>>52) - 1022
 	f := math.Float64frombits(bits&(1<<52-1) | 1022<<52) // [½,1)
