@@ -93,8 +93,12 @@ func (p *parts) listeners() []relay.Consumer {
 	return out
 }
 
-// scratch opens one context on an empty database, to replay the log into, and
-// names its projections.
+// recorder is a listener whose projections follow from the log and from records of
+// its own.
+type recorder interface{ Records() []string }
+
+// scratch opens one context on an empty database, with the records that its
+// projections depend on, to replay the log into, and names its projections.
 func (a *App) scratch(ctx context.Context, name string, db *sqldb.DB) (relay.Consumer, []string, error) {
 	fresh := parts{}
 	dbs := map[string]*sqldb.DB{}
@@ -111,6 +115,11 @@ func (a *App) scratch(ctx context.Context, name string, db *sqldb.DB) (relay.Con
 	}
 	for _, l := range fresh.listening() {
 		if c := l.Consumer(); c.Group == name {
+			if r, ok := l.(recorder); ok {
+				if err := db.CopyTables(ctx, a.dbs[name], r.Records()); err != nil {
+					return relay.Consumer{}, nil, err
+				}
+			}
 			return c, l.Projections(), nil
 		}
 	}

@@ -16,6 +16,7 @@ var flow = map[event.Type][]string{
 	event.PolicyRefused{}.EventType():      {"learning"},
 	event.UpdateRefused{}.EventType():      {"learning"},
 	event.ExplorationUpdated{}.EventType(): {"gateway"},
+	event.ParametersAdopted{}.EventType():  {"learning"},
 
 	event.MessageCreated{}.EventType():  {"feedback", "gateway"},
 	event.ReactionAdded{}.EventType():   {"feedback"},

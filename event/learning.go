@@ -7,6 +7,10 @@ func init() {
 	register[UpdateRefused]("learning", TopicAgents, "a change that a bound or gate of the learner stopped")
 	register[ExplorationUpdated]("learning", TopicAgents, "the mixture that variations are drawn from; read by the gateway only, never exported")
 	register[RelationshipUpdated]("learning", TopicAgents, "how close a person and an agent are, as a level")
+	register[ParametersAdopted]("learning", TopicAgents, "population-wide parameters that the agent's learner uses from its next own evidence on")
+	register[PopulationUpdated]("learning", TopicPlatform, "another version of the prior that learners may start from")
+	register[CalibrationUpdated]("learning", TopicPlatform, "another version of what each source of signals tells")
+	register[ReputationUpdated]("learning", TopicPeople, "what a rater's judgements count for")
 }
 
 // Moved is one trait's part in a proposal.
@@ -34,7 +38,7 @@ type PolicyProposed struct {
 	Reason     string          `json:"reason"`
 	Policy     json.RawMessage `json:"policy"` // a policy.Document
 	Moved      []Moved         `json:"moved"`
-	Causes     []string        `json:"causes"` // feedback ids, newest last
+	Causes     []string        `json:"causes"` // feedback ids, newest last; then the event of an adoption that no proposal has listed
 	Verdicts   []Verdict       `json:"verdicts"`
 }
 
@@ -61,12 +65,63 @@ type RelationshipUpdated struct {
 	Level    string   `json:"level"` // new, familiar, close, dear
 }
 
+// ParametersAdopted: an agent uses these versions of the population-wide parameters
+// from here on; 0 is the default of each kind. It moves no level by itself.
+type ParametersAdopted struct {
+	AgentID     AgentID `json:"agentId"`
+	Prior       int64   `json:"prior"`
+	Calibration int64   `json:"calibration"`
+	Reputation  int64   `json:"reputation"`
+}
+
+// PopulationUpdated: another version of the prior. Agents use it once they adopt
+// it.
+type PopulationUpdated struct {
+	Version    int64       `json:"version"`
+	K          int         `json:"k"` // kinds of owners; 0 is the default prior
+	Archetypes []Archetype `json:"archetypes"`
+	Agents     int         `json:"agents"` // counted, together of all kinds
+}
+
+// Archetype is a kind of owner that emerged: at least twenty agents of ten owners.
+type Archetype struct {
+	ID     int64              `json:"id"` // stable from version to version
+	Centre map[string]float64 `json:"centre"`
+	Share  float64            `json:"share"`
+	Agents int                `json:"agents"`
+	Owners int                `json:"owners"`
+}
+
+// CalibrationUpdated: another version of what each source of signals tells.
+type CalibrationUpdated struct {
+	Version int64 `json:"version"`
+}
+
+// ReputationUpdated: what a rater's judgements count for, in another version.
+type ReputationUpdated struct {
+	RaterID   PersonID `json:"raterId"`
+	Version   int64    `json:"version"`
+	Agreement float64  `json:"agreement"` // with others and with what followed, [0,1]
+	Abuse     float64  `json:"abuse"`     // P(they rate to harm or at random), [0,1]
+	Excluded  bool     `json:"excluded,omitempty"`
+}
+
 func (PolicyProposed) EventType() Type      { return "rl.agent.policy.updated" }
 func (UpdateRefused) EventType() Type       { return "rl.agent.update.refused" }
 func (ExplorationUpdated) EventType() Type  { return "agent.exploration.updated" }
 func (RelationshipUpdated) EventType() Type { return "rl.relationship.updated" }
 
+func (ParametersAdopted) EventType() Type  { return "rl.agent.parameters.adopted" }
+func (PopulationUpdated) EventType() Type  { return "rl.population.updated" }
+func (CalibrationUpdated) EventType() Type { return "rl.calibration.updated" }
+func (ReputationUpdated) EventType() Type  { return "rl.rater.reputation.updated" }
+
 func (e PolicyProposed) Key() string      { return string(e.AgentID) }
 func (e UpdateRefused) Key() string       { return string(e.AgentID) }
 func (e ExplorationUpdated) Key() string  { return string(e.AgentID) }
 func (e RelationshipUpdated) Key() string { return string(e.AgentID) }
+
+func (e ParametersAdopted) Key() string  { return string(e.AgentID) }
+func (e PopulationUpdated) Key() string  { return "population" }
+func (e CalibrationUpdated) Key() string { return "calibration" }
+func (e ReputationUpdated) Key() string  { return string(e.RaterID) }

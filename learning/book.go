@@ -1,11 +1,13 @@
 package learning
 
 import (
+	"errors"
 	"math"
 	"slices"
 
 	"rapport/event"
 	"rapport/learning/fold"
+	"rapport/learning/wire"
 )
 
 // chunkSize is how many entries lie in one chunk, and between two checkpoints.
@@ -14,16 +16,34 @@ const chunkSize = 32
 // beforeNewest is the place of the state before the newest entry.
 const beforeNewest = -1
 
+// horizon is how much of a list can be taken apart. Entries beyond it are merged,
+// whole chunks at a time, into the state before the first entry kept; by the times
+// of the entries alone, never by now.
+type horizon struct {
+	age     event.Micros // before the newest entry
+	entries int          // kept at least
+}
+
+var usual = horizon{age: 400 * day, entries: 5000}
+
+// errMerged is the error of a change to what was merged.
+var errMerged = errors.New("merged: it cannot be taken apart any more")
+
 // book is the end of an agent's list in memory: from the newest entry, or from
 // the chunk in which something changes. What is stored of it is a function of the
 // list alone: entries in chunks of 32, the newest apart, the state before each
 // chunk and before the newest entry.
 type book struct {
-	stored int // entries in the database
+	stored int // entries in the database, with those that are merged
+	merged int // of them, without entries any more
+	sealed int // to be merged
 	base   int // number of the first slot
 	slots  []slot
-	known  map[int][]byte // stored states by place
-	from   int            // the first place at which something changed
+	known  map[int][]byte       // stored states by place
+	firsts map[int]event.Micros // stored first entries by chunk, when it may come to merging
+	from   int                  // the first place at which something changed
+	bare   int                  // the place whose state keeps only what the owner said; -1 for none
+	begin  *fold.State          // instead of a state at merged that nobody can read
 }
 
 // slot is one entry, decoded when somebody looks at it.
@@ -70,9 +90,11 @@ func (b *book) count() int { return b.base + len(b.slots) }
 func (b *book) changed() bool { return b.from < math.MaxInt }
 
 // find gives the place among the slots of the entry with the key, or where it
-// would be. It looks from the end, where most things happen.
+// would be. It looks from the end, where most things happen. errMerged when that
+// is before the first entry kept.
 func (b *book) find(at event.Micros, id string) (int, bool, error) {
-	for i := len(b.slots) - 1; i >= 0; i-- {
+	kept := max(0, b.sealed-b.base)
+	for i := len(b.slots) - 1; i >= kept; i-- {
 		e, err := b.slots[i].entry()
 		if err != nil {
 			return 0, false, err
@@ -84,11 +106,15 @@ func (b *book) find(at event.Micros, id string) (int, bool, error) {
 			return i + 1, false, nil
 		}
 	}
+	if b.sealed > 0 {
+		return 0, false, errMerged
+	}
 	return 0, false, nil
 }
 
 // edit changes the episode with the key, which it makes when there is none; an
 // episode of which nothing is left goes. It says whether anything changed.
+// errMerged when it cannot be changed any more.
 func (b *book) edit(at event.Micros, id string, change func(*fold.Episode) bool) (bool, error) {
 	i, found, err := b.find(at, id)
 	if err != nil {
@@ -97,7 +123,7 @@ func (b *book) edit(at event.Micros, id string, change func(*fold.Episode) bool)
 	e := &fold.Entry{At: at, ID: id}
 	if found {
 		e = b.slots[i].e
-		if e.Act != nil {
+		if !e.Episodic() {
 			return false, nil // an id that is both: no episode of ours
 		}
 	}
@@ -107,7 +133,7 @@ func (b *book) edit(at event.Micros, id string, change func(*fold.Episode) bool)
 	switch {
 	case !found:
 		b.slots = slices.Insert(b.slots, i, slot{e: e})
-	case e.Hollow():
+	case e.Hollow() && (b.sealed == 0 || b.count() > b.sealed+1): // of a list that begins with merged entries, one stays
 		b.slots = slices.Delete(b.slots, i, i+1)
 	default:
 		b.slots[i].raw = nil
@@ -116,9 +142,12 @@ func (b *book) edit(at event.Micros, id string, change func(*fold.Episode) bool)
 	return true, nil
 }
 
-// enact adds an act; a second one with the same key changes nothing.
+// enact adds an act or adoption; a second one with the same key changes nothing.
 func (b *book) enact(e *fold.Entry) error {
 	i, found, err := b.find(e.At, e.ID)
+	if errors.Is(err, errMerged) {
+		return nil // later than anything may come
+	}
 	if err != nil || found {
 		return err
 	}
@@ -127,10 +156,87 @@ func (b *book) enact(e *fold.Entry) error {
 	return nil
 }
 
+// adopted is the newest adoption of the list.
+func (b *book) adopted() fold.Versions {
+	for i := len(b.slots) - 1; i >= 0; i-- {
+		s := &b.slots[i]
+		if s.e != nil && s.e.Adopt != nil {
+			return *s.e.Adopt
+		}
+		if s.e == nil {
+			if v, ok := fold.AdoptionIn(s.raw); ok {
+				return v
+			}
+		}
+	}
+	v, ok := fold.AdoptedIn(b.known[b.stored-1])
+	if !ok && b.begin != nil {
+		v = b.begin.Adopted
+	}
+	return v
+}
+
+// refold folds again what somebody contributed to.
+func (b *book) refold(rater string) error {
+	id := wire.AppendID(nil, rater)
+	for i := max(0, b.sealed-b.base); i < len(b.slots) && b.base+i < b.from; i++ {
+		s := &b.slots[i]
+		if s.raw != nil && !fold.Mentions(s.raw, id) {
+			continue
+		}
+		e, err := s.entry()
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(e.About.Contributions, func(c fold.Contribution) bool { return c.Rater == rater && !c.Owner }) {
+			b.from = b.base + i
+		}
+	}
+	return nil
+}
+
+// drop takes away what is known of the merged entries, but what the owner said.
+// The caller has loaded the whole list.
+func (b *book) drop() {
+	b.bare = b.sealed
+	b.from = min(b.from, b.sealed)
+}
+
+// seal decides what is to be merged, after an event that lengthened the list from
+// before: it looks when a chunk has become full.
+func (b *book) seal(h horizon, before int) error {
+	n := b.count()
+	if (n-1)/chunkSize <= (before-1)/chunkSize || n <= chunkSize {
+		return nil
+	}
+	newest, err := b.slots[len(b.slots)-1].entry()
+	if err != nil {
+		return err
+	}
+	for next := b.sealed + chunkSize; next <= n-chunkSize; next += chunkSize {
+		if n-next < h.entries {
+			at, known := b.firsts[next/chunkSize]
+			if i := next - b.base; i >= 0 {
+				e, err := b.slots[i].entry()
+				if err != nil {
+					return err
+				}
+				at, known = e.At, true
+			}
+			if !known || newest.At-at <= h.age {
+				return nil
+			}
+		}
+		b.sealed = next
+	}
+	return nil
+}
+
 // page is what of a book has to be written: rows of three tables.
 type page struct {
 	checkpoints []checkpoint // state nil: delete
 	chunks      []chunkRow   // entries nil: delete
+	sealed      int          // what is stored before is deleted
 }
 
 type checkpoint struct {
@@ -144,29 +250,46 @@ type chunkRow struct {
 	entries []byte
 }
 
+// start is the newest state known before anything changed, and its place.
+func (b *book) start() (place int, s fold.State, err error) {
+	if place, s = b.merged, fold.New(); b.begin != nil {
+		s = *b.begin
+	}
+	last, found := b.count()-1, b.merged == 0 || b.begin != nil
+	for at, state := range b.known {
+		if at >= place && at <= min(b.from, last) && (at > place || !found) {
+			var read fold.State
+			if read.Read(state) {
+				place, s, found = at, read, true
+			}
+		}
+	}
+	if !found || place < b.base {
+		return place, s, fold.ErrEntry // nothing to start from: the caller loads the whole list
+	}
+	return place, s, nil
+}
+
 // fold computes the state after the newest entry. What differs from what is
 // stored comes back as a page.
 func (b *book) fold(f *fold.Folder) (fold.State, page, error) {
 	var p page
 	n, last := b.count(), b.count()-1
-	place, s := 0, fold.New()
-	for at, state := range b.known {
-		if at >= place && at <= min(b.from, last) {
-			var read fold.State
-			if read.Read(state) {
-				place, s = at, read
-			}
-		}
+	place, s, err := b.start()
+	if err != nil {
+		return s, p, err
 	}
-	if place < b.base {
-		return s, p, fold.ErrEntry // nothing to start from: the caller loads the whole list
-	}
+	f.Newest = b.adopted()
 	oldNewest := b.stored - 1
 	for i := place; i < n; i++ {
-		if i > 0 && i%chunkSize == 0 && (i > b.from || i >= b.stored) {
+		rewrite := i > b.from || i == b.bare || i == b.merged && b.begin != nil
+		if i == b.bare {
+			s = s.Bare()
+		}
+		if i > 0 && i%chunkSize == 0 && (rewrite || i >= b.stored) {
 			p.checkpoints = append(p.checkpoints, checkpoint{i, s.Append(make([]byte, 0, fold.Size))})
 		}
-		if i > 0 && i == last && (i > b.from || i != oldNewest) {
+		if i > 0 && i == last && (rewrite || i != oldNewest) {
 			p.checkpoints = append(p.checkpoints, checkpoint{beforeNewest, s.Append(make([]byte, 0, fold.Size))})
 		}
 		e, err := b.slots[i-b.base].entry()
@@ -194,7 +317,7 @@ func (b *book) fold(f *fold.Folder) (fold.State, page, error) {
 	if n != b.stored {
 		first, end = min(first, max(0, oldNewest), max(0, last)), max(last, oldNewest)
 	}
-	for k := first / chunkSize; first < end && k*chunkSize < end; k++ {
+	for k := max(first, b.sealed) / chunkSize; first < end && k*chunkSize < end; k++ {
 		from, to := k*chunkSize, min(k*chunkSize+chunkSize, last)
 		row := chunkRow{chunk: k}
 		if from < to {
@@ -208,6 +331,9 @@ func (b *book) fold(f *fold.Folder) (fold.State, page, error) {
 			}
 		}
 		p.chunks = append(p.chunks, row)
+	}
+	if b.sealed > b.merged {
+		p.sealed = b.sealed
 	}
 	return s, p, nil
 }

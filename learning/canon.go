@@ -22,6 +22,11 @@ type canon struct {
 	Explore policy.Exploration
 	Trail   []mark // levels at the end of the last days, oldest first
 
+	Adopted   fold.Versions // the newest adoption
+	AdoptedAt event.Micros
+	Adoption  string // id of its event
+	Untold    bool   // no proposal has listed it among its causes yet
+
 	Asked    int64 // the version that the newest proposal was computed from
 	AskedFor policy.Traits
 }
@@ -105,13 +110,22 @@ func (c *canon) weekAgo(at event.Micros) policy.Traits {
 
 var strategies = []string{policy.StrategyMixture, policy.StrategyEpsilon, policy.StrategyOff}
 
+// holdoutOff is a bit beside the strategy's place.
+const holdoutOff = 1 << 7
+
 func (c *canon) append(b []byte) []byte {
 	act := fold.Entry{At: c.At, ID: string(c.Owner), Act: &c.Act}
 	b = act.Append(b)
 	b = wire.AppendInt64(b, c.Asked)
 	b = wire.AppendLevels(b, c.AskedFor[:])
 	b = wire.AppendFloat(b, c.Explore.Epsilon)
-	b = append(b, byte(max(0, slices.Index(strategies, c.Explore.Strategy))), byte(len(c.Trail)))
+	adoption := fold.Entry{At: c.AdoptedAt, ID: c.Adoption, Adopt: &c.Adopted}
+	b = wire.AppendBool(adoption.Append(b), c.Untold)
+	strategy := byte(max(0, slices.Index(strategies, c.Explore.Strategy)))
+	if c.Explore.HoldoutOff {
+		strategy |= holdoutOff
+	}
+	b = append(b, strategy, byte(len(c.Trail)))
 	for i := range c.Trail {
 		b = wire.AppendInt64(b, c.Trail[i].Day)
 		b = wire.AppendLevels(b, c.Trail[i].Levels[:])
@@ -133,7 +147,17 @@ func (c *canon) read(b []byte) error {
 	c.Asked = r.Int64()
 	r.Levels(c.AskedFor[:])
 	c.Explore.Epsilon = min(1, math.Max(0, r.Float()))
-	c.Explore.Strategy = strategies[min(int(r.Byte()), len(strategies)-1)]
+	if n, err = fold.Length(r.B); err != nil {
+		return err
+	}
+	if e, err = fold.ReadEntry(r.Take(n)); err != nil || e.Adopt == nil {
+		return fold.ErrEntry
+	}
+	c.AdoptedAt, c.Adoption, c.Adopted = e.At, e.ID, *e.Adopt
+	c.Untold = r.Bool()
+	strategy := r.Byte()
+	c.Explore.HoldoutOff = strategy&holdoutOff != 0
+	c.Explore.Strategy = strategies[min(int(strategy&^holdoutOff), len(strategies)-1)]
 	c.Trail = make([]mark, r.Byte())
 	for i := range c.Trail {
 		c.Trail[i].Day = r.Int64()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 
 	"rapport/event"
 	"rapport/internal/sqldb"
@@ -49,7 +50,7 @@ type Rating struct {
 	By         string             `json:"by"` // you, a guest
 	Channel    string             `json:"channel"`
 	Used       bool               `json:"used"`
-	NotUsed    string             `json:"notUsed"` // paused, waiting, protected, no_episode, share_used_up; empty when used
+	NotUsed    string             `json:"notUsed"` // paused, excluded, waiting, protected, no_episode, horizon (too old to be taken apart), share_used_up; empty when used
 	Moved      map[string]float64 `json:"moved"`   // target with it minus target without it, by trait
 	Leaned     map[string]float64 `json:"leaned"`  // P(more of the trait is better) with it minus without it
 	Note       string             `json:"note"`
@@ -72,14 +73,14 @@ const shown = 20
 // It changes nothing and costs about one fold of what came after each rating.
 func (s *Service) Explain(ctx context.Context, agent event.AgentID) (*Explanation, error) {
 	x := &Explanation{AgentID: agent, Traits: []Trait{}, Ratings: []Rating{}, Changes: []Change{}}
-	var entries []*fold.Entry
+	var l list
 	var signals map[string]*Signal
 	work := map[string]*work{string(agent): {agent: string(agent)}}
 	err := s.db.Read(ctx, func(tx *sqldb.Tx) (err error) {
 		if err = loadHeads(tx, []string{string(agent)}, work); err != nil {
 			return err
 		}
-		if entries, err = readEntries(tx, string(agent)); err != nil {
+		if l, err = s.readList(tx, string(agent)); err != nil {
 			return err
 		}
 		if signals, err = readSignals(tx, string(agent)); err != nil {
@@ -95,8 +96,9 @@ func (s *Service) Explain(ctx context.Context, agent event.AgentID) (*Explanatio
 		return nil, unknownAgent(agent)
 	}
 	x.Version = c.Version
-	f := fold.Folder{}
-	with, err := fold.Of(entries, f.Library)
+	entries := l.entries
+	f := fold.Folder{Library: s.lib, Newest: fold.Newest(entries, l.begin.Adopted)}
+	with, err := fold.After(l.begin, entries, s.lib)
 	if err != nil {
 		return nil, err
 	}
@@ -125,14 +127,18 @@ func (s *Service) Explain(ctx context.Context, agent event.AgentID) (*Explanatio
 			}
 		}
 	}
-	before, err := fold.Of(entries[:from], f.Library)
-	if err != nil {
-		return nil, err
+	before, other := l.begin, fold.Folder{Library: s.lib, Newest: f.Newest}
+	for _, e := range entries[:from] {
+		if err := other.Apply(&before, e); err != nil {
+			return nil, err
+		}
 	}
-	other := fold.Folder{Library: f.Library}
 	for i := range x.Ratings {
 		if err := x.Ratings[i].weigh(&other, &before, entries[from:], &with, b); err != nil {
 			return nil, err
+		}
+		if r := &x.Ratings[i]; r.NotUsed == "no_episode" && slices.ContainsFunc(signals[r.FeedbackID].Places, func(p place) bool { return p.At < l.horizon() }) {
+			r.NotUsed, r.Note = "horizon", "not used: horizon"
 		}
 	}
 	return x, nil
@@ -192,9 +198,11 @@ func (r *Rating) weigh(f *fold.Folder, before *fold.State, entries []*fold.Entry
 			switch {
 			case without.Paused:
 				r.NotUsed = "paused"
+			case !e.About.Contributions[i].Owner && f.Excludes(e.About.Contributions[i].Rater):
+				r.NotUsed = "excluded"
 			case !e.About.Decided && e.About.Contributions[i].Measured == 0:
 				r.NotUsed = "waiting"
-			case e.About.Contributions[i].Source.Behavioural() && (e.About.Protected || !e.About.Consent || e.About.Contributions[i].Protected):
+			case e.About.Contributions[i].Toward == 0 && !e.About.Hears(&e.About.Contributions[i]):
 				r.NotUsed = "protected"
 			}
 			bare := *e

@@ -72,6 +72,9 @@ func life(t *rapid.T, sessions int) *story {
 			s.change(event.ChangePaused)
 		case 3:
 			s.add(event.AgentTransferred{AgentID: "a", To: "somebody"})
+		case 6, 7:
+			s.add(event.ParametersAdopted{AgentID: "a", Prior: rapid.Int64Range(0, 1).Draw(t, "prior"), Calibration: rapid.Int64Range(0, 1).Draw(t, "calibration"),
+				Reputation: rapid.Int64Range(0, 2).Draw(t, "reputation")})
 		case 4, 5:
 			if len(given) > 0 {
 				s.retract(given[rapid.IntRange(0, len(given)-1).Draw(t, "withdrawn")])
@@ -113,8 +116,16 @@ func TestLearnerBytesAreAFunctionOfTheSet(t *testing.T) {
 		}
 		// and they are the fold
 		entries := b.entries("a")
-		state := foldOf(entries)
-		before := foldOf(entries[:len(entries)-1])
+		state, err := fold.Of(entries, b.s.lib)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		before, f := fold.New(), fold.Folder{Library: b.s.lib, Newest: fold.Newest(entries, fold.Versions{})}
+		for _, e := range entries[:len(entries)-1] {
+			if err := f.Apply(&before, e); err != nil {
+				rt.Fatal(err)
+			}
+		}
 		var stored fold.State
 		if len(entries) > 1 {
 			var bytes []byte
@@ -202,7 +213,7 @@ func TestPinnedNeverMovesAndStepsAreBounded(t *testing.T) {
 		b.clear()
 		b.feed(Batch, s.events...)
 		entries := b.entries("a")
-		state, f := fold.New(), fold.Folder{}
+		state, f := fold.New(), fold.Folder{Library: b.s.lib, Newest: fold.Newest(entries, fold.Versions{})}
 		for _, e := range entries {
 			before := state
 			if err := f.Apply(&state, e); err != nil {

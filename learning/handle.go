@@ -2,6 +2,7 @@ package learning
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -31,6 +32,7 @@ var decoders = map[event.Type]func(event.Event) (any, error){
 	event.FeedbackRetracted{}.EventType(): as[event.FeedbackRetracted],
 	event.PolicyProposed{}.EventType():    as[event.PolicyProposed],
 	event.UpdateRefused{}.EventType():     as[event.UpdateRefused],
+	event.ParametersAdopted{}.EventType(): as[event.ParametersAdopted],
 }
 
 func as[T event.Payload](e event.Event) (any, error) {
@@ -98,6 +100,8 @@ type work struct {
 	events []*incoming
 	last   *incoming // the last one with an effect
 
+	lib       *library
+	horizon   horizon
 	book      book
 	canon     *canon
 	asked     ask
@@ -122,6 +126,7 @@ type work struct {
 	state      *event.AgentState
 	tombstones []string
 	removed    []string
+	sides      map[string]bool      // episodes that could be held out, and whether they were
 	held       *event.UpdateRefused // to tell, unless it was told
 	signals    map[string]*signalRow
 	order      []string // of signals
@@ -158,9 +163,16 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, events []event.Event) 
 		if all[i].body == nil {
 			continue
 		}
+		if p, ok := all[i].body.(*event.ParametersAdopted); ok {
+			if err := s.lib.need(tx, versionsOf(p)); errors.Is(err, errParameters) {
+				return fmt.Errorf("%w: agent %s cannot adopt this: %w", event.ErrMalformed, p.AgentID, err)
+			} else if err != nil {
+				return err
+			}
+		}
 		w := of[all[i].Subject]
 		if w == nil {
-			w = &work{agent: all[i].Subject, book: newBook(0, nil, nil), muted: muted}
+			w = &work{agent: all[i].Subject, book: newBook(0, 0, nil, nil), muted: muted, lib: s.lib, horizon: s.horizon}
 			of[w.agent] = w
 			works = append(works, w)
 		}
@@ -288,6 +300,31 @@ func load(tx *sqldb.Tx, works []*work, of map[string]*work) error {
 		if err := w.reach(tx); err != nil {
 			return err
 		}
+		if err := w.need(tx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// need reads the parameters that the loaded part of the list was folded under.
+func (w *work) need(tx *sqldb.Tx) error {
+	for _, state := range w.book.known {
+		if v, ok := fold.AdoptedIn(state); ok {
+			if err := w.lib.need(tx, v); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range w.book.slots {
+		if v, ok := fold.AdoptionIn(w.book.slots[i].raw); ok {
+			if err := w.lib.need(tx, v); err != nil {
+				return err
+			}
+		}
+	}
+	if s := w.book.begin; s != nil {
+		return w.lib.need(tx, s.Adopted)
 	}
 	return nil
 }
@@ -308,6 +345,8 @@ func (w *work) unpack() error {
 // reach loads as much of the agent's list as the events touch.
 func (w *work) reach(tx *sqldb.Tx) error {
 	lowest, back := place{At: math.MaxInt64}, 0
+	more, erased := 0, false // entries at most; whether something must leave no trace
+	var regards []fold.Reputation
 	touch := func(at event.Micros, id string) {
 		if fold.Compare(at, id, lowest.At, lowest.ID) < 0 {
 			lowest = place{at, id}
@@ -344,15 +383,23 @@ func (w *work) reach(tx *sqldb.Tx) error {
 		switch p := in.body.(type) {
 		case *event.AgentCreated, *event.AgentTransferred:
 			see(in.Time, in.ID)
+			more++
+		case *event.ParametersAdopted:
+			see(in.Time, in.ID)
+			more++
+			regards = append(regards, w.lib.Reputation(uint32(p.Reputation)))
 		case *event.AgentUpdated:
 			if _, ok := actKind(p.Change.Kind); ok {
 				see(in.Time, in.ID)
+				more++
 			}
 		case *event.ReplyGenerated:
 			if p.Action == actionReply {
 				see(p.EpisodeStart, string(p.EpisodeID))
+				more++
 			}
 		case *event.FeedbackCreated:
+			more += len(p.Shares)
 			for _, share := range p.Shares {
 				see(share.Start, string(share.EpisodeID))
 			}
@@ -365,14 +412,32 @@ func (w *work) reach(tx *sqldb.Tx) error {
 			if err := takeBack(string(p.FeedbackID)); err != nil {
 				return err
 			}
+			erased = erased || p.Reason == reasonErased
 		}
 	}
-	if w.book.stored > 0 {
-		var s fold.State
-		before := w.book.known[w.book.stored-1]
+	if b := &w.book; b.stored > 0 {
+		if (b.stored-1)/chunkSize < (b.stored-1+more)/chunkSize {
+			if err := loadFirsts(tx, w.agent, b); err != nil {
+				return err
+			}
+		}
+		_, readable := fold.AdoptedIn(b.known[b.stored-1])
+		others, err := w.excludesOthers(tx, regards)
+		if err != nil {
+			return err
+		}
 		switch {
-		case w.book.stored > 1 && !s.Read(before):
-			return loadFrom(tx, w.agent, &w.book, 0, false) // another generation or profile
+		case b.stored > 1 && !readable: // another generation or profile: all of it again
+			if err := loadFrom(tx, w.agent, b, 0, false); err != nil {
+				return err
+			}
+			b.from = b.base
+			if b.merged > 0 {
+				b.begin = w.beginning()
+			}
+			return nil
+		case erased && (b.merged > 0 || b.firsts != nil), others:
+			return loadFrom(tx, w.agent, b, 0, true)
 		case fold.Compare(lowest.At, lowest.ID, newest.At, newest.ID) < 0 && w.book.stored > 1:
 			return loadChunks(tx, w.agent, &w.book, lowest.At, back/chunkSize+min(back, 1))
 		case beyond || back > 0:
@@ -382,6 +447,50 @@ func (w *work) reach(tx *sqldb.Tx) error {
 	return nil
 }
 
+// excludesOthers says whether one of the reputations excludes others than those
+// that the newest adoption does.
+func (w *work) excludesOthers(tx *sqldb.Tx, adopted []fold.Reputation) (bool, error) {
+	if len(adopted) == 0 {
+		return false, nil
+	}
+	v := w.book.adopted()
+	if err := w.lib.need(tx, v); err != nil {
+		return false, err
+	}
+	now := w.lib.Reputation(v.Reputation)
+	return slices.ContainsFunc(adopted, func(r fold.Reputation) bool { return len(excludedDifferently(now, r)) > 0 }), nil
+}
+
+// excludedDifferently lists who is excluded by one of two reputations only.
+func excludedDifferently(a, b fold.Reputation) (raters []string) {
+	for id, v := range a {
+		if v.Excluded && !b.Of(id).Excluded {
+			raters = append(raters, id)
+		}
+	}
+	for id, v := range b {
+		if v.Excluded && !a.Of(id).Excluded {
+			raters = append(raters, id)
+		}
+	}
+	return raters
+}
+
+// beginning is the state before the first entry kept, when what was there cannot be
+// read: what the owner said last.
+func (w *work) beginning() *fold.State {
+	s := fold.New()
+	if c := w.canon; c != nil && !c.Retired {
+		act := c.Act
+		act.Kind, act.Levels = fold.Created, c.Act.Baseline
+		var f fold.Folder
+		_ = f.Apply(&s, &fold.Entry{Act: &act}) // an act asks no library
+		s.Adopted = c.Adopted
+	}
+	s.Entries = uint32(w.book.merged)
+	return &s
+}
+
 // run applies the agent's events in memory, folds, and prepares what to emit.
 func (w *work) run() error {
 	if w.canon != nil && w.canon.Retired {
@@ -389,17 +498,21 @@ func (w *work) run() error {
 		return nil
 	}
 	for _, in := range w.events {
+		before := w.book.count()
 		if err := w.apply(in); err != nil {
 			return err
 		}
 		if w.retired {
 			return nil
 		}
+		if err := w.book.seal(w.horizon, before); err != nil {
+			return err
+		}
 	}
 	if !w.book.changed() && !w.surround && !w.again {
 		return nil
 	}
-	f := fold.Folder{}
+	f := fold.Folder{Library: w.lib}
 	state, page, err := w.book.fold(&f)
 	if err != nil {
 		return err
@@ -429,8 +542,13 @@ func (w *work) apply(in *incoming) error {
 		return w.enact(in, fold.Act{Kind: fold.Transferred})
 	case *event.AgentRetired:
 		w.retired = true
+	case *event.ParametersAdopted:
+		return w.adopt(in, versionsOf(p))
 	case *event.PolicyProposed:
 		w.asked = ask{}
+		if c := w.canon; c != nil && c.Untold && slices.Contains(p.Causes, c.Adoption) {
+			c.Untold, w.known = false, true
+		}
 		if c := w.canon; c != nil && p.Parent == c.Version {
 			c.Asked, c.AskedFor = p.Parent, c.Act.Levels
 			for _, m := range p.Moved {
@@ -451,12 +569,36 @@ func (w *work) apply(in *incoming) error {
 	case *event.ReplyGenerated:
 		w.actions.note(in.Time, p)
 		if p.Action == actionReply {
+			w.side(p)
 			return w.decided(in, p)
 		}
 	case *event.FeedbackCreated:
 		return w.feedback(in, p)
 	case *event.FeedbackRetracted:
-		return w.takeBack(in, string(p.FeedbackID))
+		return w.takeBack(in, string(p.FeedbackID), p.Reason)
+	}
+	return nil
+}
+
+func versionsOf(p *event.ParametersAdopted) fold.Versions {
+	return fold.Versions{Prior: uint32(p.Prior), Calibration: uint32(p.Calibration), Reputation: uint32(p.Reputation)}
+}
+
+// adopt takes in that the agent uses other parameters from here on. That moves
+// nothing; but what abusive raters said counts nothing any more, whenever it was.
+func (w *work) adopt(in *incoming, v fold.Versions) error {
+	before := w.lib.Reputation(w.book.adopted().Reputation)
+	if err := w.book.enact(&fold.Entry{At: in.Time, ID: in.ID, Adopt: &v}); err != nil {
+		return err
+	}
+	for _, rater := range excludedDifferently(before, w.lib.Reputation(w.book.adopted().Reputation)) {
+		if err := w.book.refold(rater); err != nil {
+			return err
+		}
+	}
+	if c := w.canon; c != nil && fold.Compare(in.Time, in.ID, c.AdoptedAt, c.Adoption) > 0 {
+		c.Adopted, c.AdoptedAt, c.Adoption, c.Untold = v, in.Time, in.ID, true
+		w.known = true
 	}
 	return nil
 }
@@ -502,6 +644,9 @@ func (w *work) decided(in *incoming, p *event.ReplyGenerated) error {
 	if changed && waiting {
 		w.news(in, string(p.EpisodeID), "")
 	}
+	if errors.Is(err, errMerged) {
+		return nil
+	}
 	return err
 }
 
@@ -509,7 +654,7 @@ func (w *work) decided(in *incoming, p *event.ReplyGenerated) error {
 func (w *work) feedback(in *incoming, p *event.FeedbackCreated) error {
 	id := string(p.FeedbackID)
 	if p.Supersedes != "" {
-		if err := w.takeBack(in, string(p.Supersedes)); err != nil {
+		if err := w.takeBack(in, string(p.Supersedes), ""); err != nil {
 			return err
 		}
 	}
@@ -524,6 +669,10 @@ func (w *work) feedback(in *incoming, p *event.FeedbackCreated) error {
 			continue
 		}
 		changed, err := w.book.edit(share.Start, string(share.EpisodeID), func(e *fold.Episode) bool { return e.Put(c) })
+		if errors.Is(err, errMerged) { // too late for the learner; it is counted
+			known = false
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -546,8 +695,9 @@ func (w *work) feedback(in *incoming, p *event.FeedbackCreated) error {
 }
 
 // takeBack makes a feedback as if it had never been given, and keeps in mind
-// that it was withdrawn, in case it comes later.
-func (w *work) takeBack(in *incoming, id string) error {
+// that it was withdrawn, in case it comes later. What is merged with others cannot
+// be taken out: then that is said, and an erasure takes all of it away.
+func (w *work) takeBack(in *incoming, id, reason string) error {
 	if w.withdrawn[id] {
 		return nil
 	}
@@ -567,7 +717,16 @@ func (w *work) takeBack(in *incoming, id string) error {
 	w.counted, w.recount = true, true
 	for _, p := range s.Places {
 		changed, err := w.book.edit(p.At, p.ID, func(e *fold.Episode) bool { return e.Take(id) })
-		if err != nil {
+		switch {
+		case errors.Is(err, errMerged) && reason == reasonErased:
+			w.book.drop()
+			changed = true
+		case errors.Is(err, errMerged):
+			if reason != "" {
+				w.beyond(in, id)
+			}
+			continue
+		case err != nil:
 			return err
 		}
 		if changed {
@@ -576,6 +735,20 @@ func (w *work) takeBack(in *incoming, id string) error {
 		}
 	}
 	return nil
+}
+
+// reasonErased is why a feedback is retracted that must leave no trace.
+const reasonErased = "erased"
+
+// beyond says that a feedback cannot be withdrawn any more.
+func (w *work) beyond(in *incoming, feedback string) {
+	if w.muted {
+		return
+	}
+	p := event.UpdateRefused{AgentID: event.AgentID(w.agent), Gate: "horizon",
+		Reason: fmt.Sprintf("feedback %s lies beyond the %d days or %d sessions that can be taken apart: it is part of what was learned then and can no longer be withdrawn singly",
+			feedback, w.horizon.age/day, w.horizon.entries)}
+	w.out = append(w.out, event.New("learning", event.DerivedID("learning", fold.Generation, in.ID, p.EventType(), w.agent, 1), in.Time, p).CausedBy(*in.Event))
 }
 
 // news notes that evidence about an episode changed.

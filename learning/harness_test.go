@@ -12,6 +12,9 @@ import (
 	"rapport/internal/sqldb"
 	"rapport/internal/sqldb/sqldbtest"
 	"rapport/learning/fold"
+	"rapport/learning/fusion"
+	"rapport/learning/population"
+	"rapport/learning/step"
 	"rapport/policy"
 )
 
@@ -41,13 +44,44 @@ func benchIn(t tb, dir string) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &bench{t, s}
+	b := &bench{t, s}
+	b.publish()
+	return b
+}
+
+// publish makes versions that stories adopt: one prior and calibration, and two
+// reputations with other raters excluded.
+func (b *bench) publish() {
+	b.t.Helper()
+	components := []step.Component{step.DefaultPrior().Components[0], step.DefaultPrior().Components[0]}
+	components[0].Weight, components[1].Weight = .4, .6
+	components[1].Mean[1] = .5
+	prior, err := step.NewPrior(.15, components)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	loadings := *fusion.Defaults()
+	loadings[fusion.Guest].V = .4
+	for _, c := range []Content{
+		Prior{population.Version{Formula: population.Formula, Prior: prior, NextID: 3, Archetypes: []population.Archetype{
+			{ID: 1, Description: "warm", Centre: policy.Neutral(), Share: .4, Agents: 40, Owners: 30}, {ID: 2, Centre: policy.Neutral(), Importance: policy.Traits{1.7}, Share: .6, Agents: 60, Owners: 50}}}},
+		Calibration{loadings},
+		Reputation{"guest-1": {Abuse: .99, Excluded: true}, "guest-2": {Agreement: .5, Weight: .25}},
+		Reputation{"guest-2": {Abuse: .9, Excluded: true}, "guest-3": {Agreement: .7, Weight: .5}},
+	} {
+		if _, err := b.s.Publish(context.Background(), 1, c, "for tests"); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	b.emitted()
 }
 
 // clear empties every table and memory.
 func (b *bench) clear() {
 	b.t.Helper()
-	b.s = &Service{db: b.s.db}
+	horizon := b.s.horizon
+	b.s = open(b.s.db)
+	b.s.horizon = horizon
 	err := b.s.db.Write(context.Background(), func(tx *sqldb.Tx) error {
 		for _, table := range append(b.s.Projections(), "outbox") {
 			if _, err := tx.Exec("delete from " + table); err != nil {
@@ -166,16 +200,27 @@ func foldOf(list []*fold.Entry) fold.State {
 }
 
 // state is the folded state of an agent.
-func (b *bench) state(agent string) fold.State {
+func (b *bench) state(agent string) (state fold.State) {
 	b.t.Helper()
-	return foldOf(b.entries(agent))
+	err := b.s.db.Read(context.Background(), func(tx *sqldb.Tx) error {
+		l, err := b.s.readList(tx, agent)
+		if err == nil {
+			state, err = fold.After(l.begin, l.entries, b.s.lib)
+		}
+		return err
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return state
 }
 
 // entries is the stored list of an agent.
 func (b *bench) entries(agent string) (list []*fold.Entry) {
 	b.t.Helper()
 	if err := b.s.db.Read(context.Background(), func(tx *sqldb.Tx) (err error) {
-		list, err = readEntries(tx, agent)
+		l, err := b.s.readList(tx, agent)
+		list = l.entries
 		return err
 	}); err != nil {
 		b.t.Fatal(err)

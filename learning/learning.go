@@ -16,8 +16,10 @@ var migrations embed.FS
 
 // Service is the learning context.
 type Service struct {
-	db   *sqldb.DB
-	asks asks
+	db      *sqldb.DB
+	asks    asks
+	lib     *library
+	horizon horizon
 }
 
 // New opens the context on its database and brings its tables up to date.
@@ -25,8 +27,10 @@ func New(ctx context.Context, db *sqldb.DB) (*Service, error) {
 	if err := Migrate(ctx, db); err != nil {
 		return nil, err
 	}
-	return &Service{db: db}, nil
+	return open(db), nil
 }
+
+func open(db *sqldb.DB) *Service { return &Service{db: db, lib: newLibrary(), horizon: usual} }
 
 // Migrate makes the context's tables in a database, as for a rebuild.
 func Migrate(ctx context.Context, db *sqldb.DB) error {
@@ -58,8 +62,12 @@ func (s *Service) Consumer() relay.Consumer {
 	return relay.Consumer{Group: "learning", DB: s.db, Topics: []string{event.TopicAgents}, Types: types, Handle: s.handle, Max: Batch, Linger: linger}
 }
 
-// Projections lists the context's tables: all of them follow from the log.
+// Records lists the tables that do not follow from the log, and that the
+// projections depend on: a rebuild begins with a copy of them.
+func (s *Service) Records() []string { return []string{"rl_parameters"} }
+
+// Projections lists the tables that follow from the log and the records.
 func (s *Service) Projections() []string {
 	return []string{"rl_learners", "rl_entries", "rl_checkpoints", "rl_withdrawn", "rl_signals", "rl_agent_projection",
-		"rl_feedback_projection", "rl_relationships", "rl_behaviour_projection", "rl_sessions", "rl_proposals"}
+		"rl_feedback_projection", "rl_relationships", "rl_behaviour_projection", "rl_sessions", "rl_proposals", "rl_sides"}
 }

@@ -172,9 +172,9 @@ func TestOneIsAskedOnce(t *testing.T) {
 		want int
 	}{
 		{"on its way", func() {}, 0},
-		{"forgotten", func() { b.s = &Service{db: b.s.db} }, 1},
+		{"forgotten", func() { b.s = open(b.s.db) }, 1},
 		{"back from the log", func() { b.feed(1, last) }, 0},
-		{"back from the log, in a new process", func() { b.s = &Service{db: b.s.db} }, 0},
+		{"back from the log, in a new process", func() { b.s = open(b.s.db) }, 0},
 		{"stale", func() { b.feed(1, s.add(event.PolicyRefused{AgentID: "a", Gate: "stale"})) }, 0},
 	} {
 		step.do()
@@ -511,7 +511,7 @@ func TestRebuild(t *testing.T) {
 	if err := relay.Rebuild(ctx, log, b.s.Consumer(), b.s.db, fresh, nil); err != nil {
 		t.Fatal(err)
 	}
-	again := &bench{t, &Service{db: fresh}}
+	again := &bench{t, open(fresh)}
 	want := b.dump(b.s.Projections()...)
 	if got := again.dump(b.s.Projections()...); got != want {
 		t.Errorf("rebuilt\n%s\nlive\n%s", got, want)

@@ -26,6 +26,9 @@ func (w *work) store(tx *sqldb.Tx) error {
 			return err
 		}
 	}
+	if err := w.storeSides(tx); err != nil {
+		return err
+	}
 	for _, id := range w.removed {
 		if _, err := tx.Exec(`delete from rl_signals where agent_id = $1 and feedback_id = $2`, w.agent, id); err != nil {
 			return err
@@ -88,7 +91,7 @@ func (w *work) storeCanon(tx *sqldb.Tx) error {
 // forget drops all that is kept of an agent but the word that it is no more.
 func (w *work) forget(tx *sqldb.Tx) error {
 	for _, table := range [...]string{"rl_learners", "rl_entries", "rl_checkpoints", "rl_withdrawn", "rl_signals",
-		"rl_feedback_projection", "rl_relationships", "rl_behaviour_projection", "rl_sessions", "rl_proposals"} {
+		"rl_feedback_projection", "rl_relationships", "rl_behaviour_projection", "rl_sessions", "rl_proposals", "rl_sides"} {
 		if _, err := tx.Exec(`delete from `+table+` where agent_id = $1`, w.agent); err != nil {
 			return err
 		}

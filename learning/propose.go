@@ -63,6 +63,9 @@ func (w *work) explore(s *fold.State, b *step.Belief) error {
 		centres = around[:]
 	}
 	m := policy.NewMixture(c.Act.Levels, centres, e, limitsOf(&c.Act), c.Act.Pinned)
+	if e.Strategy != policy.StrategyOff && !e.HoldoutOff {
+		m.HoldOut(c.Act.Baseline, policy.DefaultHoldout)
+	}
 	// One of these follows every change of evidence: written by hand, as
 	// json.Marshal of an event.ExplorationUpdated would.
 	agent, err := json.Marshal(w.agent)
@@ -150,6 +153,9 @@ func (w *work) propose() error {
 	}
 	if w.correction {
 		p.Kind = event.ChangeWithdrawn
+	}
+	if c.Untold {
+		p.Causes = append(p.Causes, c.Adoption)
 	}
 	if p.Causes == nil {
 		p.Causes = []string{}

@@ -15,19 +15,58 @@ import (
 	"rapport/policy"
 )
 
-// readEntries reads the whole list of an agent.
-func readEntries(tx *sqldb.Tx, agent string) ([]*fold.Entry, error) {
+// list is the whole list of an agent.
+type list struct {
+	begin   fold.State // after what was merged
+	merged  int
+	entries []*fold.Entry
+}
+
+// readList reads a list, and the parameters that it was folded under.
+func (s *Service) readList(tx *sqldb.Tx, agent string) (l list, err error) {
+	l.begin = fold.New()
 	var n int
 	var newest []byte
-	found, err := tx.Get(`select entries, newest from rl_learners where agent_id = $1`, []any{agent}, &n, &newest)
+	found, err := tx.Get(`select entries, merged, newest from rl_learners where agent_id = $1`, []any{agent}, &n, &l.merged, &newest)
 	if err != nil || !found {
-		return nil, err
+		return l, err
 	}
-	b := newBook(n, newest, nil)
+	b := newBook(n, l.merged, newest, nil)
 	if err := loadFrom(tx, agent, &b, 0, false); err != nil {
-		return nil, err
+		return l, err
 	}
-	return b.list()
+	if l.merged > 0 {
+		var state []byte
+		if _, err := tx.Get(`select state from rl_checkpoints where agent_id = $1 and place = $2`, []any{agent, l.merged}, &state); err != nil {
+			return l, err
+		}
+		if !l.begin.Read(state) { // of another generation: the next event folds it again
+			l.begin.Entries = uint32(l.merged)
+		}
+	}
+	if l.entries, err = b.list(); err != nil {
+		return l, err
+	}
+	need := []fold.Versions{l.begin.Adopted}
+	for _, e := range l.entries {
+		if e.Adopt != nil {
+			need = append(need, *e.Adopt)
+		}
+	}
+	for _, v := range need {
+		if err := s.lib.need(tx, v); err != nil {
+			return l, err
+		}
+	}
+	return l, nil
+}
+
+// horizon is the first time of which the list can be taken apart; 0 for always.
+func (l *list) horizon() event.Micros {
+	if l.merged == 0 || len(l.entries) == 0 {
+		return 0
+	}
+	return l.entries[0].At
 }
 
 // Mean is a sum of rewards (formula v1) and how many there were.
@@ -66,6 +105,8 @@ type AgentRLProjection struct {
 	LastNActions     []action           `json:"lastNActions"`
 	Distribution     map[string]int64   `json:"distribution"`
 	SuccessPerAction map[string]float64 `json:"successPerAction"` // share of explicit scores above 0
+
+	Holdout Comparison `json:"holdout"` // better than when you began?
 }
 
 // RelationshipStats is the owner's own relationship with the agent.
@@ -106,14 +147,14 @@ func unknownAgent(agent event.AgentID) error {
 func (s *Service) Learning(ctx context.Context, agent event.AgentID, now event.Micros) (*AgentRLProjection, error) {
 	p := &AgentRLProjection{AgentID: agent, TraitScores: map[string]Mean{}, ActionStats: map[string]Mean{}, TopicPreferences: map[string]Mean{},
 		Relationships: []Relationship{}, LastNActions: []action{}, Distribution: map[string]int64{}, SuccessPerAction: map[string]float64{}}
-	err := s.db.Read(ctx, func(tx *sqldb.Tx) error { return p.read(tx, string(agent), now) })
+	err := s.db.Read(ctx, func(tx *sqldb.Tx) error { return p.read(s, tx, string(agent), now) })
 	if err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-func (p *AgentRLProjection) read(tx *sqldb.Tx, agent string, now event.Micros) error {
+func (p *AgentRLProjection) read(s *Service, tx *sqldb.Tx, agent string, now event.Micros) error {
 	var traits, tones, mood string
 	found, err := tx.Get(`select owner_id, autonomy_level, personality_traits, tone_weights, current_mood from rl_agent_projection where agent_id = $1 and not retired`,
 		[]any{agent}, &p.OwnerID, &p.AutonomyLevel, &traits, &tones, &mood)
@@ -150,7 +191,7 @@ func (p *AgentRLProjection) read(tx *sqldb.Tx, agent string, now event.Micros) e
 	if err := p.readBonds(tx, agent, now); err != nil {
 		return err
 	}
-	entries, err := readEntries(tx, agent)
+	l, err := s.readList(tx, agent)
 	if err != nil {
 		return err
 	}
@@ -162,8 +203,13 @@ func (p *AgentRLProjection) read(tx *sqldb.Tx, agent string, now event.Micros) e
 	if err != nil {
 		return err
 	}
-	p.sum(signals, entries, ended)
-	return nil
+	p.sum(signals, l.entries, ended)
+	sides, err := readSides(tx, agent)
+	if err != nil {
+		return err
+	}
+	p.Holdout, err = compare(l.entries, sides)
+	return err
 }
 
 func ratio(sum, count int64) float64 {
@@ -259,7 +305,7 @@ func (p *AgentRLProjection) sum(signals map[string]*Signal, entries []*fold.Entr
 	}
 	levels := map[place]*policy.Traits{}
 	for _, e := range entries {
-		if e.Act == nil && e.About.Decided {
+		if e.About.Decided {
 			levels[place{e.At, e.ID}] = &e.About.Rendered
 		}
 	}

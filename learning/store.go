@@ -63,37 +63,22 @@ func places(from, n int) string {
 // loadHeads reads the hot ends of the learners, the canonical states, tallies and
 // withdrawn feedback of the agents.
 func loadHeads(tx *sqldb.Tx, ids []string, of map[string]*work) error {
-	err := in(tx, `select l.agent_id, l.entries, l.newest, c.state from rl_learners l
+	err := in(tx, `select l.agent_id, l.entries, l.merged, l.newest, c.state from rl_learners l
 		left join rl_checkpoints c on c.agent_id = l.agent_id and c.place = -1
 		where l.agent_id`, ids, ``, func(rows *sql.Rows) error {
 		var id string
-		var n int
+		var n, merged int
 		var newest, state []byte
-		if err := rows.Scan(&id, &n, &newest, &state); err != nil {
+		if err := rows.Scan(&id, &n, &merged, &newest, &state); err != nil {
 			return err
 		}
-		of[id].book = newBook(n, newest, state)
+		of[id].book = newBook(n, merged, newest, state)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	err = in(tx, `select agent_id, version, retired, canon from rl_agent_projection where agent_id`, ids, ``, func(rows *sql.Rows) error {
-		var id string
-		var b []byte
-		c := &canon{}
-		if err := rows.Scan(&id, &c.Version, &c.Retired, &b); err != nil {
-			return err
-		}
-		if !c.Retired {
-			if err := c.read(b); err != nil {
-				return err
-			}
-		}
-		of[id].canon = c
-		return nil
-	})
-	if err != nil {
+	if err := loadCanons(tx, ids, of); err != nil {
 		return err
 	}
 	err = in(tx, `select agent_id, revision, positive_count, negative_count, score_sum, score_count, engagement_sum, engagement_count,
@@ -123,6 +108,42 @@ func loadHeads(tx *sqldb.Tx, ids []string, of map[string]*work) error {
 	})
 }
 
+// loadCanons reads what is known of the agents' canonical states.
+func loadCanons(tx *sqldb.Tx, ids []string, of map[string]*work) error {
+	return in(tx, `select agent_id, version, retired, canon from rl_agent_projection where agent_id`, ids, ``, func(rows *sql.Rows) error {
+		var id string
+		var b []byte
+		c := &canon{}
+		if err := rows.Scan(&id, &c.Version, &c.Retired, &b); err != nil {
+			return err
+		}
+		if !c.Retired {
+			if err := c.read(b); err != nil {
+				return err
+			}
+		}
+		of[id].canon = c
+		return nil
+	})
+}
+
+// column reads one column of texts.
+func column(tx *sqldb.Tx, query string, args ...any) (out []string, err error) {
+	rows, err := tx.Query(query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var v string
+		if err := rows.Scan(&v); err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
+
 // loadPolicies reads the canonical documents of the agents that propose another.
 func loadPolicies(tx *sqldb.Tx, works []*work, of map[string]*work) error {
 	var ids []string
@@ -142,8 +163,8 @@ func loadPolicies(tx *sqldb.Tx, works []*work, of map[string]*work) error {
 	})
 }
 
-func newBook(stored int, newest, before []byte) book {
-	b := book{stored: stored, base: max(0, stored-1), known: map[int][]byte{}, from: math.MaxInt}
+func newBook(stored, merged int, newest, before []byte) book {
+	b := book{stored: stored, merged: merged, sealed: merged, base: max(0, stored-1), known: map[int][]byte{}, from: math.MaxInt, bare: -1}
 	if stored > 0 {
 		b.slots = []slot{{raw: newest}}
 		if before != nil {
@@ -160,13 +181,33 @@ func loadChunks(tx *sqldb.Tx, agent string, b *book, at event.Micros, back int) 
 	if _, err := tx.Get(`select coalesce(max(chunk), 0) from rl_entries where agent_id = $1 and first_at < $2`, []any{agent, at}, &first); err != nil {
 		return err
 	}
-	return loadFrom(tx, agent, b, max(0, first-back), true)
+	return loadFrom(tx, agent, b, first-back, true)
+}
+
+// loadFirsts reads when the stored chunks begin.
+func loadFirsts(tx *sqldb.Tx, agent string, b *book) error {
+	rows, err := tx.Query(`select chunk, first_at from rl_entries where agent_id = $1`, agent)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	b.firsts = map[int]event.Micros{}
+	for rows.Next() {
+		var chunk int
+		var at event.Micros
+		if err := rows.Scan(&chunk, &at); err != nil {
+			return err
+		}
+		b.firsts[chunk] = at
+	}
+	return rows.Err()
 }
 
 // loadFrom extends a book down to a chunk, with the states between when something
 // before the newest entry is to change.
 func loadFrom(tx *sqldb.Tx, agent string, b *book, first int, states bool) error {
 	newest := b.slots[len(b.slots)-1]
+	first = max(first, b.merged/chunkSize)
 	b.base, b.slots = first*chunkSize, nil
 	rows, err := tx.Query(`select entries from rl_entries where agent_id = $1 and chunk >= $2 order by chunk`, agent, first)
 	if err != nil {
@@ -236,12 +277,21 @@ func storePage(tx *sqldb.Tx, agent string, b *book, p *page) error {
 			return err
 		}
 	}
+	if p.sealed > 0 {
+		if _, err := tx.Exec(`delete from rl_entries where agent_id = $1 and chunk < $2`, agent, p.sealed/chunkSize); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`delete from rl_checkpoints where agent_id = $1 and place >= 0 and place < $2`, agent, p.sealed); err != nil {
+			return err
+		}
+	}
 	if b.count() == 0 {
 		_, err := tx.Exec(`delete from rl_learners where agent_id = $1`, agent)
 		return err
 	}
-	_, err := tx.Exec(`insert into rl_learners (agent_id, entries, newest) values ($1, $2, $3)
-		on conflict (agent_id) do update set entries = excluded.entries, newest = excluded.newest`, agent, b.count(), b.slots[len(b.slots)-1].bytes())
+	_, err := tx.Exec(`insert into rl_learners (agent_id, entries, merged, newest) values ($1, $2, $3, $4)
+		on conflict (agent_id) do update set entries = excluded.entries, merged = excluded.merged, newest = excluded.newest`,
+		agent, b.count(), b.sealed, b.slots[len(b.slots)-1].bytes())
 	return err
 }
 

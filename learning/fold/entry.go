@@ -1,6 +1,7 @@
 package fold
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"slices"
@@ -13,15 +14,19 @@ import (
 )
 
 // Entry is one item of the list that an agent's learner is the fold of: an
-// episode (one session under one variation) or an act of its owner. Entries are
-// ordered by the stamp of the server that accepted their start, then by id; never
-// by arrival.
+// episode (one session under one variation), an act of its owner, or the adoption
+// of population-wide parameters. Entries are ordered by the stamp of the server
+// that accepted their start, then by id; never by arrival.
 type Entry struct {
 	At    event.Micros
-	ID    string // of the episode, or of the event that told of the act
-	Act   *Act   // nil for an episode
+	ID    string    // of the episode, or of the event that told of the act or adoption
+	Act   *Act      // nil for all others
+	Adopt *Versions // nil for all others
 	About Episode
 }
+
+// Episodic says that the entry is an episode.
+func (e *Entry) Episodic() bool { return e.Act == nil && e.Adopt == nil }
 
 // Episode is what is known of one session under one variation. Until its
 // decision arrives it only holds contributions and adds nothing.
@@ -90,7 +95,7 @@ func Compare(at event.Micros, id string, otherAt event.Micros, otherID string) i
 
 // Hollow says that nothing is left of an episode: no decision, no contribution.
 func (e *Entry) Hollow() bool {
-	return e.Act == nil && !e.About.Decided && len(e.About.Contributions) == 0
+	return e.Episodic() && !e.About.Decided && len(e.About.Contributions) == 0
 }
 
 // Put adds a contribution, or replaces the one with its feedback id; false when
@@ -117,23 +122,40 @@ func (e *Episode) Take(feedback string) bool {
 	return found
 }
 
+// Find gives the place of a feedback among the contributions, or where it would be.
 func (e *Episode) Find(feedback string) (int, bool) {
 	return slices.BinarySearchFunc(e.Contributions, feedback, func(c Contribution, id string) int { return strings.Compare(c.Feedback, id) })
 }
 
-// The encoding of an entry, formula generation 1: a length (u32) and then fixed
-// places, little-endian. Ids that are UUIDs take 17 bytes, others a tag with
-// their length. Numbers in [-1,1] are millionths in an i32.
+// The encoding of an entry: a length (u32), the format, what it is, and then fixed
+// places as in package wire.
+const (
+	entryFormat = 1
 
-const entryFormat = 1
+	isEpisode  = 0
+	isAct      = 1
+	isAdoption = 2
+)
 
+// many stands for a number of contributions that does not fit into its place.
+const many = 1<<16 - 1
+
+// Append encodes the entry.
 func (e *Entry) Append(b []byte) []byte {
 	start := len(b)
-	b = append(b, 0, 0, 0, 0, entryFormat)
-	b = wire.AppendBool(b, e.Act != nil)
+	b = append(b, 0, 0, 0, 0, entryFormat, isEpisode)
+	kind := &b[len(b)-1]
+	switch {
+	case e.Act != nil:
+		*kind = isAct
+	case e.Adopt != nil:
+		*kind = isAdoption
+	}
 	b = wire.AppendInt64(b, e.At)
 	b = wire.AppendID(b, e.ID)
-	if a := e.Act; a != nil {
+	if v := e.Adopt; v != nil {
+		b = v.append(b)
+	} else if a := e.Act; a != nil {
 		b = append(b, a.Kind, a.Pace)
 		b = wire.AppendBool(b, a.Learning)
 		b = wire.AppendBool(b, a.Alive)
@@ -152,7 +174,11 @@ func (e *Entry) Append(b []byte) []byte {
 			b = wire.AppendID(b, x.Decision)
 			b = wire.AppendLevels(b, x.Rendered[:])
 		}
-		b = binary.LittleEndian.AppendUint16(b, uint16(len(x.Contributions)))
+		if n := len(x.Contributions); n < many {
+			b = wire.AppendUint16(b, uint16(n))
+		} else {
+			b = wire.AppendUint32(wire.AppendUint16(b, many), uint32(n))
+		}
 		for i := range x.Contributions {
 			b = x.Contributions[i].append(b)
 		}
@@ -193,6 +219,22 @@ func Length(b []byte) (int, error) {
 	return int(n), nil
 }
 
+// AdoptionIn reads what an encoded entry adopts; false when it is no adoption.
+func AdoptionIn(b []byte) (Versions, bool) {
+	if len(b) < 6 || b[5] != isAdoption {
+		return Versions{}, false
+	}
+	e, err := ReadEntry(b)
+	if err != nil || e.Adopt == nil {
+		return Versions{}, false
+	}
+	return *e.Adopt, true
+}
+
+// Mentions says whether an encoded entry may hold a contribution of somebody with
+// the encoded id: no false is wrong.
+func Mentions(b, id []byte) bool { return bytes.Contains(b, id) }
+
 // ReadEntry decodes exactly one entry.
 func ReadEntry(b []byte) (*Entry, error) {
 	if n, err := Length(b); err != nil || n != len(b) || b[4] != entryFormat {
@@ -200,10 +242,14 @@ func ReadEntry(b []byte) (*Entry, error) {
 	}
 	r := wire.Reader{B: b[5:]}
 	e := &Entry{}
-	isAct := r.Bool()
+	kind := r.Byte()
 	e.At = r.Int64()
 	e.ID = r.ID()
-	if isAct {
+	switch kind {
+	case isAdoption:
+		e.Adopt = &Versions{}
+		e.Adopt.read(&r)
+	case isAct:
 		a := &Act{Kind: r.Byte(), Pace: r.Byte()}
 		a.Learning, a.Alive = r.Bool(), r.Bool()
 		a.Touched, a.Pinned = r.Mask(), r.Mask()
@@ -212,7 +258,7 @@ func ReadEntry(b []byte) (*Entry, error) {
 		}
 		r.Bad = r.Bad || a.Kind < Created || a.Kind > Transferred || int(a.Pace) >= len(paces)
 		e.Act = a
-	} else {
+	case isEpisode:
 		x := &e.About
 		if x.Decided = r.Bool(); x.Decided {
 			x.Protected, x.Consent = r.Bool(), r.Bool()
@@ -221,6 +267,10 @@ func ReadEntry(b []byte) (*Entry, error) {
 			r.Levels(x.Rendered[:])
 		}
 		n := int(r.Uint16())
+		if n == many {
+			n = int(r.Uint32())
+			r.Bad = r.Bad || n < many
+		}
 		if n > len(r.B) {
 			return nil, ErrEntry
 		}
@@ -231,6 +281,8 @@ func ReadEntry(b []byte) (*Entry, error) {
 			x.Contributions[i].read(&r)
 			r.Bad = r.Bad || i > 0 && x.Contributions[i-1].Feedback >= x.Contributions[i].Feedback
 		}
+	default:
+		return nil, ErrEntry
 	}
 	if !r.Done() {
 		return nil, ErrEntry

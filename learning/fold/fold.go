@@ -22,8 +22,11 @@ const (
 // Of computes the learner from its list, which must be in order. It is the whole
 // of learning: equal lists give equal bytes on one numeric profile. The error is
 // ErrVersion when the list adopts parameters that the library does not have.
-func Of(entries []*Entry, lib Library) (State, error) {
-	s, f := New(), Folder{Library: lib}
+func Of(entries []*Entry, lib Library) (State, error) { return After(New(), entries, lib) }
+
+// After goes on from a state with what follows in its list.
+func After(s State, entries []*Entry, lib Library) (State, error) {
+	f := Folder{Library: lib, Newest: Newest(entries, s.Adopted)}
 	for _, e := range entries {
 		if err := f.Apply(&s, e); err != nil {
 			return s, err
@@ -32,17 +35,30 @@ func Of(entries []*Entry, lib Library) (State, error) {
 	return s, nil
 }
 
+// Newest is what the last adoption in a list adopts, or what was adopted before.
+func Newest(entries []*Entry, before Versions) Versions {
+	for i := len(entries) - 1; i >= 0; i-- {
+		if v := entries[i].Adopt; v != nil {
+			return *v
+		}
+	}
+	return before
+}
+
 // Folder folds entry by entry. It holds no more than scratch space and what it
 // looked up: one may serve any number of states, one after the other.
 type Folder struct {
-	Library Library // nil: the defaults
-	Drifted bool    // the last entry was one disappointment too many
+	Library Library  // nil: the defaults
+	Newest  Versions // the last adoption of the whole list, which says who is excluded
+	Drifted bool     // the last entry was one disappointment too many
 
 	from     Library // where what follows was looked up
 	of       Versions
+	newest   Versions
 	prior    *step.Prior
 	loadings *fusion.Loadings
 	regards  Reputation
+	excluded Reputation
 	belief   step.Belief
 	voices   []voice
 }
@@ -57,7 +73,7 @@ type voice struct {
 
 // use looks up what a state has adopted.
 func (f *Folder) use(s *State) error {
-	if f.prior != nil && f.of == s.Adopted && f.from == f.Library {
+	if f.prior != nil && f.of == s.Adopted && f.newest == f.Newest && f.from == f.Library {
 		return nil
 	}
 	lib := f.Library
@@ -65,12 +81,18 @@ func (f *Folder) use(s *State) error {
 		lib = Defaults()
 	}
 	prior, loadings, regards := lib.Prior(s.Adopted.Prior), lib.Calibration(s.Adopted.Calibration), lib.Reputation(s.Adopted.Reputation)
-	if prior == nil || loadings == nil || regards == nil {
+	excluded := lib.Reputation(f.Newest.Reputation)
+	if prior == nil || loadings == nil || regards == nil || excluded == nil {
 		return fmt.Errorf("%w: %v", ErrVersion, s.Adopted)
 	}
-	f.from, f.of, f.prior, f.loadings, f.regards = f.Library, s.Adopted, prior, loadings, regards
+	f.from, f.of, f.newest = f.Library, s.Adopted, f.Newest
+	f.prior, f.loadings, f.regards, f.excluded = prior, loadings, regards, excluded
 	return nil
 }
+
+// Excludes says whether a rater counts nothing by the newest adoption that the
+// folder has used.
+func (f *Folder) Excludes(rater string) bool { return f.excluded.Of(rater).Excluded }
 
 // Believe gives the posterior of a state under what it has adopted. It is valid
 // until the folder's next call.
@@ -78,11 +100,13 @@ func (f *Folder) Believe(s *State) (*step.Belief, error) {
 	if err := f.use(s); err != nil {
 		return nil, err
 	}
-	return s.Believe(f.prior, &f.belief), nil
+	b := s.Believe(f.prior, &f.belief)
+	return b, b.Err
 }
 
-// Apply takes in the next entry of a state's list. O(P³), no allocation. After an
-// error (ErrVersion) the state is as it was.
+// Apply takes in the next entry of a state's list. O(K·P³), no allocation. The
+// error is ErrVersion, and the state is as it was; or step.ErrState, and the state
+// is none that this list can lead to.
 func (f *Folder) Apply(s *State, e *Entry) error {
 	f.Drifted = false
 	if e.Act != nil {
@@ -90,19 +114,25 @@ func (f *Folder) Apply(s *State, e *Entry) error {
 		s.act(e.Act)
 		return nil
 	}
+	if e.Adopt != nil {
+		before := s.Adopted
+		s.Adopted = *e.Adopt
+		if err := f.use(s); err != nil {
+			s.Adopted = before
+			return err
+		}
+		s.Entries++
+		return nil
+	}
 	if err := f.use(s); err != nil {
 		return err
 	}
 	s.Entries++
-	x, active := &e.About.Rendered, policy.AllTraits
-	var read policy.Traits
-	if !e.About.Decided {
-		if read, active = e.About.measured(); active == 0 {
-			return nil
-		}
-		x = &read
+	if e.About.Decided {
+		s.Guarded = e.About.Protected
 	}
-	if s.Paused {
+	x, active := e.About.Levels()
+	if active == 0 || s.Paused {
 		return nil
 	}
 	var held policy.Mask
@@ -115,25 +145,39 @@ func (f *Folder) Apply(s *State, e *Entry) error {
 	f.listen(&e.About)
 	y, w := f.loadings.Fused(f.weigh(s))
 	if w > 0 {
-		phi := step.Features(x, active)
-		f.Drifted = s.Observe(f.prior, &phi, y, w)
+		var err error
+		phi := step.Features(&x, active)
+		if f.Drifted, err = s.ObserveInto(f.prior, &f.belief, &phi, y, w); err != nil {
+			return err
+		}
 		s.count(active, w)
 	}
-	asked := f.ask(s, &e.About, x, active)
-	evidence := w > 0 || asked != 0
-	if w > 0 {
-		asked &^= active // counted already
+	asked, err := f.ask(s, &e.About, &x, active)
+	if err != nil {
+		return err
 	}
-	s.count(asked, 0)
-	if evidence {
-		s.move(s.Believe(f.prior, &f.belief), held)
+	switch {
+	case asked != 0:
+		if w <= 0 { // not counted yet
+			s.count(asked, 0)
+		}
+		if s.Believe(f.prior, &f.belief).Err != nil {
+			return f.belief.Err
+		}
+	case w <= 0:
+		return nil // nothing was said
 	}
+	s.move(&f.belief, held)
 	return nil
 }
 
-// measured is the mean of the levels read from the episode's texts, per trait
-// over the signals that have one.
-func (e *Episode) measured() (x policy.Traits, active policy.Mask) {
+// Levels are those that the episode's words had, and of which traits they are
+// known: what was rendered, or without a decision the mean of the levels read from
+// the texts, per trait over the signals that have one.
+func (e *Episode) Levels() (x policy.Traits, active policy.Mask) {
+	if e.Decided {
+		return e.Rendered, policy.AllTraits
+	}
 	x = policy.Neutral()
 	for j := range x {
 		sum, n := 0., 0.
@@ -151,23 +195,31 @@ func (e *Episode) measured() (x policy.Traits, active policy.Mask) {
 	return x, active
 }
 
+// Hears says whether a contribution counts as a signal: no wish (that is another
+// kind of evidence), and no behaviour that nobody consented to or in a protected
+// session.
+func (e *Episode) Hears(c *Contribution) bool {
+	quiet := e.Decided && (e.Protected || !e.Consent) || c.Protected
+	return c.Toward == 0 && !(quiet && c.Source.Behavioural())
+}
+
 // listen sums the episode's contributions per person, in the order of their
 // first feedback.
 func (f *Folder) listen(e *Episode) {
 	f.voices = f.voices[:0]
-	quiet := e.Decided && (e.Protected || !e.Consent)
 	for i := range e.Contributions {
 		c := &e.Contributions[i]
-		if c.Toward != 0 || c.Source.Behavioural() && (quiet || c.Protected) {
+		if !e.Hears(c) {
 			continue
 		}
 		share := c.Share
-		if !c.Owner && len(f.regards) > 0 {
-			regard := f.regards.Of(c.Rater)
-			if regard.Excluded {
+		if !c.Owner {
+			if len(f.excluded) > 0 && f.excluded.Of(c.Rater).Excluded {
 				continue
 			}
-			share = float64(share * regard.Weight)
+			if len(f.regards) > 0 {
+				share = float64(share * f.regards.Of(c.Rater).Weight)
+			}
 		}
 		k := 0
 		for k < len(f.voices) && (f.voices[k].rater != c.Rater || f.voices[k].owner != c.Owner) {
@@ -237,7 +289,7 @@ func (f *Folder) weigh(s *State) fusion.Evidence {
 // ask takes in the owner's tone buttons: per trait one wish, the mean of the
 // directions, with at most the weight of one press. It gives the traits asked
 // for.
-func (f *Folder) ask(s *State, e *Episode, x *policy.Traits, active policy.Mask) (asked policy.Mask) {
+func (f *Folder) ask(s *State, e *Episode, x *policy.Traits, active policy.Mask) (asked policy.Mask, err error) {
 	for j := range step.D {
 		t := policy.Trait(j)
 		toward, n := 0., 0.
@@ -249,13 +301,15 @@ func (f *Folder) ask(s *State, e *Episode, x *policy.Traits, active policy.Mask)
 		}
 		if n > 0 && active.Has(t) {
 			share := min(1, n)
-			s.Ask(x, t, toward/n, share)
+			if err := s.Ask(x, t, toward/n, share); err != nil {
+				return asked, err
+			}
 			s.Info[j] += share
 			asked |= 1 << j
 		}
 	}
 	s.Asked |= asked
-	return asked
+	return asked, nil
 }
 
 // count notes an episode with evidence about some traits.

@@ -5,11 +5,20 @@ import (
 
 	"rapport/learning/fusion"
 	"rapport/learning/step"
+	"rapport/learning/wire"
 )
 
 // Versions name the population-wide parameters that an agent has adopted; 0 is
 // the default of each kind.
 type Versions struct{ Prior, Calibration, Reputation uint32 }
+
+func (v *Versions) append(b []byte) []byte {
+	return wire.AppendUint32(wire.AppendUint32(wire.AppendUint32(b, v.Prior), v.Calibration), v.Reputation)
+}
+
+func (v *Versions) read(r *wire.Reader) {
+	v.Prior, v.Calibration, v.Reputation = r.Uint32(), r.Uint32(), r.Uint32()
+}
 
 // Library holds parameters by version. What it gives for a version never changes;
 // nil says that it has none.
@@ -22,10 +31,10 @@ type Library interface {
 // Reputation is what is known of raters. One who is not in it counts fully.
 type Reputation map[string]Regard
 
-// Regard is what one rater counts for.
+// Regard is what one rater counts for. An owner counts fully, whatever is said.
 type Regard struct {
-	Weight   float64 // g², [0,1]
-	Excluded bool    // as abusive: counts nothing, in earlier entries neither
+	Weight   float64 // g², [0,1], from the adoption on
+	Excluded bool    // as abusive: counts nothing while the newest adoption says so, in earlier entries neither
 }
 
 // Of is the regard of a rater.

@@ -13,7 +13,7 @@ import (
 
 // Generation numbers the formula of the fold. Stored states carry it, with the
 // numeric profile they were computed under.
-const Generation = 1
+const Generation = 2
 
 // State is an agent's learner after some entries of its list: the trait block,
 // and what bounds its influence. Of computes it; what is stored is a cache.
@@ -35,6 +35,7 @@ type State struct {
 	CheckIn  float64         // by check-ins
 	Raters   [raters]raterInfo
 	Entries  uint32
+	Guarded  bool // the newest decided episode was protected
 }
 
 // raterInfo is what one guest has contributed. The table keeps the heaviest; one
@@ -74,6 +75,20 @@ func Started(levels policy.Traits) State {
 	s := New()
 	s.Theta, s.Start, s.Pace = levels, levels, PaceOf(safety.Normal)
 	return s
+}
+
+// Bare is the state of which nothing is known but what its owner said: the levels
+// and their start, limits, pins and pace. What remains when evidence must go that
+// cannot be taken out singly.
+func (s *State) Bare() State {
+	b := New()
+	b.State = step.New(s.Start)
+	b.Lo, b.Hi, b.Pinned, b.Pace, b.Paused, b.Hold = s.Lo, s.Hi, s.Pinned, s.Pace, s.Paused, s.Hold
+	b.Adopted, b.Entries, b.Guarded = s.Adopted, s.Entries, s.Guarded
+	for j := range b.Theta {
+		b.Theta[j] = min(max(b.Theta[j], b.Lo[j]), b.Hi[j])
+	}
+	return b
 }
 
 // Centres draws the exploration centres around the levels (the published ones,
@@ -138,18 +153,20 @@ func (s *State) rater(name string) *raterInfo {
 }
 
 // Size is the length of an encoded state in bytes.
-const Size = 4 + step.Size + 16*step.D + 4 + 2 + step.D + 4*step.D + 8*step.D + 5*8 + 16*raters + 4
+const Size = 16 + step.Size + 16*step.D + 4 + 2 + step.D + 4*step.D + 8*step.D + 5*8 + 16*raters + 4
 
 // Append encodes the state: generation, profile, then fixed places.
 func (s *State) Append(b []byte) []byte {
 	b = append(b, Generation, profile, s.Pace)
 	b = wire.AppendBool(b, s.Paused)
+	b = s.Adopted.append(b)
 	b = s.State.Append(b)
 	for j := range step.D {
 		b = wire.AppendFloat(wire.AppendFloat(b, s.Lo[j]), s.Hi[j])
 	}
 	b = wire.AppendMask(wire.AppendMask(b, s.Pinned), s.Asked)
-	b = append(b, 0, 0) // so that the rest lies on even places
+	b = wire.AppendBool(b, s.Guarded)
+	b = append(b, 0) // so that the rest lies on even places
 	b = append(b, s.Hold[:]...)
 	for j := range step.D {
 		b = append(b, byte(s.Episodes[j]), byte(s.Episodes[j]>>8), byte(s.Episodes[j]>>16), byte(s.Episodes[j]>>24))
@@ -167,18 +184,20 @@ func (s *State) Append(b []byte) []byte {
 // Read decodes a state; false when the bytes are none, or one of another
 // generation or profile: then the fold is redone.
 func (s *State) Read(b []byte) bool {
-	if len(b) != Size || b[0] != Generation || b[1] != profile || int(b[2]) >= len(paces) || !s.State.Read(b[4:]) {
+	if len(b) != Size || b[0] != Generation || b[1] != profile || int(b[2]) >= len(paces) || !s.State.Read(b[16:]) {
 		return false
 	}
 	s.Pace = b[2]
-	r := wire.Reader{B: b[3:4]}
+	r := wire.Reader{B: b[3:16]}
 	s.Paused = r.Bool()
-	r.B = b[4+step.Size:]
+	s.Adopted.read(&r)
+	r.B = b[16+step.Size:]
 	for j := range step.D {
 		s.Lo[j], s.Hi[j] = r.Float(), r.Float()
 	}
 	s.Pinned, s.Asked = r.Mask(), r.Mask()
-	r.Bad = r.Uint16() != 0 || r.Bad
+	s.Guarded = r.Bool()
+	r.Bad = r.Byte() != 0 || r.Bad
 	copy(s.Hold[:], r.Take(step.D))
 	for j := range step.D {
 		s.Episodes[j], s.Info[j] = r.Uint32(), r.Float()
@@ -191,6 +210,16 @@ func (s *State) Read(b []byte) bool {
 	}
 	s.Entries = r.Uint32()
 	return !r.Bad && s.Lo.Valid() && s.Hi.Valid()
+}
+
+// AdoptedIn reads what an encoded state has adopted; false when the bytes are no
+// state of this generation and profile.
+func AdoptedIn(b []byte) (v Versions, ok bool) {
+	if len(b) != Size || b[0] != Generation || b[1] != profile {
+		return v, false
+	}
+	v.read(&wire.Reader{B: b[4:16]})
+	return v, true
 }
 
 // profile is the processor family that a state was computed on.
