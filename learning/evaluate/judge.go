@@ -15,14 +15,15 @@ type Judgement struct {
 // folds of cross-fitting: q̂ of a session comes from the other folds only.
 const folds = 5
 
-// Judge evaluates a target on an agent's sessions. Sessions whose mixture cannot
+// Judge evaluates a target on sessions of an agent, or of several that are each
+// moved to a target of their own over the same traits. Sessions whose mixture cannot
 // tell of it are left out; that choice looks at what they were drawn from only,
 // never at what was drawn or came of it, so the rest stays unbiased. With fewer
 // than the limits ask for it refuses, by the reason why most were left out when
 // that is what is missing.
-func Judge(sessions []Session, t Target, l Limits, o Options) Judgement {
+func Judge(sessions []Session, target func(*Session) Target, l Limits, o Options) Judgement {
 	j := Judgement{Sessions: len(sessions)}
-	rows, kept, left := observe(sessions, func(*Session) Target { return t })
+	rows, kept, left := observe(sessions, target)
 	j.LeftOut = left.counts
 	if len(kept) < l.MinN && left.most() >= l.MinN {
 		j.Refusal = left.why

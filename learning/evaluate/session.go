@@ -9,6 +9,7 @@ import (
 // Session is one session of an agent under one variation that was drawn, with
 // what came of it.
 type Session struct {
+	Agent      string          // whose it is: agents may be judged around different levels
 	X          policy.Traits   // the variation
 	Free       policy.Mask     // the traits that were free to vary
 	LogDensity float64         // of X over them, as it was logged

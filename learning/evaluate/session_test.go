@@ -102,6 +102,10 @@ func TestTheModelFindsTheParabola(t *testing.T) {
 	}
 }
 
+func always(levels policy.Traits, of policy.Mask) func(*Session) Target {
+	return func(*Session) Target { return Target{Levels: levels, Of: of} }
+}
+
 // An agent whose owner wants more humor: judging a step up says better, a step
 // down worse, and the current levels about as good as what was done.
 func TestJudgeAnAgent(t *testing.T) {
@@ -124,7 +128,7 @@ func TestJudgeAnAgent(t *testing.T) {
 	at := func(level float64) Judgement {
 		levels := theta
 		levels[policy.Humor] = level
-		return Judge(sessions, Target{Levels: levels, Of: humor}, DefaultLimits(), Options{})
+		return Judge(sessions, always(levels, humor), DefaultLimits(), Options{})
 	}
 	up, down, here := at(.55), at(.45), at(.5)
 	for name, j := range map[string]Judgement{"up": up, "down": down, "here": here} {
@@ -152,18 +156,18 @@ func TestJudgeAnAgent(t *testing.T) {
 	if no := at(.7).Refusal; no == nil || no.Code != Unreachable {
 		t.Errorf("a leap is judged: %v", no)
 	}
-	if no := Judge(sessions[:20], Target{Levels: theta, Of: humor}, DefaultLimits(), Options{}).Refusal; no == nil || no.Code != Few {
+	if no := Judge(sessions[:20], always(theta, humor), DefaultLimits(), Options{}).Refusal; no == nil || no.Code != Few {
 		t.Errorf("20 sessions: %v", no)
 	}
-	if no := Judge(nil, Target{Levels: theta, Of: humor}, DefaultLimits(), Options{}).Refusal; no == nil || no.Code != Empty {
+	if no := Judge(nil, always(theta, humor), DefaultLimits(), Options{}).Refusal; no == nil || no.Code != Empty {
 		t.Errorf("an empty log: %v", no)
 	}
-	if no := Judge(sessions, Target{Levels: theta}, DefaultLimits(), Options{}).Refusal; no == nil || no.Code != FreeSets {
+	if no := Judge(sessions, always(theta, 0), DefaultLimits(), Options{}).Refusal; no == nil || no.Code != FreeSets {
 		t.Errorf("no trait at all: %v", no)
 	}
 	bad := theta
 	bad[0] = math.NaN()
-	if no := Judge(sessions, Target{Levels: bad, Of: humor}, DefaultLimits(), Options{}).Refusal; no == nil || no.Code != NotANumber {
+	if no := Judge(sessions, always(bad, humor), DefaultLimits(), Options{}).Refusal; no == nil || no.Code != NotANumber {
 		t.Errorf("a target that is no number: %v", no)
 	}
 	epsilon := policy.NewMixture(theta, nil, policy.Exploration{Strategy: policy.StrategyEpsilon, Epsilon: .5}, nil, 0)
@@ -172,11 +176,11 @@ func TestJudgeAnAgent(t *testing.T) {
 		other[i].Drawn, other[i].X = &epsilon, theta
 		other[i].LogDensity = epsilon.LogDensity(theta, policy.AllTraits)
 	}
-	if no := Judge(other, Target{Levels: theta, Of: humor}, DefaultLimits(), Options{}).Refusal; no == nil || no.Code != Unreachable {
+	if no := Judge(other, always(theta, humor), DefaultLimits(), Options{}).Refusal; no == nil || no.Code != Unreachable {
 		t.Errorf("another strategy: %v", no)
 	}
 	mixed := append(other[:30:30], sessions[30:]...)
-	if j := Judge(mixed, Target{Levels: theta, Of: humor}, DefaultLimits(), Options{}); j.Refusal != nil || j.LeftOut[Unreachable] != 30 || j.Report.N != 570 {
+	if j := Judge(mixed, always(theta, humor), DefaultLimits(), Options{}); j.Refusal != nil || j.LeftOut[Unreachable] != 30 || j.Report.N != 570 {
 		t.Errorf("30 sessions of another strategy: %+v %v", j, j.Refusal)
 	}
 }
