@@ -272,23 +272,23 @@ func (m *Mixture) LogDensity(x Traits, free Mask) float64 {
 	case free == 0:
 		return 0
 	case apart == 0 && (m.Epsilon < 1 || m.Strategy == StrategyEpsilon):
-		return math.Log(1 - m.Epsilon)
+		return Ln(1 - m.Epsilon)
 	case m.Strategy == StrategyEpsilon && apart > 1:
 		return math.Inf(-1)
 	case m.Strategy == StrategyEpsilon:
-		return math.Log(m.Epsilon / float64(len(free.Traits())) / (m.Hi[one] - m.Lo[one]))
+		return Ln(m.Epsilon / float64(len(free.Traits())) / (m.Hi[one] - m.Lo[one]))
 	}
 	// log of the sum over components, each a log density, by the largest
 	var buf [32]float64
 	logs := buf[:0]
 	eta := m.eta()
 	if eta > 0 {
-		logs = append(logs, math.Log(eta)+m.component(&x, &m.Theta, m.DefensiveSD, free))
+		logs = append(logs, Ln(eta)+m.component(&x, &m.Theta, m.DefensiveSD, Ln(m.DefensiveSD), free))
 	}
 	if eta < 1 {
-		share := math.Log((1 - eta) / float64(len(m.Centres)))
+		share, lnSD := Ln((1-eta)/float64(len(m.Centres))), Ln(m.SD)
 		for q := range m.Centres {
-			logs = append(logs, share+m.component(&x, &m.Centres[q], m.SD, free))
+			logs = append(logs, share+m.component(&x, &m.Centres[q], m.SD, lnSD, free))
 		}
 	}
 	top := math.Inf(-1)
@@ -297,13 +297,13 @@ func (m *Mixture) LogDensity(x Traits, free Mask) float64 {
 	}
 	var sum float64
 	for _, l := range logs {
-		sum += math.Exp(l - top)
+		sum += Exp(l - top)
 	}
-	return math.Log(m.Epsilon) + top + math.Log(sum)
+	return Ln(m.Epsilon) + top + Ln(sum)
 }
 
 // component is the log density of one product of truncated normals.
-func (m *Mixture) component(x, centre *Traits, sd float64, free Mask) float64 {
+func (m *Mixture) component(x, centre *Traits, sd, lnSD float64, free Mask) float64 {
 	var squares float64
 	mass, n := 1., 0
 	inv := 1 / sd
@@ -315,10 +315,10 @@ func (m *Mixture) component(x, centre *Traits, sd float64, free Mask) float64 {
 		c := b.Clamp(centre[j])
 		z := (x[j] - c) * inv
 		squares += float64(z * z)
-		mass *= normalCDF((b.Hi-c)*inv) - normalCDF((b.Lo-c)*inv)
+		mass *= 1 - tail((b.Hi-c)*inv) - tail((c-b.Lo)*inv)
 		n++
 	}
-	return -.5*squares - float64(float64(n)*(math.Log(sd)+.91893853320467274178)) - math.Log(mass)
+	return float64(-.5*squares) - float64(float64(n)*(lnSD+.91893853320467274178)) - Ln(mass)
 }
 
 // HoldOut makes a share of the sessions sit at a start, rounded to 1e-6: as far as

@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/json"
 	"math"
+	"math/bits"
 	"strings"
 	"testing"
 
@@ -224,6 +225,42 @@ func TestDensityIntegratesToOne(t *testing.T) {
 	}
 }
 
+// TestDensityAgainstItsFormula writes the sum out with the library's functions.
+func TestDensityAgainstItsFormula(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		m := drawMixture(rt, StrategyMixture)
+		m.Epsilon = rapid.Float64Range(.1, 1).Draw(rt, "ε")
+		x, free := m.Draw(key(rapid.Uint64().Draw(rt, "key")))
+		if free == 0 || x == m.Theta {
+			return
+		}
+		cdf := func(z float64) float64 { return .5 * math.Erfc(-z/math.Sqrt2) }
+		product := func(centre Traits, sd float64) float64 {
+			p := 1.
+			for j := range NTraits {
+				if free.Has(Trait(j)) {
+					c := min(max(centre[j], m.Lo[j]), m.Hi[j]) // rounding may lead out of the box
+					z := (x[j] - c) / sd
+					p *= math.Exp(-z*z/2) / math.Sqrt(2*math.Pi) / sd / (cdf((m.Hi[j]-c)/sd) - cdf((m.Lo[j]-c)/sd))
+				}
+			}
+			return p
+		}
+		eta := m.Eta
+		if len(m.Centres) == 0 {
+			eta = 1
+		}
+		p := eta * product(m.Theta, m.DefensiveSD)
+		for _, c := range m.Centres {
+			p += (1 - eta) / float64(len(m.Centres)) * product(c, m.SD)
+		}
+		if got, want := m.LogDensity(x, free), math.Log(m.Epsilon*p); math.Abs(got-want) > 1e-9 {
+			rt.Fatalf("log density %v, want %v", got, want)
+		}
+	})
+}
+
 func TestImportanceWeightsAverageOne(t *testing.T) {
 	t.Parallel()
 	logged := testMixture(1, StrategyMixture, Humor, Empathy, Brevity)
@@ -307,6 +344,14 @@ func TestStreamIsFixedForever(t *testing.T) {
 		if got := r.Uint64(); got != want {
 			t.Errorf("number %d is %d, want %d", i, got, want)
 		}
+	}
+	r = NewStream(key(1))
+	sum := uint64(0)
+	for i := range 1000 {
+		sum = bits.RotateLeft64(sum, 1) ^ math.Float64bits(r.Normal()) ^ math.Float64bits(r.Truncated(.5, .03, .001*float64(i%490), .6))
+	}
+	if want := uint64(8827121784774507072); sum != want {
+		t.Errorf("a thousand normal numbers come to %d, want %d", sum, want)
 	}
 }
 

@@ -17,7 +17,7 @@ var tailAt = func() (t [tailNodes][tailDegree + 1]float64) {
 	const degree = 14 // to go from point to point
 	last := 0.        // Q at the point above
 	for i := tailNodes - 1; i >= 0; i-- {
-		z := float64(i) / tailStep
+		z := float64(float64(i) / tailStep)
 		phi := float64(Exp(-float64(z*z)/2) * .39894228040143267794)
 		// Q⁽ⁿ⁾(z)/n! = −φ(z)·(−1)ⁿ⁻¹He_{n−1}(z)/n!, He_{n+1} = z·He_n − n·He_{n−1}
 		var c [degree + 1]float64
@@ -56,15 +56,14 @@ func tail(z float64) float64 {
 	}
 	i := int(float64(z*tailStep) + .5)
 	c := &tailAt[i]
-	h := z - float64(i)/tailStep
-	v := float64(c[8]*h) + c[7]
-	v = float64(v*h) + c[6]
-	v = float64(v*h) + c[5]
-	v = float64(v*h) + c[4]
-	v = float64(v*h) + c[3]
-	v = float64(v*h) + c[2]
-	v = float64(v*h) + c[1]
-	return float64(v*h) + c[0]
+	h := z - float64(float64(i)/tailStep)
+	h2 := float64(h * h)
+	h4 := float64(h2 * h2)
+	a := float64(c[1]*h) + c[0]
+	b := float64(c[3]*h) + c[2]
+	d := float64(c[5]*h) + c[4]
+	e := float64(c[7]*h) + c[6]
+	return a + float64(b*h2) + float64((d+float64(e*h2)+float64(c[8]*h4))*h4)
 }
 
 func normalCDF(z float64) float64 {
