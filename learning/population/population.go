@@ -27,7 +27,7 @@ type Statistics struct {
 // Version is a prior that can be adopted, with what is known of its components. The
 // zero Version means the default prior.
 type Version struct {
-	Formula    int
+	Formula    int // of the package at the time
 	Prior      *step.Prior
 	Archetypes []Archetype // one per component of a fitted prior, in its order; none for the default prior
 	NextID     int         // the id that the next new archetype gets
@@ -37,7 +37,8 @@ type Version struct {
 type Archetype struct {
 	ID          int           // stable across refits, from 1; never given twice
 	Description string        // plain words, such as "brief, direct, little small talk"
-	Centre      policy.Traits // the levels such owners like best, on average
+	Start       policy.Traits // where such owners start, on average
+	Centre      policy.Traits // the levels that those like best, on average
 	Importance  policy.Traits // what being a whole range away from the centre costs, owner-rating units
 	Share       float64       // of owners
 	Agents      int           // for which it is the most probable kind
@@ -85,20 +86,3 @@ var (
 	ErrFormula  = errors.New("population refit refused: the previous prior has another formula version")
 	ErrCollapse = errors.New("population refit refused: it would collapse the diversity of archetypes")
 )
-
-// Fit learns a prior from what agents know, in the order and partition they come
-// in or any other. previous is the version adopted so far, nil for none. Equal
-// arguments give equal bytes.
-func Fit(agents []Statistics, previous *Version, seed uint64) (*Result, error) {
-	result := &Result{Version: Version{Formula: Formula, Prior: step.DefaultPrior(), NextID: 1}}
-	if previous != nil {
-		result.Version = *previous
-		if previous.Formula != Formula {
-			return result, ErrFormula
-		}
-	}
-	if len(agents) == 0 {
-		return result, ErrEmpty
-	}
-	return result, nil
-}
