@@ -5,6 +5,7 @@ import "rapport/policy"
 // Judgement is what a log of sessions says of one target, or why it says nothing.
 type Judgement struct {
 	Sessions int            `json:"sessions"` // given
+	Width    float64        `json:"width"`    // how far the target varies around its levels
 	LeftOut  map[string]int `json:"leftOut"`  // of them, by the code of why they say nothing of the target
 	Refusal  *Refusal       `json:"refusal,omitempty"`
 
@@ -21,9 +22,27 @@ const folds = 5
 // never at what was drawn or came of it, so the rest stays unbiased. With fewer
 // than the limits ask for it refuses, by the reason why most were left out when
 // that is what is missing.
+//
+// A target without a Width gets DefaultWidth, or when too few sessions reach that
+// far half of it: it is a policy that varies less, judged from less.
 func Judge(sessions []Session, target func(*Session) Target, l Limits, o Options) Judgement {
 	j := Judgement{Sessions: len(sessions)}
-	rows, kept, left := observe(sessions, target)
+	var rows [][]Observation
+	var kept []Session
+	var left leftOut
+	for _, width := range [...]float64{DefaultWidth, DefaultWidth / 2} {
+		rows, kept, left = observe(sessions, func(s *Session) Target {
+			t := target(s)
+			if t.Width == 0 {
+				t.Width = width
+			}
+			j.Width = t.Width
+			return t
+		})
+		if len(kept) >= l.MinN || left.counts[Unreachable] == 0 {
+			break
+		}
+	}
 	j.LeftOut = left.counts
 	if len(kept) < l.MinN && left.most() >= l.MinN {
 		j.Refusal = left.why

@@ -87,6 +87,28 @@ func (t Target) LogWeights(s *Session) (logged, target float64, no *Refusal) {
 	return logged, target, nil
 }
 
+// Between gives ln π(x)/μ(x) of a variation drawn from one mixture as another would
+// have drawn it. The refusal is free_sets when other traits are free to vary,
+// support when the judged mixture draws what the logged one does not, impossible
+// when x is nothing that the logged one draws.
+func Between(logged, judged *policy.Mixture, x policy.Traits) (float64, *Refusal) {
+	free := logged.Free()
+	if judged.Free() != free {
+		return 0, refuse(FreeSets, "%s is free to vary in one of the policies only.", names(judged.Free()^free))
+	}
+	if !logged.Contains(judged) {
+		return 0, refuse(Unreachable, "The judged policy draws what the logged one never does.")
+	}
+	mu := logged.LogDensity(x, free)
+	if !(mu > math.Inf(-1)) {
+		return 0, refuse(Impossible, "The logged policy never draws this variation.")
+	}
+	if judged.Epsilon == 1 && logged.Epsilon < 1 && free != 0 && x == logged.Theta {
+		return math.Inf(-1), nil // a point of mass to the one, of none to the other
+	}
+	return judged.LogDensity(x, free) - mu, nil
+}
+
 // names lists traits for a sentence.
 func names(m policy.Mask) string {
 	out := ""

@@ -153,6 +153,9 @@ func TestJudgeAnAgent(t *testing.T) {
 	if !(up.Improvement.Lo > 0) || !(down.Improvement.Hi < 0) {
 		t.Errorf("up %+v, down %+v", up.Improvement, down.Improvement)
 	}
+	if far := at(.58); far.Width != DefaultWidth/2 || far.Refusal == nil && !(far.Improvement.Lo > 0) {
+		t.Errorf("a longer step: %+v", far)
+	}
 	if no := at(.7).Refusal; no == nil || no.Code != Unreachable {
 		t.Errorf("a leap is judged: %v", no)
 	}
@@ -182,5 +185,68 @@ func TestJudgeAnAgent(t *testing.T) {
 	mixed := append(other[:30:30], sessions[30:]...)
 	if j := Judge(mixed, always(theta, humor), DefaultLimits(), Options{}); j.Refusal != nil || j.LeftOut[Unreachable] != 30 || j.Report.N != 570 {
 		t.Errorf("30 sessions of another strategy: %+v %v", j, j.Refusal)
+	}
+}
+
+// Between any two mixtures where weights exist, the weights of draws average 1,
+// points of mass included; where they do not, they are refused.
+func TestWeightsBetweenMixtures(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(41, 42))
+	c := crowd{r, 0}
+	theta := policy.Traits{.5, .6, .4, .5, .5, .5, .5, .5}
+	pinned := policy.MaskOf(3, 4, 5, 6, 7)
+	mix := func(epsilon float64, spread float64, strategy string, pinned policy.Mask, at policy.Traits) *policy.Mixture {
+		var centres []policy.Traits
+		for range 8 {
+			q := at
+			for j := range q {
+				q[j] += spread * r.NormFloat64()
+			}
+			centres = append(centres, q)
+		}
+		m := policy.NewMixture(at, centres, policy.Exploration{Strategy: strategy, Epsilon: epsilon}, nil, pinned)
+		return &m
+	}
+	moved := theta
+	moved[0] = .55
+	mixture, axes := policy.StrategyMixture, policy.StrategyEpsilon
+	for name, x := range map[string]struct{ logged, judged *policy.Mixture }{
+		"other centres":     {mix(1, .1, mixture, pinned, theta), mix(1, .03, mixture, pinned, theta)},
+		"explores more":     {mix(.5, .1, mixture, pinned, theta), mix(1, .05, mixture, pinned, theta)},
+		"explores less":     {mix(.5, .1, mixture, pinned, theta), mix(.2, .1, mixture, pinned, theta)},
+		"one trait a time":  {mix(.5, 0, axes, pinned, theta), mix(.2, 0, axes, pinned, theta)},
+		"nothing may vary":  {mix(1, 0, mixture, policy.AllTraits, theta), mix(1, 0, mixture, policy.AllTraits, theta)},
+		"the policy itself": {mix(.5, 0, mixture, pinned, theta), mix(0, 0, mixture, pinned, theta)},
+	} {
+		w := []float64{}
+		for range 4000 {
+			v, _ := x.logged.Draw(key(c.r))
+			l, no := Between(x.logged, x.judged, v)
+			if no != nil {
+				t.Fatal(name, no)
+			}
+			w = append(w, math.Exp(l))
+		}
+		if e := estimate(w, 3.7); e.Lo > 1+1e-9 || e.Hi < 1-1e-9 {
+			t.Errorf("%s: the mean weight is %.3f ± %.3f", name, e.Value, e.SE)
+		}
+	}
+	logged := mix(1, .1, mixture, pinned, theta)
+	for name, x := range map[string]struct {
+		judged *policy.Mixture
+		at     policy.Traits
+		code   string
+	}{
+		"a pin less":       {mix(1, .1, mixture, pinned&^1<<3, theta), theta, FreeSets},
+		"a pin more":       {mix(1, .1, mixture, pinned|1, theta), theta, FreeSets},
+		"another place":    {mix(1, .1, mixture, pinned, moved), theta, Unreachable},
+		"another strategy": {mix(.5, .1, axes, pinned, theta), theta, Unreachable},
+		"stays at θ":       {mix(.9, .1, mixture, pinned, theta), theta, Unreachable},
+		"never drawn":      {mix(1, .1, mixture, pinned, theta), policy.Traits{.9, .6, .4, .5, .5, .5, .5, .5}, Impossible},
+	} {
+		if _, no := Between(logged, x.judged, x.at); no == nil || no.Code != x.code {
+			t.Errorf("%s: %v, want %s", name, no, x.code)
+		}
 	}
 }
