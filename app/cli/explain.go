@@ -34,10 +34,18 @@ func (c explainCmd) Run(ctx context.Context, g *globals) error {
 		if err := s.Do(ctx, http.MethodGet, "/v1/agents/"+a.ID+"/explanation", nil, &x); err != nil {
 			return err
 		}
+		var now learning.AgentRLProjection
+		if err := s.Do(ctx, http.MethodGet, "/v1/agents/"+a.ID+"/learning", nil, &now); err != nil {
+			return err
+		}
 		if g.JSON {
-			return g.print(x)
+			return g.print(struct {
+				learning.Explanation
+				Holdout learning.Comparison `json:"holdout"` // better than when you began?
+			}{x, now.Holdout})
 		}
 		g.explain(a.Name, x)
+		g.say("\nbetter than when you began? %s", now.Holdout.Sentence())
 		return nil
 	})
 }
