@@ -121,7 +121,7 @@ func TestShown(t *testing.T) {
 	}
 	var table bytes.Buffer
 	r.Table(&table)
-	for _, says := range []string{"regret@20", "regret@50", "regret@60", "against static", "/3", "3 populations of 6 agents, 60 sessions each; seed 11"} {
+	for _, says := range []string{"regret@20", "regret@50", "regret@60", "against static", "/3", "3 populations of 6 agents (seeds 11 to 13), 60 sessions each."} {
 		if !strings.Contains(table.String(), says) {
 			t.Errorf("the table has no %q:\n%s", says, &table)
 		}

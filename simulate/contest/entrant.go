@@ -68,6 +68,19 @@ func Talking(name string, t *outside.Talk) Entrant {
 	}}
 }
 
+// Staged is an entrant that takes some setting up for each population, one after
+// the other, and can fail. end is called when a population was played, and says
+// what went wrong on the way.
+func Staged(name, what string, enter func(ctx context.Context, starts []policy.Traits) (l gym.Learner, end func() error, err error)) Entrant {
+	return Entrant{Name: name, What: what, inTurn: true, enter: func(ctx context.Context, s seat) (gym.Learner, func(*gym.Run) error, error) {
+		l, end, err := enter(ctx, s.Starts)
+		if err != nil {
+			return nil, nil, err
+		}
+		return l, func(*gym.Run) error { return end() }, nil
+	}}
+}
+
 // Ours is the name of the product's learner.
 const Ours = "ours"
 

@@ -132,7 +132,11 @@ func (r *Result) Table(w io.Writer) {
 		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
 	}
 	o := &r.Options
-	fmt.Fprintf(w, "\n%d populations of %d agents, %d sessions each; seed %d (and the %d after it).\n", o.Populations, o.Agents, o.Sessions, o.Seed, o.Populations-1)
+	people := fmt.Sprintf("%d populations of %d agents (seeds %d to %d)", o.Populations, o.Agents, o.Seed, o.Seed+uint64(o.Populations)-1)
+	if o.Populations == 1 {
+		people = fmt.Sprintf("one population of %d agents (seed %d)", o.Agents, o.Seed)
+	}
+	fmt.Fprintf(w, "\n%s, %d sessions each.\n", people, o.Sessions)
 	fmt.Fprintln(w, `regret: satisfaction missed so far, summed over sessions, with 95 % over agents. satisfied: with the policy at the end.
 ever worse: share of agents whose policy was ever more than .05 below the start, with the upper end of its 95 %.`)
 	if len(r.Standings) > 1 {
