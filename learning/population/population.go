@@ -7,9 +7,9 @@ import (
 	"rapport/policy"
 )
 
-// Formula is the version of the formulas of this package and of the features they
-// are about. A prior of another one cannot be compared with.
-const Formula = 1
+// Formula is the version of the features that coefficients belong to: a prior of
+// another one cannot be compared with.
+const Formula = step.Formula
 
 // Statistics are what one agent's learner gives to a refit; nothing else leaves
 // it. S, H, YY and N are forgotten together: each grows by its part of an
