@@ -43,7 +43,15 @@ type book struct {
 	firsts map[int]event.Micros // stored first entries by chunk, when it may come to merging
 	from   int                  // the first place at which something changed
 	bare   int                  // the place whose state keeps only what the owner said; -1 for none
+	seals  []seal               // of this batch, in order
 	begin  *fold.State          // instead of a state at merged that nobody can read
+}
+
+// seal is a place before which all is merged, and the newest adoption when that was
+// decided: a later exclusion does not reach what is before.
+type seal struct {
+	place  int
+	newest fold.Versions
 }
 
 // slot is one entry, decoded when somebody looks at it.
@@ -228,8 +236,19 @@ func (b *book) seal(h horizon, before int) error {
 			}
 		}
 		b.sealed = next
+		b.seals = append(b.seals, seal{next, b.adopted()})
 	}
 	return nil
+}
+
+// newest is the adoption that says who is excluded from the entry at a place.
+func (b *book) newest(place int, last fold.Versions) fold.Versions {
+	for _, s := range b.seals {
+		if place < s.place {
+			return s.newest
+		}
+	}
+	return last
 }
 
 // page is what of a book has to be written: rows of three tables.
@@ -279,7 +298,7 @@ func (b *book) fold(f *fold.Folder) (fold.State, page, error) {
 	if err != nil {
 		return s, p, err
 	}
-	f.Newest = b.adopted()
+	newest := b.adopted()
 	oldNewest := b.stored - 1
 	for i := place; i < n; i++ {
 		rewrite := i > b.from || i == b.bare || i == b.merged && b.begin != nil
@@ -296,10 +315,12 @@ func (b *book) fold(f *fold.Folder) (fold.State, page, error) {
 		if err != nil {
 			return s, p, err
 		}
+		f.Newest = b.newest(i, newest)
 		if err := f.Apply(&s, e); err != nil {
 			return s, p, err
 		}
 	}
+	f.Newest = newest
 	if !b.changed() {
 		return s, p, nil
 	}

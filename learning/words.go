@@ -78,3 +78,17 @@ func deltas(m map[string]float64, least float64, form string) string {
 	}
 	return strings.Join(parts, ", ")
 }
+
+// Sentence says a comparison to the owner.
+func (c Comparison) Sentence() string {
+	switch c.Word {
+	case BetterYes, BetterNo:
+		return fmt.Sprintf("%s: %+.2f ratings a session (%+.2f to %+.2f), %d sessions as it is now against %d that were kept at your start",
+			c.Word, *c.Better, c.Interval[0], c.Interval[1], c.N, c.Holdouts)
+	}
+	if c.Better == nil {
+		return fmt.Sprintf("not enough data: %d rated sessions as it is now, %d of those kept at your start; one session in twenty is, once something was learned", c.N, c.Holdouts)
+	}
+	return fmt.Sprintf("not enough data: %+.2f ratings a session so far, but it may be %+.2f or %+.2f (%d sessions against %d kept at your start)",
+		*c.Better, c.Interval[0], c.Interval[1], c.N, c.Holdouts)
+}

@@ -1,0 +1,285 @@
+package learning
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rapport/event"
+	"rapport/internal/fault"
+	"rapport/internal/sqldb"
+	"rapport/learning/fold"
+	"rapport/learning/fusion"
+	"rapport/learning/population"
+	"rapport/learning/step"
+	"rapport/policy"
+)
+
+func (s *story) adopt(prior, calibration, reputation int64) event.Event {
+	return s.add(event.ParametersAdopted{AgentID: event.AgentID(s.agent), Prior: prior, Calibration: calibration, Reputation: reputation})
+}
+
+// TestAnAdoptionMovesNothing: it takes effect with the next own evidence, and is
+// then among the causes until a proposal was heard that lists it.
+func TestAnAdoptionMovesNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	s := newStory("a")
+	b.feed(1, s.events...)
+	s.like(b, 40, .9)
+	b.emitted()
+	before := b.state("a")
+	adoption := s.adopt(1, 1, 0)
+	b.feed(1, adoption)
+	if out := b.emitted(); len(out) != 0 {
+		t.Errorf("an adoption alone made %d events, the first a %s", len(out), out[0].Type)
+	}
+	after := b.state("a")
+	if after.Theta != before.Theta || after.S != before.S || after.H != before.H {
+		t.Error("an adoption alone changed levels or evidence")
+	}
+	if want := (fold.Versions{Prior: 1, Calibration: 1}); after.Adopted != want {
+		t.Errorf("adopted %v, want %v", after.Adopted, want)
+	}
+	told := false
+	for _, p := range s.like(b, 30, .9) {
+		if has := slices.Contains(p.Causes, adoption.ID); has == told {
+			t.Fatalf("a proposal with the causes %v, when the adoption was told: %v", p.Causes, told)
+		}
+		told = true
+	}
+	if !told {
+		t.Fatal("nothing was proposed after the adoption")
+	}
+	// earlier entries keep their versions
+	entries := b.entries("a")
+	at := slices.IndexFunc(entries, func(e *fold.Entry) bool { return e.Adopt != nil })
+	old, err := fold.Of(entries[:at], nil)
+	if err != nil || old.S != before.S {
+		t.Errorf("what came before the adoption is not as it was: %v", err)
+	}
+}
+
+func TestWhatCannotBeAdopted(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	s := newStory("a")
+	b.feed(1, s.events...)
+	s.like(b, 5, .9)
+	stale := `{"formula":7,"prior":"","archetypes":[],"nextId":1}`
+	if err := b.s.db.Write(t.Context(), func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(`insert into rl_parameters (kind, version, at, body, note) values ('prior', 2, 1, $1, 'of another time')`, []byte(stale))
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := b.dump(b.s.Projections()...)
+	for prior, reason := range map[int64]string{9: "there is no prior of version 9 here", 2: "prior 2: parameters refused: a prior of formula 7, this program learns by formula 1"} {
+		e := s.adopt(prior, 0, 0)
+		err := b.s.db.Write(t.Context(), func(tx *sqldb.Tx) error { return b.s.handle(tx.Context(), tx, []event.Event{e}) })
+		if !errors.Is(err, event.ErrMalformed) || !strings.Contains(err.Error(), reason) {
+			t.Errorf("adopting prior %d gives %v, want a malformed event with %q", prior, err, reason)
+		}
+	}
+	if got := b.dump(b.s.Projections()...); got != want {
+		t.Error("what cannot be adopted changed something")
+	}
+	other := Prior{population.Version{Formula: 3, Prior: step.DefaultPrior()}}
+	if _, err := b.s.Publish(t.Context(), 1, other, ""); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "formula 3") {
+		t.Errorf("publishing a prior of formula 3: %v", err)
+	}
+	loadings := *fusion.Defaults()
+	loadings[fusion.Guest].V = 0
+	bad := []Content{Calibration{loadings}, Reputation{"x": {Weight: 1.5}}, Reputation{"x": {Abuse: math.NaN()}}}
+	for _, c := range bad {
+		if _, err := b.s.Publish(t.Context(), 1, c, ""); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("publishing %+v: %v", c, err)
+		}
+	}
+}
+
+func TestPublishAndAdopt(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	b := newBench(t)
+	for _, agent := range []string{"a", "b", "c"} {
+		s := newStory(agent)
+		b.feed(10, s.events...)
+		if agent == "c" {
+			b.feed(1, s.add(event.AgentRetired{AgentID: "c"}))
+		}
+	}
+	b.emitted()
+	p, err := b.s.Published(ctx)
+	if err != nil || p.Versions != (fold.Versions{Prior: 1, Calibration: 1, Reputation: 2}) {
+		t.Fatalf("published %v, %v", p.Versions, err)
+	}
+	if p.Prior.NextID != 3 || len(p.Prior.Archetypes) != 2 || p.Prior.Archetypes[1].Importance[0] != 1.7 || len(p.Prior.Prior.Components) != 2 || p.Calibration.Loadings[fusion.Guest].V != .4 {
+		t.Errorf("read back %+v", p)
+	}
+	// the same again is the same version and nobody hears of it
+	if v, err := b.s.Publish(ctx, 5, p.Prior, "again"); v != 1 || err != nil {
+		t.Errorf("the same prior again is version %d, %v", v, err)
+	}
+	reputation := Reputation{"guest-3": {Agreement: .7, Weight: .5}, "guest-4": {Agreement: .2, Weight: .04}}
+	if v, err := b.s.Publish(ctx, 5, reputation, ""); v != 3 || err != nil {
+		t.Errorf("version %d, %v", v, err)
+	}
+	var told []event.ReputationUpdated
+	for _, e := range b.emitted() {
+		r, err := event.As[event.ReputationUpdated](e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told = append(told, r)
+	}
+	if diff := cmp.Diff([]event.ReputationUpdated{{RaterID: "guest-4", Version: 3, Agreement: .2}, {RaterID: "guest-2", Version: 3, Agreement: 1}}, told); diff != "" {
+		t.Errorf("told of raters:\n%s", diff)
+	}
+	n, err := b.s.Adopt(ctx, 6)
+	if n != 2 || err != nil {
+		t.Errorf("%d adopt, %v; want 2", n, err)
+	}
+	out := b.emitted()
+	b.feed(10, out...)
+	if again, err := b.s.Adopt(ctx, 7); again != 0 || err != nil {
+		t.Errorf("%d adopt again, %v", again, err)
+	}
+	if got := b.state("b").Adopted; got != (fold.Versions{Prior: 1, Calibration: 1, Reputation: 3}) {
+		t.Errorf("b adopted %v", got)
+	}
+	// a prior tells of its archetypes
+	if _, err := b.s.Publish(ctx, 8, Prior{population.Version{Formula: population.Formula, NextID: 4, Archetypes: p.Prior.Archetypes[:1]}}, ""); err != nil {
+		t.Fatal(err)
+	}
+	u, err := event.As[event.PopulationUpdated](b.emitted()[0])
+	if err != nil || u.Version != 2 || u.K != 1 || u.Agents != 40 || u.Archetypes[0].Centre["humor"] != .5 || u.Archetypes[0].Owners != 30 {
+		t.Errorf("told of the population: %+v, %v", u, err)
+	}
+}
+
+// TestExcludedReachBack: what an abusive rater said counts nothing from the adoption
+// on, earlier sessions included, and again when the exclusion is taken back.
+func TestExcludedReachBack(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	with, without := newStory("a"), newStory("a")
+	r := policy.NewStream([32]byte{3})
+	for k := range 80 {
+		x := policy.Neutral()
+		for j := range x {
+			x[j] = .3 + .4*r.Float64()
+		}
+		for _, s := range []*story{with, without} {
+			s.session(x)
+			f := s.feedback(event.ChannelSession, 0)
+			f.Level = []string{"loved", "meh"}[k%2]
+			s.add(f)
+			g := s.feedback(event.ChannelReaction, -1)
+			g.RaterID, g.Role = "guest-1", event.RoleParticipant
+			if s == with {
+				s.add(g)
+			} else {
+				s.now += 60e6
+				s.n++
+			}
+		}
+	}
+	b.feed(Batch, with.events...)
+	whole := b.state("a")
+	b.feed(1, with.adopt(0, 0, 1))
+	excluded := b.state("a")
+	x, err := b.s.Explain(t.Context(), "a")
+	if err != nil || x.Ratings[0].NotUsed != "excluded" {
+		t.Errorf("the guest's newest is explained as %+v, %v", x.Ratings[0], err)
+	}
+	b.feed(1, with.adopt(0, 0, 0))
+	back := b.state("a")
+	b.clear()
+	b.feed(Batch, without.events...)
+	never := b.state("a")
+	if whole.S == never.S {
+		t.Fatal("the guest said nothing that counts: the test says nothing")
+	}
+	if excluded.S != never.S || excluded.H != never.H || excluded.Theta != never.Theta || excluded.Raters != never.Raters || excluded.Guests != never.Guests {
+		t.Error("the excluded left a trace")
+	}
+	if back.S != whole.S || back.H != whole.H || back.Theta != whole.Theta {
+		t.Error("taken back, the exclusion left a trace")
+	}
+}
+
+func TestWhatJobsRead(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	b := newBench(t)
+	states := map[string]fold.State{}
+	for i, agent := range []string{"a", "b", "paused", "protected", "retired", "silent"} {
+		s := newStory(agent)
+		b.feed(10, s.events...)
+		if agent == "silent" {
+			continue
+		}
+		s.like(b, 8+i, .8)
+		g := s.feedback(event.ChannelReaction, .5)
+		g.RaterID, g.Role = "guest-9", event.RoleParticipant
+		news := []event.Event{s.add(g)}
+		switch agent {
+		case "paused":
+			s.learning = false
+			news = append(news, s.change(event.ChangePaused))
+		case "protected":
+			e := s.session(policy.Neutral())
+			p, _ := event.As[event.ReplyGenerated](e)
+			p.Protected = true
+			news = append(news, event.New("test", e.ID, e.Time, p))
+		case "retired":
+			news = append(news, s.add(event.AgentRetired{AgentID: "retired"}))
+		}
+		b.feed(10, news...)
+		states[agent] = b.state(agent)
+	}
+	var seen []string
+	err := b.s.Statistics(ctx, func(r population.Statistics) error {
+		seen = append(seen, r.Agent)
+		want := states[r.Agent]
+		if r.Owner != "owner-"+r.Agent || r.S != want.S || r.H != want.H || r.YY != want.YY || r.N != want.State.N || r.Start != want.Start {
+			t.Errorf("statistics of %s are not those of its state", r.Agent)
+		}
+		return nil
+	})
+	if diff := cmp.Diff([]string{"a", "b"}, seen); diff != "" || err != nil {
+		t.Errorf("statistics of (%v)\n%s", err, diff)
+	}
+	sessions := 0
+	err = b.s.Observations(ctx, func(o *Observation) error {
+		sessions++
+		if !o.Said[fusion.OwnerRating] || !o.Said[fusion.Engagement] || o.Values[fusion.Engagement] != .7 {
+			t.Errorf("observed %+v", o)
+		}
+		return nil
+	})
+	if want := 8 + 9; sessions != want || err != nil {
+		t.Errorf("%d sessions observed, want %d (%v)", sessions, want, err)
+	}
+	var verdicts []Verdict
+	err = b.s.Verdicts(ctx, 0, func(v *Verdict) error {
+		verdicts = append(verdicts, *v)
+		return nil
+	})
+	if len(verdicts) != 2 || err != nil || verdicts[0].Agent != "a" || verdicts[0].Rater != "guest-9" || verdicts[0].Value != .5 || verdicts[0].Predicted == 0 {
+		t.Errorf("verdicts %+v, %v", verdicts, err)
+	}
+	if err := b.s.Verdicts(ctx, verdicts[1].At, func(*Verdict) error { return errors.New("an old one") }); err != nil {
+		t.Error(err)
+	}
+	stop := errors.New("enough")
+	if err := b.s.Statistics(ctx, func(population.Statistics) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("stopped with %v", err)
+	}
+}
