@@ -43,6 +43,7 @@ var benches = map[string]bench{
 	"pages":           {"server's time for each page, looked at by somebody with 1,000 agents; weight of the talk page with all it loads", pages},
 	"live":            {"a message sent until it is in the stream of another connection", live},
 	"off-policy":      {"off-policy estimators against reference values of logged bandit feedback (real data)", offPolicy},
+	"refit":           {"the population prior from 10,000 agents, the number of kinds by evidence", refit},
 	"import":          {"recorded conversations with labels, file to learner (real data)", importBench},
 }
 
