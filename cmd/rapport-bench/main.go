@@ -43,6 +43,9 @@ var benches = map[string]bench{
 	"pages":           {"server's time for each page, looked at by somebody with 1,000 agents; weight of the talk page with all it loads", pages},
 	"live":            {"a message sent until it is in the stream of another connection", live},
 	"off-policy":      {"off-policy estimators against reference values of logged bandit feedback (real data)", offPolicy},
+	"reviewers":       {"what many people's answers say together: accuracy of the plurality, Dawid-Skene and ours on 8 sets (real data)", reviewersBench},
+	"abuse":           {"raters who answer without looking, mixed into real crowds: how surely they are found, and who is wronged (real data)", abuseBench},
+	"per-person":      {"what a person answers later, from 3 to 40 own answers and what others said (real data)", perPerson},
 	"refit":           {"the population prior from 10,000 agents, the number of kinds by evidence", refit},
 	"import":          {"recorded conversations with labels, file to learner (real data)", importBench},
 }

@@ -41,13 +41,12 @@ type Person struct {
 	// the mix of items of the table: Σ_c p(c)·E π_c(c). A soft weight for this kind of
 	// question.
 	Agreement float64
-	// Evidence is log p(answers | without looking or against what was seen) −
-	// log p(answers | looking), in nats per sitting. Not known to be above 0 by chance
-	// only when large: see Abuse.
+	// Evidence is log p(answers | blind or inverse) − log p(answers | looking), in nats
+	// per sitting. Above 0 speaks for abuse; few marks give little of it either way.
 	Evidence float64
 	// Abuse is the posterior probability of that, σ(log(.15/.85) + Evidence).
 	Abuse float64
-	// Excluded says that abuse is more probable than not.
+	// Excluded says that Abuse is at least .99: to be looked at by an operator.
 	Excluded bool
 }
 
@@ -88,7 +87,7 @@ func Aggregate(t *Table) *Result {
 		p.Evidence = c.blindEvidence(t, j)
 		odds := math.Exp(p.Evidence) * (1 - honestShare) / honestShare
 		p.Abuse = odds / (1 + odds)
-		p.Excluded = p.Abuse > .5
+		p.Excluded = p.Abuse >= excludeAt
 		r.Raters[j] = p
 	}
 	return r
@@ -113,9 +112,10 @@ func (r *Result) Weights() []Weight {
 }
 
 const (
-	kinds    = 2  // of raters
-	weakness = .1 // share of the fitted prior that weak pooling keeps
-	warm     = 3  // iterations before the prior is fitted
+	kinds     = 2  // of raters
+	weakness  = .1 // share of the fitted prior that weak pooling keeps
+	warm      = 3  // iterations before the prior is fitted
+	excludeAt = .99
 )
 
 // crowd is the fitted model.

@@ -19,11 +19,12 @@ type Mark struct {
 // made; it may be shared.
 type Table struct {
 	answers int
-	items   []string // sorted
-	raters  []string // sorted
-	marks   []mark   // by item, then rater
-	starts  []int    // of each item in marks, and the end
-	of      [][]int  // marks of each rater, as places in marks
+	items   []string    // sorted
+	raters  []string    // sorted
+	marks   []mark      // by item, then rater
+	starts  []int       // of each item in marks, and the end
+	of      [][]int     // marks of each rater, as places in marks
+	given   [][]float64 // how often each rater gave each answer
 }
 
 // mark is a Mark by places.
@@ -64,12 +65,14 @@ func NewTable(marks []Mark, answers int) (*Table, error) {
 	})
 	t.starts = make([]int, len(t.items)+1)
 	t.of = make([][]int, len(t.raters))
+	t.given = grid(len(t.raters), answers)
 	for k, m := range t.marks {
 		if k > 0 && t.marks[k-1].item == m.item && t.marks[k-1].rater == m.rater {
 			return nil, fmt.Errorf("%w: two of one person on one item", ErrTable)
 		}
 		t.starts[m.item+1] = k + 1
 		t.of[m.rater] = append(t.of[m.rater], k)
+		t.given[m.rater][m.answer]++
 	}
 	return t, nil
 }
