@@ -55,6 +55,7 @@ func (b *Belief) weigh(p *Prior, s *State, f *Vec) bool {
 	if n == 0 {
 		panic("step: a prior that NewPrior did not make")
 	}
+	sound := s.sound()
 	for k := range n {
 		c, post := &p.prepared[k], &b.kinds[k]
 		mean, pull := c.mean(&p.Components[k], &s.Start)
@@ -67,7 +68,7 @@ func (b *Belief) weigh(p *Prior, s *State, f *Vec) bool {
 		det, ok := l.decompose(&c.least)
 		gain := (dot(&l[rowMean], &l[rowMean]) - dot(&mean, &pull)) / p.Noise
 		post.log = c.logWeight + float64(.5*(gain-policy.Ln(det)))
-		if !ok || post.log-post.log != 0 {
+		if !sound || !ok || post.log-post.log != 0 {
 			*b = Belief{Err: ErrState}
 			return false
 		}

@@ -92,7 +92,8 @@ func (s *State) Append(b []byte) []byte {
 
 // Read decodes a state from the first Size bytes; false when there are fewer, or
 // when they are no state: a number is not finite, a level lies outside [0,1], the
-// noise is not positive, a sum of squares is negative. Then s stays as it was.
+// noise is not positive, the sums are not those of any observations. Then s stays
+// as it was.
 func (s *State) Read(b []byte) bool {
 	if len(b) < Size {
 		return false
@@ -102,14 +103,22 @@ func (s *State) Read(b []byte) bool {
 	readFloats(b, n.S[:], n.H[:], n.Theta[:], n.Start[:], tail[:])
 	n.A, n.B, n.C, n.YY, n.N = tail[0], tail[1], tail[2], tail[3], tail[4]
 	zero := 0. // NaN when a number is none
-	for _, part := range [...][]float64{n.S[:], n.H[:], tail[:]} {
-		for _, v := range part {
-			zero += v - v
-		}
+	for _, v := range n.S {
+		zero += v - v
 	}
-	if zero != 0 || !n.Theta.Valid() || !n.Start.Valid() || !(n.A > 0 && n.B > 0 && n.C >= 0 && n.YY >= 0 && n.N >= 0) {
+	if zero != 0 || !n.sound() || !n.Theta.Valid() || !n.Start.Valid() {
 		return false
 	}
 	*s = n
 	return true
+}
+
+// sound says whether some observations can have led to the numbers beside S: by
+// Cauchy and Schwarz (Σwφy)² ≤ Σwφ²·Σwy², but for rounding.
+func (s *State) sound() bool {
+	ok := s.A > 0 && s.B > 0 && s.B/s.A <= maxPivot && s.C >= 0 && s.C < maxPivot && s.YY >= 0 && s.YY <= maxPivot && s.N >= 0 && s.N <= maxPivot
+	for i, h := range s.H {
+		ok = ok && float64(h*h) <= float64(float64(s.S[row(i)+i]*s.YY)*(1+1e-6))+1e-12
+	}
+	return ok
 }

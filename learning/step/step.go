@@ -61,13 +61,13 @@ func (s *State) ObserveInto(p *Prior, b *Belief, f *Vec, y, w float64) (drifted 
 	next.C = s.driftOf(e/math.Sqrt(float64(t*(s.B/s.A))), w)
 	next.A += .5
 	next.B += float64(.5 * ratio)
-	if !(t > 0 && next.C >= 0 && next.A > 0 && next.B > 0 && next.B-next.B == 0) {
-		*b = Belief{Err: ErrState}
-		return false, ErrState
-	}
 	if next.A > shapeCap {
 		next.B = float64(next.B * (shapeCap / next.A))
 		next.A = shapeCap
+	}
+	if !(t > 0 && next.C >= 0 && next.B > 0 && next.B/next.A <= maxPivot) {
+		*b = Belief{Err: ErrState}
+		return false, ErrState
 	}
 	if drifted = next.C > cusumLimit; drifted {
 		next.Shrink(cusumKeep)
