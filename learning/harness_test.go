@@ -66,8 +66,8 @@ func (b *bench) publish() {
 		Prior{population.Version{Formula: population.Formula, Prior: prior, NextID: 3, Archetypes: []population.Archetype{
 			{ID: 1, Description: "warm", Centre: policy.Neutral(), Share: .4, Agents: 40, Owners: 30}, {ID: 2, Centre: policy.Neutral(), Importance: policy.Traits{1.7}, Share: .6, Agents: 60, Owners: 50}}}},
 		Calibration{loadings},
-		Reputation{"guest-1": {Abuse: .99, Excluded: true}, "guest-2": {Agreement: .5, Weight: .25}},
-		Reputation{"guest-2": {Abuse: .9, Excluded: true}, "guest-3": {Agreement: .7, Weight: .5}},
+		Reputation{{Rater: "guest-1", Abuse: .99, Excluded: true}, {Rater: "guest-2", Agreement: .5}},
+		Reputation{{Rater: "guest-2", Abuse: .9, Excluded: true}, {Rater: "guest-3", Agreement: .7}},
 	} {
 		if _, err := b.s.Publish(context.Background(), 1, c, "for tests"); err != nil {
 			b.t.Fatal(err)

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 
 	"rapport/event"
@@ -17,6 +15,7 @@ import (
 	"rapport/learning/fold"
 	"rapport/learning/fusion"
 	"rapport/learning/population"
+	"rapport/learning/rater"
 	"rapport/learning/step"
 	"rapport/learning/wire"
 	"rapport/policy"
@@ -27,14 +26,15 @@ import (
 // that never change; 0 is its default. An agent uses a version from the entry on
 // at which it adopted it.
 
-// Content is one version of one kind of parameters: a Prior, a Calibration or a
-// Reputation.
+// Content is what one version of one kind of parameters says: a Prior, a
+// Calibration or a Reputation.
 type Content interface {
 	kind() string
-	body() ([]byte, error)
+	// body encodes it as a version; equal contents of one version give equal bytes.
+	body(version uint32) ([]byte, error)
 	// announce gives the events that tell of a version that follows another body
 	// (nil for the first).
-	announce(version int64, before []byte) ([]event.Payload, error)
+	announce(version uint32, before []byte) ([]event.Payload, error)
 }
 
 // The kinds, as they are stored.
@@ -50,81 +50,37 @@ type Prior struct{ population.Version }
 // Calibration is what each source of signals tells.
 type Calibration struct{ fusion.Loadings }
 
-// Reputation is what is known of each rater who does not simply count fully, by
-// person id.
-type Reputation map[event.PersonID]Rater
-
-// Rater is what is known of one: two measures, and what follows from them.
-type Rater struct {
-	Agreement float64 `json:"agreement"` // [0,1]
-	Abuse     float64 `json:"abuse"`     // [0,1]
-	Weight    float64 `json:"weight"`    // g², what a judgement counts, [0,1]
-	Excluded  bool    `json:"excluded,omitempty"`
-}
+// Reputation is what is known of raters. In an agent's learner a judgement counts
+// by the square of its giver's agreement, and nothing when they are excluded; one
+// who is not named counts like rater.Unknown.
+type Reputation []rater.Weight
 
 func (Prior) kind() string       { return kindPrior }
 func (Calibration) kind() string { return kindCalibration }
 func (Reputation) kind() string  { return kindReputation }
 
-// priorForm is a prior as it is stored: the prior itself in its own encoding,
-// which another formula version refuses.
-type priorForm struct {
-	Formula    int             `json:"formula"`
-	Prior      []byte          `json:"prior"`
-	Archetypes []archetypeForm `json:"archetypes"`
-	NextID     int             `json:"nextId"`
-}
-
-type archetypeForm struct {
-	ID          int             `json:"id"`
-	Description string          `json:"description"`
-	Centre      [step.D]float64 `json:"centre"`
-	Importance  [step.D]float64 `json:"importance"`
-	Share       float64         `json:"share"`
-	Agents      int             `json:"agents"`
-	Owners      int             `json:"owners"`
-}
-
-func (p Prior) body() ([]byte, error) {
-	prior := p.Prior
-	if prior == nil {
-		prior = step.DefaultPrior()
+func (p Prior) body(uint32) ([]byte, error) {
+	v := p.Version
+	if v.Prior == nil {
+		v.Prior = step.DefaultPrior()
 	}
-	f := priorForm{p.Formula, prior.Append(nil), []archetypeForm{}, p.NextID}
-	for _, a := range p.Archetypes {
-		f.Archetypes = append(f.Archetypes, archetypeForm{a.ID, a.Description, a.Centre, a.Importance, a.Share, a.Agents, a.Owners})
-	}
-	b, err := json.Marshal(f)
-	if err != nil {
-		return nil, err
-	}
-	_, err = readPrior(b)
+	b := v.Append(nil)
+	_, err := readPrior(b)
 	return b, err
 }
 
 // readPrior reads a stored prior. The error is errParameters and names the formula
 // when it is another one's.
-func readPrior(b []byte) (p Prior, err error) {
-	var f priorForm
-	if err := json.Unmarshal(b, &f); err != nil {
-		return p, fmt.Errorf("%w: %v", errParameters, err)
+func readPrior(b []byte) (Prior, error) {
+	v, err := population.ReadVersion(b)
+	if err != nil {
+		return Prior{}, fmt.Errorf("%w: %w", errParameters, err)
 	}
-	if f.Formula != population.Formula {
-		return p, fmt.Errorf("%w: a prior of formula %d, this program learns by formula %d", errParameters, f.Formula, population.Formula)
-	}
-	p.Formula, p.NextID = f.Formula, f.NextID
-	for _, a := range f.Archetypes {
-		p.Archetypes = append(p.Archetypes, population.Archetype{ID: a.ID, Description: a.Description, Centre: a.Centre, Importance: a.Importance,
-			Share: a.Share, Agents: a.Agents, Owners: a.Owners})
-	}
-	if p.Prior, err = step.ReadPrior(f.Prior); err != nil {
-		return p, fmt.Errorf("%w: %w", errParameters, err)
-	}
-	return p, nil
+	return Prior{*v}, nil
 }
 
-func (p Prior) announce(version int64, _ []byte) ([]event.Payload, error) {
-	e := event.PopulationUpdated{Version: version, K: len(p.Archetypes), Archetypes: []event.Archetype{}}
+func (p Prior) announce(version uint32, _ []byte) ([]event.Payload, error) {
+	e := event.PopulationUpdated{Version: int64(version), K: len(p.Archetypes), Archetypes: []event.Archetype{}}
 	for _, a := range p.Archetypes {
 		told := event.Archetype{ID: int64(a.ID), Centre: map[string]float64{}, Share: wire.Micro(a.Share), Agents: a.Agents, Owners: a.Owners}
 		for j, v := range a.Centre {
@@ -136,7 +92,7 @@ func (p Prior) announce(version int64, _ []byte) ([]event.Payload, error) {
 	return []event.Payload{e}, nil
 }
 
-func (c Calibration) body() ([]byte, error) {
+func (c Calibration) body(uint32) ([]byte, error) {
 	b, err := json.Marshal(c.Loadings)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", errParameters, err)
@@ -162,48 +118,66 @@ func readCalibration(b []byte) (c Calibration, err error) {
 	return c, nil
 }
 
-func (Calibration) announce(version int64, _ []byte) ([]event.Payload, error) {
-	return []event.Payload{event.CalibrationUpdated{Version: version}}, nil
+func (Calibration) announce(version uint32, _ []byte) ([]event.Payload, error) {
+	return []event.Payload{event.CalibrationUpdated{Version: int64(version)}}, nil
 }
 
-func (r Reputation) body() ([]byte, error) {
-	for id, v := range r {
-		for _, share := range [...]float64{v.Agreement, v.Abuse, v.Weight} {
-			if !(share >= 0 && share <= 1) {
-				return nil, fmt.Errorf("%w: a measure of rater %s is %v", errParameters, id, share)
-			}
-		}
+func (r Reputation) body(version uint32) ([]byte, error) {
+	p, err := rater.Publish(version, r)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errParameters, err)
 	}
-	return json.Marshal(r) // sorted by id
+	return p.Append(nil), nil
 }
 
-func readReputation(b []byte) (r Reputation, err error) {
-	r = Reputation{}
-	if err := json.Unmarshal(b, &r); err != nil {
-		return nil, fmt.Errorf("%w: %v", errParameters, err)
+func readReputation(b []byte) (*rater.Published, error) {
+	p, err := rater.ReadPublished(b)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errParameters, err)
 	}
-	return r, nil
+	return p, nil
 }
 
 // announce tells of those raters of whom something else is known now.
-func (r Reputation) announce(version int64, before []byte) (out []event.Payload, err error) {
-	old := Reputation{}
+func (r Reputation) announce(version uint32, before []byte) (out []event.Payload, err error) {
+	now, err := rater.Publish(version, r)
+	if err != nil {
+		return nil, err
+	}
+	old, err := rater.Publish(0, nil)
 	if before != nil {
-		if old, err = readReputation(before); err != nil {
-			return nil, err
+		old, err = readReputation(before)
+	}
+	if err != nil {
+		return nil, err
+	}
+	tell := func(w rater.Weight) {
+		out = append(out, event.ReputationUpdated{RaterID: event.PersonID(w.Rater), Version: int64(version), Agreement: wire.Micro(w.Agreement), Abuse: wire.Micro(w.Abuse), Excluded: w.Excluded})
+	}
+	for _, w := range now.Weights() {
+		if w != old.Of(w.Rater) {
+			tell(w)
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(r)) {
-		if v := r[id]; v != old[id] {
-			out = append(out, event.ReputationUpdated{RaterID: id, Version: version, Agreement: wire.Micro(v.Agreement), Abuse: wire.Micro(v.Abuse), Excluded: v.Excluded})
-		}
-	}
-	for _, id := range slices.Sorted(maps.Keys(old)) {
-		if _, still := r[id]; !still {
-			out = append(out, event.ReputationUpdated{RaterID: id, Version: version, Agreement: 1})
+	for _, w := range old.Weights() {
+		if n := now.Of(w.Rater); n == rater.Unknown(w.Rater) && n != w {
+			tell(n)
 		}
 	}
 	return out, nil
+}
+
+// regards are what the raters of a version count for.
+func regards(p *rater.Published) fold.Reputation {
+	out := fold.Reputation{fold.Others: regard(rater.Unknown(fold.Others))}
+	for _, w := range p.Weights() {
+		out[w.Rater] = regard(w)
+	}
+	return out
+}
+
+func regard(w rater.Weight) fold.Regard {
+	return fold.Regard{Weight: float64(w.Agreement * w.Agreement), Excluded: w.Excluded}
 }
 
 // errParameters is the error of parameters that cannot be used; the text says why.
@@ -213,9 +187,8 @@ var errParameters = errors.New("parameters refused")
 // it. No agent uses it before it adopts it. What equals the newest version is not
 // published again: that version comes back. The fault is parameters_refused (Invalid)
 // with the reason, for a prior of another formula too.
-func (s *Service) Publish(ctx context.Context, at event.Micros, c Content, note string) (version int64, err error) {
-	body, err := c.body()
-	if err != nil {
+func (s *Service) Publish(ctx context.Context, at event.Micros, c Content, note string) (version uint32, err error) {
+	if _, err := c.body(1); err != nil {
 		return 0, fault.New(fault.Invalid, "parameters_refused", "The %s was not published: %v.", c.kind(), err).Because(err)
 	}
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
@@ -223,10 +196,14 @@ func (s *Service) Publish(ctx context.Context, at event.Micros, c Content, note 
 		if _, err := tx.Get(`select version, body from rl_parameters where kind = $1 order by version desc limit 1`, []any{c.kind()}, &version, &newest); err != nil {
 			return err
 		}
-		if version > 0 && bytes.Equal(newest, body) {
-			return nil
+		body, err := c.body(version)
+		if err != nil || version > 0 && bytes.Equal(newest, body) {
+			return err
 		}
 		version++
+		if body, err = c.body(version); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(`insert into rl_parameters (kind, version, at, body, note) values ($1, $2, $3, $4, $5)`, c.kind(), version, at, body, note); err != nil {
 			return err
 		}
@@ -263,7 +240,13 @@ func (s *Service) Published(ctx context.Context) (p Published, err error) {
 		for kind, read := range map[string]func(b []byte) (err error){
 			kindPrior:       func(b []byte) (err error) { p.Prior, err = readPrior(b); return err },
 			kindCalibration: func(b []byte) (err error) { p.Calibration, err = readCalibration(b); return err },
-			kindReputation:  func(b []byte) (err error) { p.Reputation, err = readReputation(b); return err },
+			kindReputation: func(b []byte) error {
+				r, err := readReputation(b)
+				if err == nil {
+					p.Reputation = r.Weights()
+				}
+				return err
+			},
 		} {
 			var body []byte
 			found, err := tx.Get(`select body from rl_parameters where kind = $1 order by version desc limit 1`, []any{kind}, &body)
@@ -426,11 +409,7 @@ func (l *library) need(tx *sqldb.Tx, v fold.Versions) error {
 			if err != nil {
 				return err
 			}
-			regards := make(fold.Reputation, len(r))
-			for id, v := range r {
-				regards[string(id)] = fold.Regard{Weight: v.Weight, Excluded: v.Excluded}
-			}
-			l.reputations[v.Reputation] = regards
+			l.reputations[v.Reputation] = regards(r)
 			return nil
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"rapport/event"
 	"rapport/internal/fault"
@@ -71,15 +72,15 @@ func TestWhatCannotBeAdopted(t *testing.T) {
 	s := newStory("a")
 	b.feed(1, s.events...)
 	s.like(b, 5, .9)
-	stale := `{"formula":7,"prior":"","archetypes":[],"nextId":1}`
+	stale := (&population.Version{Formula: 7, Prior: step.DefaultPrior(), NextID: 1}).Append(nil)
 	if err := b.s.db.Write(t.Context(), func(tx *sqldb.Tx) error {
-		_, err := tx.Exec(`insert into rl_parameters (kind, version, at, body, note) values ('prior', 2, 1, $1, 'of another time')`, []byte(stale))
+		_, err := tx.Exec(`insert into rl_parameters (kind, version, at, body, note) values ('prior', 2, 1, $1, 'of another time')`, stale)
 		return err
 	}); err != nil {
 		t.Fatal(err)
 	}
 	want := b.dump(b.s.Projections()...)
-	for prior, reason := range map[int64]string{9: "there is no prior of version 9 here", 2: "prior 2: parameters refused: a prior of formula 7, this program learns by formula 1"} {
+	for prior, reason := range map[int64]string{9: "there is no prior of version 9 here", 2: "prior 2: parameters refused: population refit refused: the previous prior has another formula version: 7, not 1"} {
 		e := s.adopt(prior, 0, 0)
 		err := b.s.db.Write(t.Context(), func(tx *sqldb.Tx) error { return b.s.handle(tx.Context(), tx, []event.Event{e}) })
 		if !errors.Is(err, event.ErrMalformed) || !strings.Contains(err.Error(), reason) {
@@ -90,12 +91,12 @@ func TestWhatCannotBeAdopted(t *testing.T) {
 		t.Error("what cannot be adopted changed something")
 	}
 	other := Prior{population.Version{Formula: 3, Prior: step.DefaultPrior()}}
-	if _, err := b.s.Publish(t.Context(), 1, other, ""); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "formula 3") {
+	if _, err := b.s.Publish(t.Context(), 1, other, ""); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "another formula version: 3") {
 		t.Errorf("publishing a prior of formula 3: %v", err)
 	}
 	loadings := *fusion.Defaults()
 	loadings[fusion.Guest].V = 0
-	bad := []Content{Calibration{loadings}, Reputation{"x": {Weight: 1.5}}, Reputation{"x": {Abuse: math.NaN()}}}
+	bad := []Content{Calibration{loadings}, Reputation{{Rater: "x", Agreement: 1.5}}, Reputation{{Rater: "x", Abuse: math.NaN()}}}
 	for _, c := range bad {
 		if _, err := b.s.Publish(t.Context(), 1, c, ""); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("publishing %+v: %v", c, err)
@@ -126,7 +127,7 @@ func TestPublishAndAdopt(t *testing.T) {
 	if v, err := b.s.Publish(ctx, 5, p.Prior, "again"); v != 1 || err != nil {
 		t.Errorf("the same prior again is version %d, %v", v, err)
 	}
-	reputation := Reputation{"guest-3": {Agreement: .7, Weight: .5}, "guest-4": {Agreement: .2, Weight: .04}}
+	reputation := Reputation{{Rater: "guest-3", Agreement: .7}, {Rater: "guest-4", Agreement: .2}}
 	if v, err := b.s.Publish(ctx, 5, reputation, ""); v != 3 || err != nil {
 		t.Errorf("version %d, %v", v, err)
 	}
@@ -138,7 +139,7 @@ func TestPublishAndAdopt(t *testing.T) {
 		}
 		told = append(told, r)
 	}
-	if diff := cmp.Diff([]event.ReputationUpdated{{RaterID: "guest-4", Version: 3, Agreement: .2}, {RaterID: "guest-2", Version: 3, Agreement: 1}}, told); diff != "" {
+	if diff := cmp.Diff([]event.ReputationUpdated{{RaterID: "guest-4", Version: 3, Agreement: .2}, {RaterID: "guest-2", Version: 3, Agreement: .85, Abuse: .15}}, told, cmpopts.EquateApprox(0, 1e-9)); diff != "" {
 		t.Errorf("told of raters:\n%s", diff)
 	}
 	n, err := b.s.Adopt(ctx, 6)

@@ -28,8 +28,12 @@ type Library interface {
 	Reputation(version uint32) Reputation
 }
 
-// Reputation is what is known of raters. One who is not in it counts fully.
+// Reputation is what is known of raters, by name. Others is the name of all who are
+// not in it; without that they count fully.
 type Reputation map[string]Regard
+
+// Others is the name of the raters who have none.
+const Others = ""
 
 // Regard is what one rater counts for. An owner counts fully, whatever is said.
 type Regard struct {
@@ -40,6 +44,9 @@ type Regard struct {
 // Of is the regard of a rater.
 func (r Reputation) Of(rater string) Regard {
 	if v, ok := r[rater]; ok {
+		return v
+	}
+	if v, ok := r[Others]; ok {
 		return v
 	}
 	return Regard{Weight: 1}
