@@ -76,8 +76,8 @@ func (a *App) adminRoutes() {
 	op := func(summary string) httpapi.Op {
 		return httpapi.Op{Summary: summary, Tag: "admin", Scope: authz.ScopeAdmin}
 	}
-	api.Handle("GET /healthz", httpapi.Op{Summary: "Say that the server is up", Tag: "admin", Public: true}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		httpapi.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok", "version": Version})
+	api.Handle("GET /healthz", httpapi.Op{Summary: "Say that the server is up, and what it waits for", Tag: "admin", Public: true, Gives: Health{}}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		httpapi.WriteJSON(w, http.StatusOK, a.Health())
 	}), nil)
 	api.Handle("GET /openapi.json", httpapi.Op{Summary: "Describe this API (OpenAPI 3.1)", Tag: "admin", Public: true}, http.HandlerFunc(a.serveOpenAPI), nil)
 	api.Handle("GET /metrics", httpapi.Op{Summary: "Metrics in Prometheus' text form", Tag: "admin", Public: true}, a.API.MetricsHandler(), nil)
@@ -147,6 +147,9 @@ func (a *App) serveOpenAPI(w http.ResponseWriter, r *http.Request) {
 // Lag counts what is said but not yet in effect: outboxes, and what each reader
 // has still to read.
 func (a *App) Lag(ctx context.Context) (Lag, error) {
+	if err := a.away.now(); err != nil {
+		return Lag{}, err
+	}
 	groups, err := a.Relay.Lag(ctx)
 	if err != nil {
 		return Lag{}, err

@@ -11,6 +11,7 @@ package app
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -41,6 +42,7 @@ type App struct {
 	lock *os.File
 	dbs  map[string]*sqldb.DB
 	log  eventlog.Log
+	held *relay.Claim // on the databases of a server; nil for files
 
 	parts
 	Relay *relay.Relay
@@ -54,12 +56,14 @@ type App struct {
 	stop      context.CancelFunc
 	loops     sync.WaitGroup
 	failed    chan error
+	away      away
 }
 
 // Open takes the data directory and makes every part, without running anything.
 // data_dir_in_use when another process has it; newer_schema when a newer program
 // made it; other_engine when its databases are files and the setting postgres is
-// there, or the other way round.
+// there, or the other way round; database_in_use when another process serves those
+// of a server; another_log when its databases belong to a log elsewhere.
 func Open(ctx context.Context, cfg Config) (*App, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
@@ -86,11 +90,15 @@ func (a *App) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if a.log, err = a.openLog(ctx); err != nil {
-		return err
-	}
 	key, err := a.serverKey()
 	if err != nil {
+		return err
+	}
+	owner, err := a.claimDatabases(ctx, key)
+	if err != nil {
+		return err
+	}
+	if a.log, err = a.openLog(ctx, owner); err != nil {
 		return err
 	}
 	if err := a.makeContexts(ctx, key); err != nil {
@@ -155,6 +163,33 @@ func (a *App) serverKey() ([]byte, error) {
 	return key, os.WriteFile(path, key, 0o600)
 }
 
+// claimDatabases gives the identity of the databases. Those of a server are claimed
+// for the life of the process: the contexts remember things of them, and the data
+// directory's lock is on one machine only. Fault database_in_use.
+func (a *App) claimDatabases(ctx context.Context, key []byte) (identity string, err error) {
+	db := a.dbs[contexts[0]]
+	if err := relay.Migrate(ctx, db); err != nil {
+		return "", err
+	}
+	if a.cfg.Postgres != "" {
+		if a.held, err = relay.Take(ctx, db, a.whoami(key)); err != nil {
+			return "", err
+		}
+	}
+	return relay.Identity(ctx, db)
+}
+
+// whoami names this data directory among those of all machines, for people too.
+func (a *App) whoami(key []byte) string {
+	host, _ := os.Hostname()
+	dir, err := filepath.Abs(a.cfg.Data)
+	if err != nil {
+		dir = a.cfg.Data
+	}
+	sum := sha256.Sum256(key)
+	return fmt.Sprintf("%s:%s, directory %x", host, dir, sum[:4])
+}
+
 func (a *App) path(name string) string { return filepath.Join(a.cfg.Data, name) }
 
 // Start listens and runs the loops. They end with Close.
@@ -169,6 +204,12 @@ func (a *App) Start(ctx context.Context) error {
 	a.loop(func() error { return a.Relay.Run(run) })
 	a.loop(func() error { return a.Chat.Run(run) })
 	a.loop(func() error { return a.Gateway.Run(run) })
+	if a.held != nil {
+		a.loop(func() error { return a.held.Keep(run) })
+	}
+	if a.cfg.Kafka.Brokers != "" {
+		a.loop(func() error { return a.watchLog(run) })
+	}
 	a.server = &http.Server{Handler: a.API.Handler(), ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return run }}
 	a.loop(func() error { return a.server.Serve(l) })
 	return writeRun(a.cfg.Data, a.URL())
@@ -210,6 +251,11 @@ func (a *App) Close() error {
 		a.stop()
 	}
 	a.loops.Wait()
+	if a.held != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		errs = append(errs, a.held.Release(ctx))
+		cancel()
+	}
 	for _, name := range contexts {
 		if db := a.dbs[name]; db != nil {
 			errs = append(errs, db.Close())

@@ -8,16 +8,18 @@ import (
 	"testing"
 
 	"rapport/event"
+	"rapport/internal/eventlog/kafka"
 	"rapport/internal/eventlog/kafka/kafkatest"
 	"rapport/internal/fault"
 	"rapport/policy"
 )
 
-// kafkaAt sets a log on a cluster.
-func kafkaAt(c *kafkatest.Cluster) func(*Config) {
+// kafkaAt sets a log of its own on brokers, played or real.
+func kafkaAt(c interface{ Options() kafka.Options }) func(*Config) {
+	o := c.Options()
 	return func(cfg *Config) {
-		cfg.Kafka.Brokers = strings.Join(c.ListenAddrs(), ",")
-		cfg.Kafka.Prefix, cfg.Kafka.Partitions, cfg.Kafka.Replication = "t.", 3, 1
+		cfg.Kafka.Brokers = strings.Join(o.Brokers, ",")
+		cfg.Kafka.Prefix, cfg.Kafka.Partitions, cfg.Kafka.Replication = o.Prefix, 3, 1
 	}
 }
 
@@ -101,6 +103,9 @@ func TestTheLoopOnKafka(t *testing.T) {
 	openApp(t, here).Close()
 	if err := opens(here, func(*Config) {}); !fault.Is(err, "another_log") {
 		t.Errorf("with a log in the directory: %v", err)
+	}
+	if err := opens(t.TempDir(), func(*Config) {}); !fault.Is(err, "another_log") || !strings.Contains(err.Error(), "kafka.prefix") {
+		t.Errorf("other databases on the same log: %v", err)
 	}
 	if err := opens(t.TempDir(), func(cfg *Config) { cfg.Kafka.Brokers = "127.0.0.1:1" }); !fault.Is(err, "kafka_unreachable") || !strings.Contains(err.Error(), "kafka.brokers") {
 		t.Errorf("without brokers: %v", err)

@@ -28,9 +28,10 @@ const (
 	logMark = "log.kafka"
 )
 
-// openLog opens the log that the settings name. Fault another_log when what lies
-// in the data directory came from another one: its positions mean nothing here.
-func (a *App) openLog(ctx context.Context) (eventlog.Log, error) {
+// openLog opens the log that the settings name, for the databases of owner. Fault
+// another_log when what lies in the data directory came from another one, whose
+// positions mean nothing here, or when the log is another owner's.
+func (a *App) openLog(ctx context.Context, owner string) (eventlog.Log, error) {
 	k := a.cfg.Kafka
 	mark, err := os.ReadFile(a.path(logMark))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -63,6 +64,14 @@ func (a *App) openLog(ctx context.Context) (eventlog.Log, error) {
 		err = os.WriteFile(a.path(logMark), []byte(name), 0o600)
 	case err == nil && name != string(mark):
 		err = fault.New(fault.Conflict, "another_log", "%s belongs to the log on Kafka %s, and kafka.brokers and kafka.prefix lead to %s.", a.cfg.Data, mark, name)
+	}
+	for _, topic := range event.Topics() { // are there, or are made, or cannot be
+		if err == nil {
+			_, err = l.Partitions(ctx, topic)
+		}
+	}
+	if err == nil {
+		err = l.Belong(ctx, event.TopicAgents, owner)
 	}
 	if err != nil {
 		return nil, errors.Join(err, l.Close())

@@ -28,6 +28,7 @@ type globals struct {
 	Data     string `help:"Directory that holds everything." placeholder:"DIR"`
 	Listen   string `help:"Address to serve on; port 0 picks one." placeholder:"ADDR"`
 	Postgres string `help:"PostgreSQL database for everything but the log; better in RAPPORT_POSTGRES, since others on the machine see a command's arguments." placeholder:"DSN"`
+	Kafka    string `help:"Kafka brokers that hold the log, as HOST:PORT,HOST:PORT; RAPPORT_KAFKA_BROKERS is the same." placeholder:"BROKERS"`
 	JSON     bool   `help:"Print JSON for programs instead of text for people."`
 
 	out io.Writer
@@ -127,6 +128,9 @@ func (g *globals) config() (app.Config, error) {
 	}
 	if g.Postgres != "" {
 		flags["postgres"] = g.Postgres
+	}
+	if g.Kafka != "" {
+		flags["kafka.brokers"] = g.Kafka
 	}
 	return app.LoadConfig(flags)
 }

@@ -175,6 +175,62 @@ func (l *Log) Name(ctx context.Context) (string, error) {
 	return m.Cluster + "/" + l.o.Prefix, nil
 }
 
+// Belong says whose log this is, once: it writes the owner down with the first
+// call, as the note of an offset that nobody reads from, and fails with fault
+// another_log when another one is written there. A broker keeps the note for as long
+// as the log is used, and some days more.
+func (l *Log) Belong(ctx context.Context, topic, owner string) error {
+	if _, err := l.topic(ctx, topic); err != nil {
+		return err
+	}
+	group, name := l.o.Prefix+"owner", l.name(topic)
+	return l.patiently(ctx, func() error {
+		found, err := l.adm.FetchOffsets(ctx, group)
+		if err == nil {
+			err = found.Error()
+		}
+		if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+			return err
+		}
+		if at, has := found.Lookup(name, 0); has && at.Metadata != "" && at.Metadata != owner {
+			return fault.New(fault.Conflict, "another_log",
+				"The topics on Kafka whose names begin with %s belong to another rapport with databases of its own; choose another kafka.prefix, or use its databases.", l.o.Prefix)
+		}
+		note := kadm.Offsets{}
+		note.Add(kadm.Offset{Topic: name, Partition: 0, At: 0, LeaderEpoch: -1, Metadata: owner})
+		written, err := l.adm.CommitOffsets(ctx, group, note)
+		if err == nil {
+			err = written.Error()
+		}
+		return err
+	})
+}
+
+// patiently asks again while brokers say that they are not ready, as while one
+// starts.
+func (l *Log) patiently(ctx context.Context, ask func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, topicWait)
+	defer cancel()
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		err := ask()
+		switch {
+		case err == nil:
+			return nil
+		case fault.KindOf(err) != fault.Internal:
+			return err
+		case !kerr.IsRetriable(err):
+			return l.why(ctx, err)
+		}
+		select {
+		case <-ctx.Done():
+			return l.trouble(err)
+		case <-l.done:
+			return eventlog.ErrClosed
+		case <-time.After(wait):
+		}
+	}
+}
+
 // Append is eventlog.Log's. Fault record_incomplete for a record without id or
 // topic, record_too_large for one above 990 KB: then nothing was appended.
 // kafka_unavailable when Kafka did not take everything in 30 s; it goes on trying

@@ -181,6 +181,32 @@ func TestTopics(t *testing.T) {
 	}
 }
 
+// A log belongs to who called it its own first.
+func TestBelong(t *testing.T) {
+	t.Parallel()
+	for name, o := range map[string]func(t *testing.T) kafka.Options{
+		"played": func(t *testing.T) kafka.Options { return kafkatest.New(t).Options() },
+		"real":   func(t *testing.T) kafka.Options { return kafkatest.Real(t).Options() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := o(t)
+			for range 2 {
+				if err := open(t, o).Belong(t.Context(), "agents", "ada"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := open(t, o).Belong(t.Context(), "agents", "bob"); !fault.Is(err, "another_log") || !strings.Contains(err.Error(), "kafka.prefix") {
+				t.Errorf("another owner: %v", err)
+			}
+			o.Prefix += "other."
+			if err := open(t, o).Belong(t.Context(), "agents", "bob"); err != nil {
+				t.Errorf("with another prefix: %v", err)
+			}
+		})
+	}
+}
+
 func TestRefusedRecords(t *testing.T) {
 	t.Parallel()
 	l := open(t, kafkatest.New(t).Options())
