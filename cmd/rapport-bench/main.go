@@ -47,6 +47,7 @@ var benches = map[string]bench{
 	"abuse":           {"raters who answer without looking, mixed into real crowds: how surely they are found, and who is wronged (real data)", abuseBench},
 	"per-person":      {"what a person answers later, from 3 to 40 own answers and what others said (real data)", perPerson},
 	"refit":           {"the population prior from 10,000 agents, the number of kinds by evidence", refit},
+	"peers":           {"regret of learners made with Vowpal Wabbit and MABWiser beside ours, same people (bench/peers/install.sh first)", peers},
 	"import":          {"recorded conversations with labels, file to learner (real data)", importBench},
 }
 
