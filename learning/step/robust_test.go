@@ -149,7 +149,7 @@ func TestAStateThatIsNoneIsRefused(t *testing.T) {
 func TestTenMillionObservations(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("two seconds")
+		t.Skip("seconds")
 	}
 	p := priorOf(4, 3)
 	s, b := lived(p, 10)

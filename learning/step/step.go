@@ -159,12 +159,12 @@ func (s *State) add(f *Vec, y, w float64) {
 	keep := forget(min(w, 1))
 	s.N = float64(keep*s.N) + 1
 	s.YY = float64(keep*s.YY) + float64(float64(w*y)*y)
-	k := 0
 	for i := range P {
 		wf := float64(w * f[i])
-		for j := range i + 1 {
-			s.S[k] = float64(keep*s.S[k]) + float64(wf*f[j])
-			k++
+		si := s.S[row(i) : row(i)+i+1]
+		fi := f[:len(si)]
+		for j := range si {
+			si[j] = float64(keep*si[j]) + float64(wf*fi[j])
 		}
 		s.H[i] = float64(keep*s.H[i]) + float64(wf*y)
 	}
