@@ -121,6 +121,7 @@ func (a *App) open(ctx context.Context) (err error) {
 	a.Learning.Routes(a.API, a.cfg.Clock)
 	a.Gateway.Routes(a.API)
 	door.New(a.Accounts, a.Chat, a.Feedback).Routes(a.API)
+	a.evaluationRoutes()
 	a.adminRoutes()
 	a.webRoutes()
 	return a.firstRun(ctx)
