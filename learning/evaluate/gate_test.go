@@ -181,7 +181,7 @@ func TestTheGateKeepsCollecting(t *testing.T) {
 		}), to, FreeSets},
 		"narrow boxes": {change(func(s *Session) {
 			th := s.Drawn.Theta[policy.Humor]
-			s.Drawn.Lo[policy.Humor], s.Drawn.Hi[policy.Humor] = th-.05, th+.05
+			s.Drawn.Rho, s.Drawn.Lo[policy.Humor], s.Drawn.Hi[policy.Humor] = .05, th-.05, th+.05
 			s.X[policy.Humor] = th
 			s.LogDensity = s.Drawn.LogDensity(s.X, s.Free)
 		}), to, Unreachable},

@@ -130,7 +130,7 @@ next:
 			for k, target := range targets {
 				phi = features(phi, &kept[i].X, of)
 				out[k][i].Q = dot(beta, phi)
-				phi = target(&kept[i]).predicted(phi)
+				phi = target(&kept[i]).predicted(phi, kept[i].Drawn)
 				out[k][i].V = dot(beta, phi)
 			}
 		}

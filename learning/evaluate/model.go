@@ -22,9 +22,9 @@ func features(phi []float64, x *policy.Traits, of policy.Mask) []float64 {
 	return phi
 }
 
-// predicted gives E φ(x) under the target.
-func (t Target) predicted(phi []float64) []float64 {
-	m := t.around()
+// predicted gives E φ(x) under the target, for a session drawn from a mixture.
+func (t Target) predicted(phi []float64, drawn *policy.Mixture) []float64 {
+	m := t.around(drawn)
 	phi = append(phi[:0], 1)
 	for _, trait := range t.Of.Traits() {
 		mean, second := truncated(m.Theta[trait], m.DefensiveSD, m.Lo[trait], m.Hi[trait])

@@ -18,8 +18,8 @@ type Session struct {
 }
 
 // Target is a policy to judge: the traits of Of are drawn around Levels, each
-// from TN(x; level, .05²) on [level−Width, level+Width] ∩ [0,1]; all others as
-// they were in the log, given the first:
+// from TN(x; level, .05²) on [level−Width, level+Width] within the agent's limits;
+// all others as they were in the log, given the first:
 //
 //	π(x) = Π_{j∈Of} TN(x_j; level_j, .05²) · μ(x_rest | x_Of),  so  w = Π TN / μ_Of(x_Of)
 //
@@ -36,8 +36,9 @@ type Target struct {
 // to ρ − DefaultWidth = .05 from the logged levels is inside the logged support.
 const DefaultWidth = .10
 
-// around gives the target's part over Of as a mixture: only a defensive part.
-func (t Target) around() policy.Mixture {
+// around gives the target's part over Of as a mixture: only a defensive part. Where
+// the logged box ends at a limit of the agent, short of ρ, the target ends too.
+func (t Target) around(d *policy.Mixture) policy.Mixture {
 	width := t.Width
 	if width == 0 {
 		width = DefaultWidth
@@ -46,6 +47,12 @@ func (t Target) around() policy.Mixture {
 		Eta: 1, Rho: width, Pinned: policy.AllTraits &^ t.Of}
 	for j, v := range t.Levels {
 		m.Lo[j], m.Hi[j] = max(0, v-width), min(1, v+width)
+		if d.Lo[j] > d.Theta[j]-d.Rho+1e-6 {
+			m.Lo[j] = max(m.Lo[j], d.Lo[j])
+		}
+		if d.Hi[j] < d.Theta[j]+d.Rho-1e-6 {
+			m.Hi[j] = min(m.Hi[j], d.Hi[j])
+		}
 	}
 	return m
 }
@@ -68,9 +75,9 @@ func (t Target) LogWeights(s *Session) (logged, target float64, no *Refusal) {
 	if whole := d.LogDensity(s.X, s.Free); !(math.Abs(whole-s.LogDensity) <= 1e-6) {
 		return 0, 0, refuse(Impossible, "A logged density is %g where the mixture gives %g: the log and its mixtures do not belong together.", s.LogDensity, whole)
 	}
-	around := t.around()
+	around := t.around(d)
 	for _, trait := range t.Of.Traits() {
-		if around.Lo[trait] < d.Lo[trait]-1e-9 || around.Hi[trait] > d.Hi[trait]+1e-9 {
+		if around.Lo[trait] < d.Lo[trait]-1e-9 || around.Hi[trait] > d.Hi[trait]+1e-9 || !(t.Levels[trait] >= around.Lo[trait] && t.Levels[trait] <= around.Hi[trait]) {
 			return 0, 0, refuse(Unreachable, "%s at %.2f ± %.2f is outside what was tried, %.2f to %.2f.", trait,
 				t.Levels[trait], around.Rho, d.Lo[trait], d.Hi[trait])
 		}

@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"encoding/json"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -59,9 +60,14 @@ func TestPredictedIsTheMeanOfTheFeatures(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(8, 8))
 	target := Target{Levels: policy.Traits{.5, .95, .01, .7, .5, .5, .5, .5}, Of: policy.MaskOf(policy.Humor, policy.Empathy, policy.Sarcasm, policy.Directness)}
-	m := target.around()
+	drawn := policy.NewMixture(policy.Traits{.5, .9, .05, .65, .5, .5, .5, .5}, nil, policy.Exploration{Strategy: policy.StrategyMixture, Epsilon: 1},
+		policy.Bounds{policy.Directness: {Lo: 0, Hi: .72}}, 0)
+	m := target.around(&drawn)
+	if m.Hi[policy.Directness] != .72 || m.Lo[policy.Directness] != .6 || m.Hi[policy.Humor] != .6 || m.Lo[policy.Sarcasm] != 0 {
+		t.Errorf("the target reaches from %v to %v", m.Lo, m.Hi)
+	}
 	const n = 20000
-	want := target.predicted(nil)
+	want := target.predicted(nil, &drawn)
 	sum, squares := make([]float64, len(want)), make([]float64, len(want))
 	var phi []float64
 	for range n {
@@ -135,6 +141,11 @@ func TestJudgeAnAgent(t *testing.T) {
 		if j.Refusal != nil || j.Report.N != 600 || j.Report.ESS < 100 {
 			t.Fatalf("%s: %+v %v", name, j, j.Refusal)
 		}
+	}
+	raw, err := json.Marshal(up)
+	var again Judgement
+	if err != nil || json.Unmarshal(raw, &again) != nil || again.Report == nil || *again.Report != *up.Report || *again.Improvement != *up.Improvement {
+		t.Errorf("%v: %s", err, raw)
 	}
 	// what humor costs, under the target by formula and in the log as it was
 	cost := func(level float64) (target, done float64) {
