@@ -14,7 +14,7 @@ var contexts = []string{"account", "chat", "feedback", "learning", "agent", "gat
 // pure packages are functions of their arguments.
 var pure = []string{
 	"policy",
-	"learning/reward", "learning/fusion", "learning/step", "learning/safety", "learning/fold", "learning/wire", "learning/population", "learning/evaluate",
+	"learning/reward", "learning/fusion", "learning/step", "learning/safety", "learning/fold", "learning/wire", "learning/rater", "learning/population", "learning/evaluate",
 	"gateway/rule", "gateway/compile", "gateway/guard",
 	"internal/authz", "chat/textsignal", "feedback/signal",
 }

@@ -38,8 +38,9 @@ type Person struct {
 	ID    string
 	Marks int
 	// Agreement is the probability that an answer of this person is the true one, in
-	// the mix of items of the table: Σ_c p(c)·E π_c(c). A soft weight for this kind of
-	// question.
+	// the mix of items of the table: Σ_c p(c)·E π_c(c) with the prior as fitted, so a
+	// rater of few marks has about what the others have. A soft weight for this kind
+	// of question.
 	Agreement float64
 	// Evidence is log p(answers | blind or inverse) − log p(answers | looking), in nats
 	// per sitting. Above 0 speaks for abuse; few marks give little of it either way.
@@ -82,7 +83,7 @@ func Aggregate(t *Table) *Result {
 	for j, id := range t.raters {
 		p := Person{ID: id, Marks: len(t.of[j])}
 		for k, share := range c.prior {
-			p.Agreement += share * c.mean(k, j, k)
+			p.Agreement += share * c.mean(k, j, k, 1)
 		}
 		p.Evidence = c.blindEvidence(t, j)
 		odds := math.Exp(p.Evidence) * (1 - honestShare) / honestShare
@@ -316,9 +317,9 @@ func (c *crowd) infer(marks []mark) float64 {
 	return moved
 }
 
-// mean is E π_jc(l).
-func (c *crowd) mean(truth, rater, answer int) float64 {
-	s, p := c.strength(), 0.
+// mean is E π_jc(l) with this share of the fitted prior.
+func (c *crowd) mean(truth, rater, answer int, s float64) float64 {
+	p := 0.
 	row := c.counts[truth][rater]
 	n := sumOf(row)
 	for g, r := range c.kind[rater] {
@@ -348,7 +349,7 @@ func heldOut(t *Table, full bool) float64 {
 		for _, m := range out {
 			p := 0.
 			for k, x := range c.truth[m.item] {
-				p += x * c.mean(k, m.rater, m.answer)
+				p += x * c.mean(k, m.rater, m.answer, c.strength())
 			}
 			loss -= math.Log(p)
 			n++

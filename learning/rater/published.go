@@ -109,7 +109,9 @@ func ReadPublished(b []byte) (*Published, error) {
 	if count > uint64(len(b))/(2+publishedTail) {
 		return nil, fmt.Errorf("%w: cut short", ErrPublished)
 	}
-	p.weights = make([]Weight, 0, count)
+	if count > 0 {
+		p.weights = make([]Weight, 0, count)
+	}
 	for range count {
 		if len(b) < 1 || b[0] == 0 || len(b) < 1+int(b[0])+publishedTail {
 			return nil, fmt.Errorf("%w: cut short", ErrPublished)

@@ -93,8 +93,8 @@ func FitTastes(t *Table) *Tastes {
 // Of is the taste of a rater who has given the marks own. Nothing else that the table
 // may hold of this rater is looked at; the others' marks are. The order of own does
 // not matter. The error is ErrTaste: another number of answers than fitted, an own
-// mark on an item that the table does not have, an answer that there is not, two on
-// one item.
+// mark of somebody else, on an item that the table does not have, with an answer that
+// there is not, two on one item.
 func (p *Tastes) Of(t *Table, rater string, own []Mark) (*Taste, error) {
 	if t.answers != p.answers {
 		return nil, fmt.Errorf("%w: fitted to %d answers, asked about %d", ErrTaste, p.answers, t.answers)
@@ -103,8 +103,8 @@ func (p *Tastes) Of(t *Table, rater string, own []Mark) (*Taste, error) {
 	answers := map[int]int{}
 	for _, m := range own {
 		item := place(t.items, m.Item)
-		if item < 0 || m.Answer < 0 || m.Answer >= t.answers {
-			return nil, fmt.Errorf("%w: a mark that is not of this table", ErrTaste)
+		if m.Rater != rater || item < 0 || m.Answer < 0 || m.Answer >= t.answers {
+			return nil, fmt.Errorf("%w: a mark that is not of this person and table", ErrTaste)
 		}
 		if _, ok := answers[item]; ok {
 			return nil, fmt.Errorf("%w: two marks on one item", ErrTaste)
