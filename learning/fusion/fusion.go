@@ -1,7 +1,8 @@
 // Package fusion turns the signals of one episode into one observation of the
 // owner's satisfaction.
 //
-// Owns: Source, Loadings, Evidence, Fused.
+// Owns: Source, Loadings, Evidence, Fused; Moments and Calibrate, which learn the
+// loadings.
 //
 // Model: a signal of source m is val = a_m + b_m·s + ε, Var ε = v_m, where s is
 // satisfaction in the units of the owner's explicit rating (b = 1, a = 0). One
