@@ -48,6 +48,7 @@ var benches = map[string]bench{
 	"per-person":      {"what a person answers later, from 3 to 40 own answers and what others said (real data)", perPerson},
 	"refit":           {"the population prior from 10,000 agents, the number of kinds by evidence", refit},
 	"peers":           {"regret of learners made with Vowpal Wabbit and MABWiser beside ours, same people (bench/peers/install.sh first)", peers},
+	"learner-cost":    {"one step of the learner on one core: an entry folded, 1,000 entries folded again, a draw with its density", learnerCost},
 	"import":          {"recorded conversations with labels, file to learner (real data)", importBench},
 }
 
