@@ -13,7 +13,8 @@
 // a second call of a model, never a second reply. A decision is durable before
 // the first byte of its reply leaves. A variation is drawn once per episode and
 // kept; owner acts and tone buttons open a new episode at once, learned versions
-// wait for the next session. No model is called inside a transaction. What people
+// wait for the next session; whether a session is held out at the owner's start
+// hangs on the session alone. No model is called inside a transaction. What people
 // wrote is neither stored here nor in events.
 //
 // Start reading at decide.go (one decision), then turn.go (messages of rooms) and

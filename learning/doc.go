@@ -5,7 +5,8 @@
 // Owns: the learners (rl_learners, rl_entries, rl_checkpoints, rl_withdrawn,
 // rl_signals), the projections that owners and platforms read
 // (rl_agent_projection, rl_feedback_projection, rl_relationships,
-// rl_behaviour_projection, rl_sessions, rl_proposals). All of them are folds of
+// rl_behaviour_projection, rl_sessions, rl_proposals,
+// rl_sides). All of them are folds of
 // the log and can be dropped.
 //
 // Listens to: agent.created, agent.updated, agent.transferred, agent.retired,
