@@ -21,7 +21,8 @@ type Program struct {
 const patience = 10 * time.Second
 
 // Start runs a program that speaks the protocol; what it writes on its standard
-// error goes to errOut. It is killed when ctx ends. The caller calls Close.
+// error goes to errOut. It is killed when ctx ends. The caller calls Close. The
+// error is ErrCommand.
 func Start(ctx context.Context, command string, errOut io.Writer) (*Program, error) {
 	args, err := Split(command)
 	if err != nil {
@@ -38,7 +39,7 @@ func Start(ctx context.Context, command string, errOut io.Writer) (*Program, err
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("%s cannot be started: %w", args[0], err)
+		return nil, fmt.Errorf("%w: %s cannot be started: %w", ErrCommand, args[0], err)
 	}
 	return &Program{NewTalk(out, in), cmd, in}, nil
 }
@@ -61,7 +62,7 @@ func (p *Program) Close() error {
 	return nil
 }
 
-// ErrCommand is the error of a command that cannot be taken apart.
+// ErrCommand is the error of a command that cannot be taken apart or started.
 var ErrCommand = errors.New("no command")
 
 // Split takes a command apart into words, at blanks outside of quotes (' or ").
