@@ -39,8 +39,10 @@ const rare = 1e-6
 // Believe computes the posterior of a state under a prior in b and gives it back.
 // Of a state that is none, nothing is believed and Err is ErrState. O(K·P³/3).
 func (s *State) Believe(p *Prior, b *Belief) *Belief {
-	if b.weigh(p, s, &Vec{}) {
-		b.mix(s)
+	if !s.sound() {
+		*b = Belief{Err: ErrState}
+	} else if b.weigh(p, s, &Vec{}) {
+		b.mix(p, s)
 	}
 	return b
 }
@@ -55,7 +57,6 @@ func (b *Belief) weigh(p *Prior, s *State, f *Vec) bool {
 	if n == 0 {
 		panic("step: a prior that NewPrior did not make")
 	}
-	sound := s.sound()
 	for k := range n {
 		c, post := &p.prepared[k], &b.kinds[k]
 		mean, pull := c.mean(&p.Components[k], &s.Start)
@@ -68,7 +69,7 @@ func (b *Belief) weigh(p *Prior, s *State, f *Vec) bool {
 		det, ok := l.decompose(&c.least)
 		gain := (dot(&l[rowMean], &l[rowMean]) - dot(&mean, &pull)) / p.Noise
 		post.log = c.logWeight + float64(.5*(gain-policy.Ln(det)))
-		if !sound || !ok || post.log-post.log != 0 {
+		if !ok || post.log-post.log != 0 {
 			*b = Belief{Err: ErrState}
 			return false
 		}
@@ -103,10 +104,11 @@ func softmax(v []float64) float64 {
 //	m = Σ r_k m_k,  V = Σ r_k (Scale·Λ_k⁻¹ + (m_k−m)(m_k−m)ᵀ).
 //
 // Kinds less probable than rare are left out.
-func (b *Belief) mix(s *State) {
+func (b *Belief) mix(p *Prior, s *State) {
 	b.Err = nil
-	b.Scale = s.B / s.A
-	sum := 0.
+	shape, sum := s.Noise(p)
+	b.Scale = sum / shape
+	sum = 0
 	for k, r := range b.R {
 		if r < rare {
 			b.R[k] = 0

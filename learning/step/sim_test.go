@@ -158,13 +158,13 @@ func (w *world) run(agents, sessions int, learn bool, gate float64) (regret, wor
 		}
 		s := New(policy.Neutral())
 		start, everWorse := o.satisfaction(&s.Start), false
+		b := s.Believe(DefaultPrior(), new(Belief))
 		for n := range sessions {
 			if n == o.jump {
 				o.ideal, o.weight = w.taste(&r)
 				start = -1
 			}
 			x := s.Theta
-			b := s.Believe(DefaultPrior(), new(Belief))
 			if learn {
 				draws := stream(uint64(n)+1, uint64(i)+1<<30)
 				var centres [policy.DefaultCentres]policy.Traits
@@ -180,8 +180,10 @@ func (w *world) run(agents, sessions int, learn bool, gate float64) (regret, wor
 			y, weight := fusion.Defaults().Fused(w.session(&o, &x, &r))
 			if learn && weight > 0 {
 				f := Features(&x, policy.AllTraits)
-				s.Observe(DefaultPrior(), &f, y, weight)
-				s.Move(s.Believe(DefaultPrior(), b), &fence)
+				if _, err := s.ObserveInto(DefaultPrior(), b, &f, y, weight); err != nil {
+					panic(err)
+				}
+				s.Move(b, &fence)
 				everWorse = everWorse || start-o.satisfaction(&s.Theta) > .05
 			}
 		}

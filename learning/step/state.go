@@ -45,13 +45,23 @@ type State struct {
 	N     float64       // Σ 1: observations, forgotten as S is, so that YY − 2mᵀH + mᵀSm has the mean N·σ²
 	Theta policy.Traits // the levels the evidence asks for
 	Start policy.Traits // the owner's start: levels that "better" is measured against
-	A, B  float64       // noise belief: σ² has mean about B/A
+	A, B  float64       // noise belief: σ² has mean about B/A; see Noise
 	C     float64       // CUSUM of disappointments
 }
 
 // New is the state before any evidence.
 func New(start policy.Traits) State {
 	return State{Theta: start, Start: start, A: shape, B: shape * noise}
+}
+
+// Noise is what is believed of the noise of one owner rating, σ² about b/a: before
+// the first observation that of the prior, which may be another one than the state
+// was made under.
+func (s *State) Noise(p *Prior) (a, b float64) {
+	if s.A == shape {
+		return shape, float64(shape * p.Noise)
+	}
+	return s.A, s.B
 }
 
 // Shrink keeps a share of the evidence: after a change of taste, or for a new

@@ -48,17 +48,19 @@ func (s *State) ObserveInto(p *Prior, b *Belief, f *Vec, y, w float64) (drifted 
 		*b = Belief{Err: err}
 		return false, err
 	}
-	if w == 0 {
+	if w == 0 || !s.sound() {
 		return false, s.Believe(p, b).Err
 	}
 	next := *s
+	next.A, next.B = s.Noise(p)
+	sigma2 := next.B / next.A
 	next.add(f, y, w)
 	if !b.weigh(p, &next, f) {
 		return false, b.Err
 	}
-	e, t := b.surprise(p, y, w, s.B/s.A)
+	e, t := b.surprise(p, y, w, sigma2)
 	ratio := float64(e*e) / t
-	next.C = s.driftOf(e/math.Sqrt(float64(t*(s.B/s.A))), w)
+	next.C = s.driftOf(e/math.Sqrt(float64(t*sigma2)), w)
 	next.A += .5
 	next.B += float64(.5 * ratio)
 	if next.A > shapeCap {
@@ -76,7 +78,7 @@ func (s *State) ObserveInto(p *Prior, b *Belief, f *Vec, y, w float64) (drifted 
 			return false, b.Err
 		}
 	} else {
-		b.mix(&next)
+		b.mix(p, &next)
 	}
 	*s = next
 	return drifted, nil

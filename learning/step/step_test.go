@@ -133,7 +133,7 @@ func TestAgainstAnOracle(t *testing.T) {
 				rt.Fatalf("%s %v, want %v", what, got, want)
 			}
 		}
-		a, b, c := 10., 2., 0.
+		a, b, c := 10., 10*prior.Noise, 0.
 		for range rapid.IntRange(1, 12).Draw(rt, "observations") {
 			x, active := drawLevels(rt), policy.Mask(rapid.Uint16Range(0, 255).Draw(rt, "active"))
 			y, w := rapid.Float64Range(-2.5, 2.5).Draw(rt, "y"), rapid.Float64Range(.01, 3.4).Draw(rt, "w")
@@ -233,11 +233,11 @@ func TestAgainstAnOracle(t *testing.T) {
 func TestMoveIsBoundedFencedAndGated(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		s := New(drawLevels(rt))
+		s, p := New(drawLevels(rt)), drawPrior(rt)
 		for range rapid.IntRange(0, 30).Draw(rt, "observations") {
 			x := drawLevels(rt)
 			f := Features(&x, policy.AllTraits)
-			s.Observe(DefaultPrior(), &f, rapid.Float64Range(-2, 2).Draw(rt, "y"), rapid.Float64Range(0, 2).Draw(rt, "w"))
+			s.Observe(p, &f, rapid.Float64Range(-2, 2).Draw(rt, "y"), rapid.Float64Range(0, 2).Draw(rt, "w"))
 		}
 		var fence Fence
 		for j := range D {
@@ -246,7 +246,7 @@ func TestMoveIsBoundedFencedAndGated(t *testing.T) {
 			fence.Gate[j] = .5244
 		}
 		fence.May = policy.Mask(rapid.Uint16Range(0, 255).Draw(rt, "may"))
-		before, b := s.Theta, s.Believe(DefaultPrior(), new(Belief))
+		before, b := s.Theta, s.Believe(p, new(Belief))
 		moved := s.Move(b, &fence)
 		for j := range D {
 			d := policy.Trait(j)
@@ -287,13 +287,15 @@ func TestAskingMovesTheBeliefTheRightWay(t *testing.T) {
 func TestExpectedLossOfCentresIsBounded(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		s := New(drawLevels(rt))
+		s, p := New(drawLevels(rt)), drawPrior(rt)
+		b := s.Believe(p, new(Belief))
 		for range rapid.IntRange(0, 60).Draw(rt, "observations") {
 			x := drawLevels(rt)
 			f := Features(&x, policy.AllTraits)
-			s.Observe(DefaultPrior(), &f, 1-8*(x[0]-.2)*(x[0]-.2), 1)
+			if _, err := s.ObserveInto(p, b, &f, max(-2.5, 1-8*(x[0]-.2)*(x[0]-.2)), 1); err != nil {
+				rt.Fatal(err)
+			}
 		}
-		b := s.Believe(DefaultPrior(), new(Belief))
 		theta, lo, hi := drawLevels(rt), policy.Traits{}, policy.Traits{}
 		for j := range hi {
 			hi[j] = 1
