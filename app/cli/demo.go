@@ -254,6 +254,12 @@ func (p *pipeline) room(ctx context.Context, person event.PersonID, agent event.
 }
 
 func (p *pipeline) Talk(ctx context.Context, person event.PersonID, agent event.AgentID, text string) (simulate.Reply, error) {
+	return p.talk(ctx, person, person, agent, text)
+}
+
+// talk lets a person speak and somebody, maybe another, read the decision behind
+// the answer.
+func (p *pipeline) talk(ctx context.Context, person, reader event.PersonID, agent event.AgentID, text string) (simulate.Reply, error) {
 	room, err := p.room(ctx, person, agent)
 	if err != nil {
 		return simulate.Reply{}, err
@@ -277,7 +283,7 @@ func (p *pipeline) Talk(ctx context.Context, person event.PersonID, agent event.
 		}
 		for _, m := range page.Messages {
 			if m.DecisionID != "" {
-				return p.decided(ctx, c, simulate.Reply{Message: m.ID}, m.DecisionID)
+				return p.decided(ctx, p.as(reader), simulate.Reply{Message: m.ID}, m.DecisionID)
 			}
 		}
 	}
