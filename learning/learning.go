@@ -20,6 +20,7 @@ type Service struct {
 	asks    asks
 	lib     *library
 	horizon horizon
+	holder  string // of jobs' leases: this process
 }
 
 // New opens the context on its database and brings its tables up to date.
@@ -30,7 +31,9 @@ func New(ctx context.Context, db *sqldb.DB) (*Service, error) {
 	return open(db), nil
 }
 
-func open(db *sqldb.DB) *Service { return &Service{db: db, lib: newLibrary(), horizon: usual} }
+func open(db *sqldb.DB) *Service {
+	return &Service{db: db, lib: newLibrary(), horizon: usual, holder: event.NewID()}
+}
 
 // Migrate makes the context's tables in a database, as for a rebuild.
 func Migrate(ctx context.Context, db *sqldb.DB) error {

@@ -1,0 +1,247 @@
+package learning
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+	"testing"
+
+	"rapport/event"
+	"rapport/internal/fault"
+	"rapport/internal/sqldb"
+	"rapport/learning/fold"
+	"rapport/learning/population"
+	"rapport/learning/step"
+	"rapport/policy"
+)
+
+// crowd feeds the lives of agents whose owners have one of two tastes, and gives the
+// stories. Each has as many sessions, with a level, mostly a thumb and an engagement.
+func (b *bench) crowd(agents, sessions int) []*story {
+	b.t.Helper()
+	stories := make([]*story, agents)
+	for i := range stories {
+		s := newStory(fmt.Sprintf("agent-%03d", i))
+		r := policy.NewStream(sha256.Sum256([]byte(s.agent)))
+		ideal := policy.Neutral()
+		for j := range ideal {
+			ideal[j] = .2
+			if (j+i)%2 == 0 {
+				ideal[j] = .8
+			}
+			ideal[j] += .05 * r.Normal()
+		}
+		for range sessions {
+			x := policy.Neutral()
+			far := 0.
+			for j := range x {
+				x[j] = .25 + .5*r.Float64()
+				far += .45 * (x[j] - ideal[j]) * (x[j] - ideal[j])
+			}
+			s.session(x)
+			u := 1 - far + .08*r.Normal()
+			f := s.feedback(event.ChannelSession, 0)
+			switch {
+			case u >= .85:
+				f.Level = "loved"
+			case u >= .62:
+				f.Level = "good"
+			case u >= .4:
+				f.Level = "meh"
+			default:
+				f.Level = "not_great"
+			}
+			s.add(f)
+			if u+.12*r.Normal() > .62 {
+				s.add(s.feedback(event.ChannelThumb, 1))
+			} else {
+				s.add(s.feedback(event.ChannelThumb, -1))
+			}
+			s.add(s.engagement(min(1, max(0, .6+.15*(u-.6)/.2+.05*r.Normal()))))
+		}
+		b.feed(Batch, s.events...)
+		stories[i] = s
+	}
+	return stories
+}
+
+// alone is a bench on which nothing is published yet.
+func alone(t *testing.T) *bench {
+	b := newBench(t)
+	if err := b.s.db.Write(t.Context(), func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(`delete from rl_parameters`)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	b.clear()
+	return b
+}
+
+// A night: what all agents share is learned from them, and every one adopts it. A
+// fresh agent then believes what such owners turned out to like; the night that
+// follows without news changes nothing.
+func TestANight(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	b := alone(t)
+	b.crowd(60, 30)
+	b.emitted()
+	const day = 24 * 3600 * 1e6
+	due := event.Micros(1_800_000_000_000_000) / day * day
+	ran, err := b.s.RunDue(ctx, due+1, 24*3600e9)
+	if err != nil || ran != len(jobs) {
+		t.Fatalf("%d of %d jobs ran, %v", ran, len(jobs), err)
+	}
+	runs, err := b.s.Jobs(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range runs {
+		t.Logf("%s: %s, %s", r.Name, r.Outcome, r.Note)
+		if want := map[string]string{"reputation": RunUnchanged}[r.Name]; r.Outcome != want && (want != "" || r.Outcome != RunChanged) {
+			t.Errorf("%s: %s, %s", r.Name, r.Outcome, r.Note)
+		}
+		if r.Due != due || r.DoneAt == 0 {
+			t.Errorf("%s: due %d, done %d", r.Name, r.Due, r.DoneAt)
+		}
+	}
+	news := b.emitted()
+	adopted := 0
+	for _, e := range news {
+		if e.Type == (event.ParametersAdopted{}).EventType() {
+			adopted++
+		}
+	}
+	if adopted != 60 {
+		t.Errorf("%d agents adopt, want 60", adopted)
+	}
+	b.feed(Batch, news...)
+	if got := b.state("agent-007").Adopted; got.Prior != 1 || got.Calibration != 1 {
+		t.Errorf("an agent adopted %+v", got)
+	}
+
+	// what a fresh agent believes under the new prior
+	p, err := b.s.Published(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Prior.Archetypes) != 2 {
+		t.Errorf("%d kinds of owners were found among two", len(p.Prior.Archetypes))
+	}
+	for _, a := range p.Prior.Archetypes {
+		off := 0.
+		for j := range a.Centre {
+			want := .2
+			if (a.Centre[0] > .5) == (j%2 == 0) {
+				want = .8
+			}
+			off = max(off, math.Abs(a.Centre[j]-want))
+		}
+		if off > .2 {
+			t.Errorf("the centre %.2f of kind %d is %.2f off", a.Centre, a.ID, off)
+		}
+	}
+
+	// the same night again, and the next one without news
+	if again, err := b.s.RunDue(ctx, due+2, 24*3600e9); again != 0 || err != nil {
+		t.Errorf("the same night again ran %d jobs, %v", again, err)
+	}
+	if _, err := b.s.RunDue(ctx, due+day, 24*3600e9); err != nil {
+		t.Fatal(err)
+	}
+	runs, _ = b.s.Jobs(ctx)
+	for _, r := range runs {
+		if r.Due != due+day || r.Outcome != RunUnchanged {
+			t.Errorf("the next night %s: %s, %s", r.Name, r.Outcome, r.Note)
+		}
+	}
+	if left := b.emitted(); len(left) != 0 {
+		t.Errorf("a night without news emitted %d events, the first %s", len(left), left[0].Type)
+	}
+}
+
+// Few agents teach nobody, and that is said.
+func TestANightOfFew(t *testing.T) {
+	t.Parallel()
+	b := alone(t)
+	b.crowd(3, 5)
+	b.emitted()
+	if _, err := b.s.RunDue(t.Context(), 1_800_000_000_000_000, 3600e9); err != nil {
+		t.Fatal(err)
+	}
+	runs, err := b.s.Jobs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range runs {
+		if r.Outcome != RunUnchanged || r.Note == "" {
+			t.Errorf("%s: %s, %q", r.Name, r.Outcome, r.Note)
+		}
+	}
+	if out := b.emitted(); len(out) != 0 {
+		t.Errorf("emitted %d events", len(out))
+	}
+}
+
+// A run belongs to one process; one that died gives it away when its lease ends.
+func TestOneProcessRunsAJob(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	b := alone(t)
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	claimed := 0
+	for range 8 {
+		other := open(b.s.db)
+		group.Go(func() {
+			mine, err := other.claim(ctx, "refit", 5, 10)
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if mine {
+				claimed++
+			}
+		})
+	}
+	group.Wait()
+	if claimed != 1 {
+		t.Errorf("%d processes have the run", claimed)
+	}
+	if _, err := b.s.RunJob(ctx, "refit", 10); !fault.Is(err, "job_running") {
+		t.Errorf("a run beside it: %v", err)
+	}
+	late := 10 + lease.Microseconds() + 1
+	if mine, err := b.s.claim(ctx, "refit", 5, late); !mine || err != nil {
+		t.Errorf("the lease ended, and the run is still held: %v", err)
+	}
+	if _, err := b.s.RunJob(ctx, "dream", 10); !fault.Is(err, "job_unknown") {
+		t.Errorf("an unknown job: %v", err)
+	}
+	if r, err := b.s.RunJob(ctx, "adopt", 11); err != nil || r.Outcome != RunUnchanged {
+		t.Errorf("adopt: %+v, %v", r, err)
+	}
+}
+
+// A prior by another formula is refused and the last good one stays; the agents go
+// on.
+func TestAPriorThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	b := alone(t)
+	b.crowd(20, 4)
+	b.emitted()
+	other := Prior{population.Version{Formula: population.Formula + 1, Prior: step.DefaultPrior(), NextID: 1}}
+	if _, err := b.s.Publish(ctx, 1, other, ""); !fault.Is(err, "parameters_refused") || !strings.Contains(err.Error(), "formula") {
+		t.Errorf("published: %v", err)
+	}
+	p, err := b.s.Published(ctx)
+	if err != nil || p.Versions != (fold.Versions{}) {
+		t.Errorf("published %v, %v", p.Versions, err)
+	}
+}
