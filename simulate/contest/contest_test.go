@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -215,5 +217,36 @@ func TestEntrants(t *testing.T) {
 		if err != nil || l.Policy(0) != policy.Neutral() || end(nil) != nil {
 			t.Errorf("%s: %v, begins at %v", e.Name, err, l.Policy(0))
 		}
+	}
+}
+
+// The learner in docs/simulate.md is whole, and learns.
+func TestTheExampleInTheDocs(t *testing.T) {
+	t.Parallel()
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("no python3 here")
+	}
+	page, err := os.ReadFile("../../docs/simulate.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(page), "```python\n")
+	program, _, found := strings.Cut(after, "```")
+	if n := strings.Count(program, "\n"); !found || n < 10 || n > 22 {
+		t.Fatalf("an example of %d lines", n)
+	}
+	file := filepath.Join(t.TempDir(), "mine.py")
+	if err := os.WriteFile(file, []byte(program), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := small(t, "static", "exec:'"+python+"' '"+file+"'")
+	o.Agents, o.Sessions = 10, 200
+	r, err := Play(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if still, mine := r.Standings[0].Run.Summary().Final, r.Standings[1].Run.Summary().Final; mine < still+.05 {
+		t.Errorf("the example ends at a satisfaction of %.3f, standing still at %.3f", mine, still)
 	}
 }

@@ -93,13 +93,13 @@ func Entrants() []Entrant {
 	return all
 }
 
-// exec is what a program as a learner begins with.
-const exec = "exec:"
+// prefix is what a program as a learner begins with.
+const prefix = "exec:"
 
 // Named gives an entrant by what a person would write: a built-in's name, or
 // exec:COMMAND. ErrOptions with the names there are.
 func Named(name string, errOut io.Writer) (Entrant, error) {
-	if command, ok := strings.CutPrefix(name, exec); ok {
+	if command, ok := strings.CutPrefix(name, prefix); ok {
 		e, err := Program(name, command, errOut)
 		if err != nil {
 			return e, fmt.Errorf("%w: the learner %s: %w", ErrOptions, name, err)
@@ -114,5 +114,5 @@ func Named(name string, errOut io.Writer) (Entrant, error) {
 	for _, e := range all {
 		names = append(names, e.Name)
 	}
-	return Entrant{}, fmt.Errorf("%w: there is no learner %q, only %s, and %sCOMMAND", ErrOptions, name, strings.Join(names, ", "), exec)
+	return Entrant{}, fmt.Errorf("%w: there is no learner %q, only %s, and %sCOMMAND", ErrOptions, name, strings.Join(names, ", "), prefix)
 }
