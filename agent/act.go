@@ -34,6 +34,7 @@ type deed struct {
 	verdicts []event.Verdict
 	reason   string      // of the version; kind when empty
 	traits   policy.Mask // that the owner touched
+	actions  []string    // the action weights that the owner changed
 	texts    *Texts      // new ones
 	version  bool        // it is a version even when the document stays equal
 	extra    func(*record) []event.Payload
@@ -137,6 +138,9 @@ func commit(tx *sqldb.Tx, before, after *record, d deed) error {
 	if after.retired {
 		return nil
 	}
+	if d.by == policy.ByOwner {
+		d.actions = keys(policy.Diff(before.doc, after.doc).ActionPolicyDelta)
+	}
 	if err := announce(tx, after, d); err != nil {
 		return err
 	}
@@ -152,7 +156,7 @@ func announce(tx *sqldb.Tx, a *record, d deed) error {
 	if err != nil {
 		return err
 	}
-	c := event.Change{Kind: d.kind, By: d.by, Cause: d.cause}
+	c := event.Change{Kind: d.kind, By: d.by, Cause: d.cause, Actions: d.actions}
 	for _, t := range d.traits.Traits() {
 		c.Traits = append(c.Traits, t.String())
 	}

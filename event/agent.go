@@ -29,10 +29,11 @@ const (
 
 // Change says what happened to an agent, by whom and because of what.
 type Change struct {
-	Kind   string   `json:"kind"`             // one of the Change constants
-	By     string   `json:"by"`               // owner, learning, platform
-	Cause  string   `json:"cause,omitempty"`  // proposal id, or the owner's own words' id
-	Traits []string `json:"traits,omitempty"` // the traits the owner touched
+	Kind    string   `json:"kind"`              // one of the Change constants
+	By      string   `json:"by"`                // owner, learning, platform
+	Cause   string   `json:"cause,omitempty"`   // proposal id, or the owner's own words' id
+	Traits  []string `json:"traits,omitempty"`  // the traits the owner touched
+	Actions []string `json:"actions,omitempty"` // the action weights the owner changed, as replyFrequency.groupSmall
 }
 
 // Mood is an emotional state, each in [-1,1], at a time; it decays to the

@@ -20,6 +20,7 @@ type ReplyGenerated struct {
 
 	Action  string   `json:"action"`            // reply, silence, failed
 	Reasons []string `json:"reasons,omitempty"` // of the decision to speak or not
+	Chance  *float64 `json:"chance,omitempty"`  // of speaking, where the reply frequency decided
 	Context string   `json:"context"`           // dmWithOwner …
 	Tags    []string `json:"tags,omitempty"`
 

@@ -68,6 +68,10 @@ func (p *ReplyGenerated) readHot(data []byte) bool {
 	hotInt(&r, `"episodeStart":`, &p.EpisodeStart)
 	hotText(&r, `"action":`, &p.Action)
 	hotList(&r, `"reasons":`, &p.Reasons, func(s *string) { *s = r.text() })
+	if r.field(`"chance":`) {
+		p.Chance = new(float64)
+		*p.Chance = r.number()
+	}
 	hotText(&r, `"context":`, &p.Context)
 	hotList(&r, `"tags":`, &p.Tags, func(tag *string) { *tag = r.text() })
 	hotInt(&r, `"policyVersion":`, &p.PolicyVersion)

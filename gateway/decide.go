@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -152,6 +153,9 @@ func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view) (*plan, error) {
 		LogDensity: ep.density, Commanded: ep.commanded, HoldoutShare: ep.holdoutShare, Holdout: ep.holdout, Protected: q.protected, Consent: q.consent,
 		CompileHash: p.profile.Hash, RulesVersion: p.profile.RulesVersion, Dropped: p.profile.Dropped,
 		Provider: p.profile.Route.Provider, Model: p.profile.Route.ID,
+	}
+	if slices.Contains(f.Reasons, compile.ReasonFrequency) {
+		p.body.Chance = &f.Probability
 	}
 	state, unasked := "open", q.fromAgent && f.ShouldReply
 	if !f.ShouldReply {

@@ -29,18 +29,21 @@ type canon struct {
 
 	Asked    int64 // the version that the newest proposal was computed from
 	AskedFor policy.Traits
+
+	AskedActions fold.Actions
 }
 
-// mark is the levels at the end of a day.
+// mark is the levels and action weights at the end of a day.
 type mark struct {
-	Day    int64
-	Levels policy.Traits
+	Day     int64
+	Levels  policy.Traits
+	Actions fold.Actions
 }
 
 const day = int64(24 * 3600 * 1e6)
 
 // actOf reads the canonical state that an event carries.
-func actOf(kind byte, touched []string, s *event.AgentState) (fold.Act, policy.Document, error) {
+func actOf(kind byte, change event.Change, s *event.AgentState) (fold.Act, policy.Document, error) {
 	var d policy.Document
 	if err := json.Unmarshal(s.Policy, &d); err != nil {
 		return fold.Act{}, d, fmt.Errorf("%w: policy of agent %s: %v", event.ErrMalformed, s.AgentID, err)
@@ -61,9 +64,16 @@ func actOf(kind byte, touched []string, s *event.AgentState) (fold.Act, policy.D
 			levels[j] = wire.Micro(levels[j])
 		}
 	}
-	for _, name := range touched {
+	for _, name := range change.Traits {
 		if t, ok := policy.ParseTrait(name); ok {
 			a.Touched |= 1 << t
+		}
+	}
+	a.Actions = fold.ActionsOf(&d.ActionPolicy)
+	for k := range a.Actions {
+		a.Actions[k] = wire.Micro(min(1, max(0, a.Actions[k])))
+		if slices.Contains(change.Actions, fold.Action(k).String()) {
+			a.Set |= 1 << k
 		}
 	}
 	return a, d, nil
@@ -80,16 +90,16 @@ func limitsOf(a *fold.Act) policy.Bounds {
 
 // walked notes the levels at a time. fresh forgets the way here: the owner asked
 // for these levels.
-func (c *canon) walked(at event.Micros, levels policy.Traits, fresh bool) {
+func (c *canon) walked(at event.Micros, levels policy.Traits, actions fold.Actions, fresh bool) {
 	today := at / day
 	if fresh {
 		c.Trail = c.Trail[:0]
 	}
 	if n := len(c.Trail); n > 0 && c.Trail[n-1].Day == today {
-		c.Trail[n-1].Levels = levels
+		c.Trail[n-1].Levels, c.Trail[n-1].Actions = levels, actions
 		return
 	}
-	c.Trail = append(c.Trail, mark{today, levels})
+	c.Trail = append(c.Trail, mark{today, levels, actions})
 	// the newest of the marks older than eight days says where the window began
 	for len(c.Trail) > 1 && c.Trail[1].Day <= today-8 {
 		c.Trail = slices.Delete(c.Trail, 0, 1)
@@ -98,11 +108,11 @@ func (c *canon) walked(at event.Micros, levels policy.Traits, fresh bool) {
 
 // weekAgo is where the levels were at the end of the day before the last seven
 // days began, or at the owner's last word if that is later.
-func (c *canon) weekAgo(at event.Micros) policy.Traits {
-	from := c.Act.Levels
+func (c *canon) weekAgo(at event.Micros) mark {
+	from := mark{Levels: c.Act.Levels, Actions: c.Act.Actions}
 	for i, m := range c.Trail {
 		if i == 0 || m.Day <= at/day-8 {
-			from = m.Levels
+			from = m
 		}
 	}
 	return from
@@ -117,7 +127,7 @@ func (c *canon) append(b []byte) []byte {
 	act := fold.Entry{At: c.At, ID: string(c.Owner), Act: &c.Act}
 	b = act.Append(b)
 	b = wire.AppendInt64(b, c.Asked)
-	b = wire.AppendLevels(b, c.AskedFor[:])
+	b = wire.AppendLevels(wire.AppendLevels(b, c.AskedFor[:]), c.AskedActions[:])
 	b = wire.AppendFloat(b, c.Explore.Epsilon)
 	adoption := fold.Entry{At: c.AdoptedAt, ID: c.Adoption, Adopt: &c.Adopted}
 	b = wire.AppendBool(adoption.Append(b), c.Untold)
@@ -128,7 +138,7 @@ func (c *canon) append(b []byte) []byte {
 	b = append(b, strategy, byte(len(c.Trail)))
 	for i := range c.Trail {
 		b = wire.AppendInt64(b, c.Trail[i].Day)
-		b = wire.AppendLevels(b, c.Trail[i].Levels[:])
+		b = wire.AppendLevels(wire.AppendLevels(b, c.Trail[i].Levels[:]), c.Trail[i].Actions[:])
 	}
 	return b
 }
@@ -146,6 +156,7 @@ func (c *canon) read(b []byte) error {
 	r := wire.Reader{B: b[n:]}
 	c.Asked = r.Int64()
 	r.Levels(c.AskedFor[:])
+	r.Levels(c.AskedActions[:])
 	c.Explore.Epsilon = min(1, math.Max(0, r.Float()))
 	if n, err = fold.Length(r.B); err != nil {
 		return err
@@ -162,6 +173,7 @@ func (c *canon) read(b []byte) error {
 	for i := range c.Trail {
 		c.Trail[i].Day = r.Int64()
 		r.Levels(c.Trail[i].Levels[:])
+		r.Levels(c.Trail[i].Actions[:])
 	}
 	if !r.Done() {
 		return fold.ErrEntry

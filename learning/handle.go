@@ -63,10 +63,10 @@ func (in *incoming) decode() {
 	}
 	switch p := in.body.(type) {
 	case *event.AgentCreated:
-		in.act, in.doc, in.err = actOf(fold.Created, nil, &p.AgentState)
+		in.act, in.doc, in.err = actOf(fold.Created, event.Change{}, &p.AgentState)
 	case *event.AgentUpdated:
 		kind, _ := actKind(p.Change.Kind)
-		in.act, in.doc, in.err = actOf(kind, p.Change.Traits, &p.AgentState)
+		in.act, in.doc, in.err = actOf(kind, p.Change, &p.AgentState)
 	case *event.FeedbackCreated:
 		in.signal = signalOf(p, in.Time)
 	case *event.ReplyGenerated:
@@ -394,7 +394,7 @@ func (w *work) reach(tx *sqldb.Tx) error {
 				more++
 			}
 		case *event.ReplyGenerated:
-			if p.Action == actionReply {
+			if _, weighed := chanceOf(p); weighed || p.Action == actionReply {
 				see(p.EpisodeStart, string(p.EpisodeID))
 				more++
 			}
@@ -550,10 +550,12 @@ func (w *work) apply(in *incoming) error {
 			c.Untold, w.known = false, true
 		}
 		if c := w.canon; c != nil && p.Parent == c.Version {
-			c.Asked, c.AskedFor = p.Parent, c.Act.Levels
+			c.Asked, c.AskedFor, c.AskedActions = p.Parent, c.Act.Levels, c.Act.Actions
 			for _, m := range p.Moved {
 				if t, ok := policy.ParseTrait(m.Trait); ok {
 					c.AskedFor[t] = wire.Micro(min(1, max(0, m.After)))
+				} else if k, ok := fold.ParseAction(m.Trait); ok {
+					c.AskedActions[k] = wire.Micro(min(1, max(0, m.After)))
 				}
 			}
 			w.known = true
@@ -570,8 +572,8 @@ func (w *work) apply(in *incoming) error {
 		w.actions.note(in.Time, p)
 		if p.Action == actionReply {
 			w.side(p)
-			return w.decided(in, p)
 		}
+		return w.decided(in, p)
 	case *event.FeedbackCreated:
 		return w.feedback(in, p)
 	case *event.FeedbackRetracted:
@@ -611,12 +613,12 @@ func (w *work) see(in *incoming, s *event.AgentState, fresh bool) {
 		return
 	}
 	c, act, explore := w.canon, in.act, in.doc.Exploration
-	act.Kind, act.Touched, explore.Revision = fold.Settings, 0, 0
+	act.Kind, act.Touched, act.Set, explore.Revision = fold.Settings, 0, 0, 0
 	if s.Version != c.Version || c.Act != act || c.Explore != explore {
 		w.surround, w.last = true, in
 	}
 	c.Version, c.At, c.Owner, c.Act, c.Explore = s.Version, in.Time, s.OwnerID, act, explore
-	c.walked(in.Time, in.act.Levels, fresh)
+	c.walked(in.Time, in.act.Levels, in.act.Actions, fresh)
 	w.known, w.doc, w.state, w.policy = true, &in.doc, s, s.Policy
 }
 
@@ -628,12 +630,19 @@ func (w *work) enact(in *incoming, a fold.Act) error {
 // decided tells an episode which levels were rendered in it: those of its first
 // reply.
 func (w *work) decided(in *incoming, p *event.ReplyGenerated) error {
+	action, weighed := chanceOf(p)
+	if !weighed && p.Action != actionReply {
+		return nil
+	}
 	waiting := false
-	changed, err := w.book.edit(p.EpisodeStart, string(p.EpisodeID), func(e *fold.Episode) bool {
-		if e.Decided && fold.Compare(e.DecidedAt, e.Decision, in.Time, string(p.DecisionID)) <= 0 {
-			return false
-		}
+	changed, err := w.book.edit(p.EpisodeStart, string(p.EpisodeID), func(e *fold.Episode) (changed bool) {
 		waiting = len(e.Contributions) > 0
+		if weighed && (e.Did == 0 || e.Did == byte(action)+1 && wire.Micro(*p.Chance) > e.Weight) {
+			e.Did, e.Weight, changed = byte(action)+1, wire.Micro(*p.Chance), true
+		}
+		if p.Action != actionReply || e.Decided && fold.Compare(e.DecidedAt, e.Decision, in.Time, string(p.DecisionID)) <= 0 {
+			return changed
+		}
 		e.Decided, e.DecidedAt, e.Decision = true, in.Time, string(p.DecisionID)
 		e.Protected, e.Consent = p.Protected, p.Consent
 		for j := range e.Rendered {
@@ -648,6 +657,15 @@ func (w *work) decided(in *incoming, p *event.ReplyGenerated) error {
 		return nil
 	}
 	return err
+}
+
+// chanceOf says which action weight decided whether to speak; false when none did.
+// With an agent that holds the floor the chance is another than the weight.
+func chanceOf(p *event.ReplyGenerated) (fold.Action, bool) {
+	if p.Chance == nil || len(p.Reasons) != 1 || !(*p.Chance >= 0 && *p.Chance <= 1) {
+		return 0, false
+	}
+	return fold.Answering(p.Context)
 }
 
 // feedback takes in a signal, unless it was withdrawn before it came.

@@ -289,7 +289,7 @@ func (s *story) accept(p event.PolicyProposed) event.Event {
 	if err := json.Unmarshal(p.Policy, &d); err != nil {
 		panic(err)
 	}
-	s.doc.Traits = d.Traits
+	s.doc.Traits, s.doc.ActionPolicy = d.Traits, d.ActionPolicy
 	s.doc.Version++
 	s.doc.Parent = s.doc.Version - 1
 	return s.add(event.AgentUpdated{AgentState: s.state(), Change: event.Change{Kind: p.Kind, By: policy.ByLearning, Cause: p.ProposalID}})

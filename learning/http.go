@@ -1,12 +1,16 @@
 package learning
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"rapport/event"
 	"rapport/internal/authz"
 	"rapport/internal/httpapi"
+	"rapport/learning/wire"
+	"rapport/policy"
 )
 
 type ofAgent struct {
@@ -29,6 +33,33 @@ func (s *Service) Routes(a *httpapi.API, now func() time.Time) {
 			}
 			return s.Explain(ctx, in.AgentID)
 		})
+	httpapi.Get(a, "/v1/archetypes", httpapi.Op{Summary: "List the kinds of owners that emerged", Tag: "learning", Scope: authz.ScopeAgents},
+		func(ctx context.Context, _ *struct{}) ([]Archetype, error) { return s.Archetypes(ctx) })
+}
+
+// Archetype is a kind of owner that emerged, as anybody may see it: an aggregate of at
+// least twenty agents of ten owners.
+type Archetype struct {
+	ID          int                `json:"id"` // stable from night to night
+	Description string             `json:"description"`
+	Centre      map[string]float64 `json:"centre"` // the levels such owners like, on average, by trait
+}
+
+// Archetypes lists the kinds of owners of the newest prior, by id.
+func (s *Service) Archetypes(ctx context.Context) ([]Archetype, error) {
+	p, err := s.Published(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Archetype, len(p.Prior.Archetypes))
+	for i, a := range p.Prior.Archetypes {
+		out[i] = Archetype{ID: a.ID, Description: a.Description, Centre: map[string]float64{}}
+		for j, v := range a.Centre {
+			out[i].Centre[policy.Trait(j).String()] = wire.Micro(v)
+		}
+	}
+	slices.SortFunc(out, func(a, b Archetype) int { return cmp.Compare(a.ID, b.ID) })
+	return out, nil
 }
 
 func (s *Service) mayRead(ctx context.Context, k authz.Kind, agent event.AgentID) error {

@@ -162,7 +162,7 @@ func TestOneIsAskedOnce(t *testing.T) {
 		t.Fatal("nothing was learned that could be asked for")
 	}
 	for i := range levels[1:] {
-		if near(levels[i], levels[i+1]) {
+		if near(levels[i][:], levels[i+1][:]) {
 			t.Errorf("after %v it asks for %v", levels[i], levels[i+1])
 		}
 	}

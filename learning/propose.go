@@ -88,6 +88,7 @@ func (w *work) explore(s *fold.State, b *step.Belief) error {
 // wish is a proposal before it is written down.
 type wish struct {
 	to       policy.Traits
+	actions  fold.Actions
 	verdicts []safety.Verdict
 	state    fold.State
 	belief   step.Belief
@@ -97,11 +98,13 @@ type wish struct {
 // far as the bounds of publication let it.
 func (w *work) consider(s *fold.State, b *step.Belief) {
 	c := w.canon
+	week := c.weekAgo(w.last.Time)
+	actions := w.weights(s, &week.Actions)
 	to, verdicts := safety.Propose(safety.Request{
-		Canonical: c.Act.Levels, Target: w.target(s, b), WeekAgo: c.weekAgo(w.last.Time), Limits: limitsOf(&c.Act), Pinned: c.Act.Pinned,
+		Canonical: c.Act.Levels, Target: w.target(s, b), WeekAgo: week.Levels, Limits: limitsOf(&c.Act), Pinned: c.Act.Pinned,
 		Steps: max(1, len(w.fed)), Withdrawn: w.correction,
 	})
-	if to == c.Act.Levels {
+	if to == c.Act.Levels && actions == c.Act.Actions {
 		for _, v := range verdicts {
 			if !v.OK && v.Gate != "step" {
 				w.held = &event.UpdateRefused{AgentID: event.AgentID(w.agent), Gate: v.Gate, Reason: v.Note, Values: s.Theta[:]}
@@ -110,11 +113,31 @@ func (w *work) consider(s *fold.State, b *step.Belief) {
 		}
 		return
 	}
-	asked := c.Asked == c.Version && near(to, c.AskedFor) || w.asked.version == c.Version && near(to, w.asked.levels)
+	asked := c.Asked == c.Version && near(to[:], c.AskedFor[:]) && near(actions[:], c.AskedActions[:]) ||
+		w.asked.version == c.Version && near(to[:], w.asked.levels[:]) && near(actions[:], w.asked.actions[:])
 	if asked && !w.again && !w.correction {
 		return
 	}
-	w.wish = &wish{to, verdicts, *s, *b}
+	w.wish = &wish{to, actions, verdicts, *s, *b}
+}
+
+// weights are the action weights to publish: towards what the evidence asks for
+// within the bounds of publication, which are those of a level.
+func (w *work) weights(s *fold.State, weekAgo *fold.Actions) fold.Actions {
+	to := w.canon.Act.Actions
+	for k := range to {
+		b, now := &s.Actions[k], to[k]
+		wish := wire.Micro(float64(b.Level))
+		if b.Start == 0 && b.Level == 0 || math.Abs(wish-now) < safety.Noticeable {
+			continue // never set, or nobody would notice
+		}
+		if !w.correction {
+			most := float64(safety.StepBound * float64(max(1, len(w.fed))))
+			wish = min(max(wish, now-most, min(now, weekAgo[k]-safety.DriftBound)), now+most, max(now, weekAgo[k]+safety.DriftBound))
+		}
+		to[k] = wire.Micro(min(max(wish, 0), 1))
+	}
+	return to
 }
 
 // target is where the levels are to go: where the fold is, but for a trait whose
@@ -177,6 +200,18 @@ func (w *work) propose() error {
 			d.Evidence[t.String()] = policy.Evidence{N: int(s.Episodes[j]), Ideal: wire.Micro(ideal), SD: wire.Micro(sd), P: wire.Micro(b.Better(t, s.Start[j], to[j]))}
 		}
 	}
+	for k, to := range w.wish.actions {
+		if before := c.Act.Actions[k]; to != before {
+			block := &s.Actions[k]
+			better := 1.
+			if mean, variance := block.Difference(step.DefaultPrior().Noise, s.B/s.A, before, to); variance > 0 {
+				better = .5 * math.Erfc(-mean/math.Sqrt(2*variance))
+			}
+			p.Moved = append(p.Moved, event.Moved{Trait: fold.Action(k).String(), Before: before, After: to, P: wire.Micro(better), N: int(block.Episodes)})
+			said = append(said, fmt.Sprintf("%s %+.2f", fold.Action(k), to-before))
+		}
+	}
+	w.wish.actions.Put(&d.ActionPolicy)
 	p.Reason = p.Kind + ": " + strings.Join(said, ", ")
 	d.Traits, d.ToneWeights = to, policy.ToneWeightsOf(to)
 	d.Version, d.Parent, d.Reason = c.Version+1, c.Version, p.Reason
@@ -192,7 +227,7 @@ func (w *work) propose() error {
 	}
 	p.ProposalID = w.id(p.EventType(), 0)
 	w.emit(p.ProposalID, p)
-	w.asked = ask{c.Version, to}
+	w.asked = ask{c.Version, to, w.wish.actions}
 	return nil
 }
 
@@ -201,6 +236,7 @@ func (w *work) propose() error {
 type ask struct {
 	version int64 // it was computed from; 0 for none
 	levels  policy.Traits
+	actions fold.Actions
 }
 
 // asks are the proposals on their way, by agent.
@@ -235,7 +271,7 @@ func (a *asks) keep(works []*work) {
 }
 
 // near says that nobody could tell the levels apart.
-func near(a, b policy.Traits) bool {
+func near(a, b []float64) bool {
 	for j := range a {
 		if math.Abs(a[j]-b[j]) >= safety.Noticeable {
 			return false

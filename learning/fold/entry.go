@@ -38,6 +38,9 @@ type Episode struct {
 	Protected bool          // behaviour counts nothing
 	Consent   bool          // behaviour counts only with it
 
+	Did    byte    // the action whose weight had a part in it, plus one; 0 for none
+	Weight float64 // that weight then, rounded to 1e-6
+
 	Contributions []Contribution // by feedback id
 }
 
@@ -70,6 +73,8 @@ type Act struct {
 	Pace     byte // place in paces
 	Learning bool
 	Alive    bool
+	Set      byte    // bit k: action k was set
+	Actions  Actions // the action weights afterwards
 }
 
 // The acts.
@@ -95,7 +100,7 @@ func Compare(at event.Micros, id string, otherAt event.Micros, otherID string) i
 
 // Hollow says that nothing is left of an episode: no decision, no contribution.
 func (e *Entry) Hollow() bool {
-	return e.Episodic() && !e.About.Decided && len(e.About.Contributions) == 0
+	return e.Episodic() && !e.About.Decided && e.About.Did == 0 && len(e.About.Contributions) == 0
 }
 
 // Put adds a contribution, or replaces the one with its feedback id; false when
@@ -135,6 +140,7 @@ const (
 	isEpisode  = 0
 	isAct      = 1
 	isAdoption = 2
+	hasActions = 4 // an act that carries action weights, an episode in which one had a part
 )
 
 // many stands for a number of contributions that does not fit into its place.
@@ -146,11 +152,16 @@ func (e *Entry) Append(b []byte) []byte {
 	b = append(b, 0, 0, 0, 0, entryFormat, isEpisode)
 	kind := &b[len(b)-1]
 	switch {
+	case e.Act != nil && (e.Act.Set != 0 || e.Act.Actions != Actions{}):
+		*kind = isAct | hasActions
 	case e.Act != nil:
 		*kind = isAct
 	case e.Adopt != nil:
 		*kind = isAdoption
+	case e.About.Did != 0:
+		*kind = isEpisode | hasActions
 	}
+	with := *kind&hasActions != 0
 	b = wire.AppendInt64(b, e.At)
 	b = wire.AppendID(b, e.ID)
 	if v := e.Adopt; v != nil {
@@ -164,6 +175,9 @@ func (e *Entry) Append(b []byte) []byte {
 		for _, levels := range [...]*policy.Traits{&a.Levels, &a.Baseline, &a.Lo, &a.Hi} {
 			b = wire.AppendLevels(b, levels[:])
 		}
+		if with {
+			b = wire.AppendLevels(append(b, a.Set), a.Actions[:])
+		}
 	} else {
 		x := &e.About
 		b = wire.AppendBool(b, x.Decided)
@@ -173,6 +187,9 @@ func (e *Entry) Append(b []byte) []byte {
 			b = wire.AppendInt64(b, x.DecidedAt)
 			b = wire.AppendID(b, x.Decision)
 			b = wire.AppendLevels(b, x.Rendered[:])
+		}
+		if with {
+			b = wire.AppendMicro(append(b, x.Did), x.Weight)
 		}
 		if n := len(x.Contributions); n < many {
 			b = wire.AppendUint16(b, uint16(n))
@@ -249,22 +266,31 @@ func ReadEntry(b []byte) (*Entry, error) {
 	case isAdoption:
 		e.Adopt = &Versions{}
 		e.Adopt.read(&r)
-	case isAct:
+	case isAct, isAct | hasActions:
 		a := &Act{Kind: r.Byte(), Pace: r.Byte()}
 		a.Learning, a.Alive = r.Bool(), r.Bool()
 		a.Touched, a.Pinned = r.Mask(), r.Mask()
 		for _, levels := range [...]*policy.Traits{&a.Levels, &a.Baseline, &a.Lo, &a.Hi} {
 			r.Levels(levels[:])
 		}
+		if kind&hasActions != 0 {
+			a.Set = r.Byte()
+			r.Levels(a.Actions[:])
+			r.Bad = r.Bad || a.Set>>NActions != 0 || a.Set == 0 && a.Actions == Actions{}
+		}
 		r.Bad = r.Bad || a.Kind < Created || a.Kind > Transferred || int(a.Pace) >= len(paces)
 		e.Act = a
-	case isEpisode:
+	case isEpisode, isEpisode | hasActions:
 		x := &e.About
 		if x.Decided = r.Bool(); x.Decided {
 			x.Protected, x.Consent = r.Bool(), r.Bool()
 			x.DecidedAt = r.Int64()
 			x.Decision = r.ID()
 			r.Levels(x.Rendered[:])
+		}
+		if kind&hasActions != 0 {
+			x.Did, x.Weight = r.Byte(), r.Micro()
+			r.Bad = r.Bad || x.Did == 0 || x.Did > byte(NActions) || x.Weight < 0
 		}
 		n := int(r.Uint16())
 		if n == many {

@@ -19,6 +19,9 @@ func someEntries() []*Entry {
 				{Feedback: "a", Rater: event.HashID("r"), At: 9, Owner: true, Source: fusion.OwnerThumb, Value: -1, Share: .333333},
 				{Feedback: event.HashID("b"), Rater: "g", Source: fusion.Guest, Toward: -1, Trait: policy.Brevity, Share: 1, Measured: 2, Levels: policy.Traits{0, .5}},
 			}}},
+		{At: 8, ID: "y", Act: &Act{Kind: Settings, Hi: policy.Neutral(), Set: 1 << Invite, Actions: Actions{.9, .6, .7, .4, .15, .03, .02}}},
+		{At: 9, ID: "z", About: Episode{Did: byte(ReplyGroupLarge) + 1, Weight: .4, Decided: true}},
+		{At: 10, ID: "v", Adopt: &Versions{}},
 	}
 }
 
@@ -93,7 +96,7 @@ func FuzzReadEntry(f *testing.F) {
 }
 
 func FuzzReadState(f *testing.F) {
-	s := of(f, someEntries()[:1])
+	s := of(f, someEntries())
 	f.Add(s.Append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var s State

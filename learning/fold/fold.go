@@ -142,6 +142,13 @@ func (f *Folder) Apply(s *State, e *Entry) error {
 			held |= 1 << j
 		}
 	}
+	may := true // the action that had a part may move
+	for k := range s.Actions {
+		if b := &s.Actions[k]; b.Hold > 0 {
+			b.Hold--
+			may = may && e.About.Did != byte(k)+1
+		}
+	}
 	f.listen(&e.About)
 	y, w := f.loadings.Fused(f.weigh(s))
 	if w > 0 {
@@ -151,6 +158,7 @@ func (f *Folder) Apply(s *State, e *Entry) error {
 			return err
 		}
 		s.count(active, w)
+		f.act(s, &e.About, &phi, y, w, may)
 	}
 	asked, err := f.ask(s, &e.About, &x, active)
 	if err != nil {
@@ -193,6 +201,27 @@ func (e *Episode) Levels() (x policy.Traits, active policy.Mask) {
 		}
 	}
 	return x, active
+}
+
+// act lets the action that had a part in an episode learn from what the traits do
+// not explain.
+func (f *Folder) act(s *State, e *Episode, phi *step.Vec, y, w float64, may bool) {
+	if f.Drifted {
+		for k := range s.Actions {
+			s.Actions[k].shrink(step.Keep)
+		}
+	}
+	if e.Did == 0 || !e.Decided {
+		return
+	}
+	for i, v := range phi {
+		y -= float64(v * f.belief.M[i])
+	}
+	b := &s.Actions[e.Did-1]
+	b.observe(e.Weight, y, w)
+	if may {
+		b.move(f.prior.Noise, s.B/s.A, safety.GateOf(paces[s.Pace], s.Shown+s.CheckIn < backing))
+	}
 }
 
 // Hears says whether a contribution counts as a signal: no wish (that is another
@@ -347,6 +376,11 @@ func (s *State) act(a *Act) {
 		s.Start = s.Theta
 		s.Episodes = [step.D]uint32{}
 		s.Asked = 0
+		for k := range s.Actions {
+			b := &s.Actions[k]
+			b.shrink(step.Keep)
+			b.Start, b.Episodes, b.Info = b.Level, 0, float32(step.Keep*float64(b.Info))
+		}
 		for j := range s.Info {
 			s.Info[j] = float64(s.Info[j] * step.Keep)
 		}
@@ -382,6 +416,7 @@ func (s *State) act(a *Act) {
 			}
 		}
 	}
+	s.setActions(a)
 	s.Lo, s.Hi, s.Pinned, s.Pace = a.Lo, a.Hi, a.Pinned, a.Pace
 	s.Paused = !a.Learning || !a.Alive
 	for j := range s.Theta {

@@ -34,6 +34,7 @@ type State struct {
 	Shown    float64         // by behaviour,
 	CheckIn  float64         // by check-ins
 	Raters   [raters]raterInfo
+	Actions  [NActions]Block
 	Entries  uint32
 	Guarded  bool // the newest decided episode was protected
 }
@@ -84,6 +85,10 @@ func (s *State) Bare() State {
 	b := New()
 	b.State = step.New(s.Start)
 	b.Lo, b.Hi, b.Pinned, b.Pace, b.Paused, b.Hold = s.Lo, s.Hi, s.Pinned, s.Pace, s.Paused, s.Hold
+	for k := range b.Actions {
+		b.Actions[k].set(float64(s.Actions[k].Start))
+		b.Actions[k].Hold = s.Actions[k].Hold
+	}
 	b.Adopted, b.Entries, b.Guarded = s.Adopted, s.Entries, s.Guarded
 	for j := range b.Theta {
 		b.Theta[j] = min(max(b.Theta[j], b.Lo[j]), b.Hi[j])
@@ -153,7 +158,7 @@ func (s *State) rater(name string) *raterInfo {
 }
 
 // Size is the length of an encoded state in bytes.
-const Size = 16 + step.Size + 16*step.D + 4 + 2 + step.D + 4*step.D + 8*step.D + 5*8 + 16*raters + 4
+const Size = 16 + step.Size + 16*step.D + 4 + 2 + step.D + 4*step.D + 8*step.D + 5*8 + 16*raters + int(NActions)*blockSize + 4
 
 // Append encodes the state: generation, profile, then fixed places.
 func (s *State) Append(b []byte) []byte {
@@ -177,6 +182,9 @@ func (s *State) Append(b []byte) []byte {
 	}
 	for _, r := range s.Raters {
 		b = wire.AppendFloat(wire.AppendInt64(b, int64(r.ID)), r.Info)
+	}
+	for k := range s.Actions {
+		b = s.Actions[k].append(b)
 	}
 	return append(b, byte(s.Entries), byte(s.Entries>>8), byte(s.Entries>>16), byte(s.Entries>>24))
 }
@@ -207,6 +215,9 @@ func (s *State) Read(b []byte) bool {
 	}
 	for i := range s.Raters {
 		s.Raters[i] = raterInfo{uint64(r.Int64()), r.Float()}
+	}
+	for k := range s.Actions {
+		s.Actions[k].read(&r)
 	}
 	s.Entries = r.Uint32()
 	return !r.Bad && s.Lo.Valid() && s.Hi.Valid()
