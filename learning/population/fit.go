@@ -3,6 +3,7 @@ package population
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"rapport/learning/step"
 )
@@ -25,7 +26,8 @@ var tried = [...]int{1, 2, 4}
 //
 // The number of kinds K ∈ {0, 1, 2, 4} is the one under which the agents of one half
 // of the owners are most probable when the prior was fitted on the other half, and
-// the other way round (K = 0 is the default prior). A K is not tried with fewer than
+// the other way round (K = 0 is the default prior); more kinds than in the previous
+// version must be better by a standard error. A K is not tried with fewer than
 // 12 owners per kind, nothing is learned from fewer than 16 owners, and K falls
 // until every archetype has at least 20 agents of at least 10 owners and lies at
 // least .10 from every other.
@@ -33,7 +35,7 @@ var tried = [...]int{1, 2, 4}
 // Influence: an agent counts 1/n when its owner has n; its evidence counts up to 4
 // times that of the median owner's agent, its posterior mean up to √3 times the usual
 // distance from its kind's, its residual up to 4 times the noise, its say about K up
-// to 10 nats. One owner of N moves what a kind with a share π thinks of behaviour by at
+// to 10 nats per comparison. One owner of N moves what a kind with a share π thinks of behaviour by at
 // most 4/(πN) owner-rating units (standard deviation over all policies), as long as K
 // stays.
 //
@@ -74,8 +76,7 @@ func Fit(agents []Statistics, previous *Version, seed uint64) (*Result, error) {
 		report.refuse(1, "%s", reason)
 		return result, nil
 	}
-	report.weigh(usable, seed)
-	next := report.choose(newCohort(usable), seed)
+	next := report.choose(newCohort(usable), report.weigh(usable, seed), len(previous.Archetypes), seed)
 	retired, err := next.name(previous)
 	if err != nil {
 		return result, err
@@ -93,61 +94,84 @@ func (r *Report) refuse(K int, format string, args ...any) {
 	r.Candidates = append(r.Candidates, Candidate{K, fmt.Sprintf(format, args...)})
 }
 
-// weigh fills the evidence: the log likelihood of held-out agents under priors
-// fitted on the others, against the default prior.
-func (r *Report) weigh(agents []agent, seed uint64) {
-	r.Evidence[0] = Evidence{}
-	var kinds []int
-	gains := map[int][]float64{} // by K and owner
-	for _, K := range tried {
-		if r.Owners < K*votesPerKind {
-			r.refuse(K, "%d owners, fewer than %d for each kind", r.Owners, votesPerKind)
-			continue
-		}
-		kinds, gains[K] = append(kinds, K), make([]float64, r.Owners)
-	}
-	half := halves(agents)
-	for side := range half {
-		learn, test := newCohort(half[side]), newCohort(half[1-side])
-		models := learn.fit(kinds, seed+uint64(side)+1)
-		standard := test.logLiks(newModel(step.DefaultPrior()))
-		for _, K := range kinds {
-			for i, l := range test.logLiks(models[K]) {
-				a := &test.agents[i]
-				gains[K][a.owner] += a.vote * within(l-standard[i])
-			}
-		}
-	}
-	for K, g := range gains {
-		r.Evidence[K] = evidenceOf(g)
-	}
-}
+// gains are, by K and owner, how much better a prior with K kinds predicts than the
+// default prior, nats.
+type gains map[int][]float64
 
-// within bounds what one agent may say for or against a K.
-func within(difference float64) float64 { return min(max(difference, -maxDifference), maxDifference) }
-
-func evidenceOf(gains []float64) (e Evidence) {
-	n := float64(len(gains))
-	for _, g := range gains {
-		e.Mean += g / n
+// beyond is how much better K predicts than another number of kinds.
+func (g gains) beyond(K, other int) (e Evidence) {
+	difference := slices.Clone(g[K])
+	for i, v := range g[other] {
+		difference[i] -= v
 	}
-	for _, g := range gains {
-		e.SE += (g - e.Mean) * (g - e.Mean)
+	n := float64(len(difference))
+	for _, d := range difference {
+		e.Mean += d / n
+	}
+	for _, d := range difference {
+		e.SE += (d - e.Mean) * (d - e.Mean)
 	}
 	e.SE = math.Sqrt(e.SE/max(n-1, 1)) / math.Sqrt(n)
 	return e
 }
 
-// choose fits on all agents and takes the K with the most evidence of those whose
-// archetypes are sound, K falling until they are.
-func (r *Report) choose(c *cohort, seed uint64) *Version {
-	for most := step.MaxK; ; {
-		K := 0
-		for _, k := range tried {
-			if e, ok := r.Evidence[k]; ok && k <= most && e.Mean > r.Evidence[K].Mean {
-				K = k
+// weigh finds the log likelihoods of held-out agents under priors fitted on the
+// others, one kind against the default prior and more kinds against one.
+func (r *Report) weigh(agents []agent, seed uint64) gains {
+	g := gains{0: make([]float64, r.Owners)}
+	var kinds []int
+	for _, K := range tried {
+		if r.Owners < K*votesPerKind {
+			r.refuse(K, "%d owners, fewer than %d for each kind", r.Owners, votesPerKind)
+			continue
+		}
+		kinds, g[K] = append(kinds, K), make([]float64, r.Owners)
+	}
+	half := halves(agents)
+	for side := range half {
+		learn, test := newCohort(half[side]), newCohort(half[1-side])
+		models := learn.fit(kinds, seed+uint64(side)+1)
+		none, one := test.logLiks(newModel(step.DefaultPrior())), test.logLiks(models[1])
+		for _, K := range kinds {
+			for i, l := range test.logLiks(models[K]) {
+				a := &test.agents[i]
+				g[K][a.owner] += a.vote * (bounded(one[i]-none[i]) + bounded(l-one[i]))
 			}
 		}
+	}
+	for K := range g {
+		r.Evidence[K] = g.beyond(K, 0)
+	}
+	return g
+}
+
+// bounded is what one agent may say for or against a K.
+func bounded(difference float64) float64 { return min(max(difference, -maxDifference), maxDifference) }
+
+// best is the K up to most that predicts best. Another K than the previous must beat
+// every smaller one by a standard error, so that it does not come and go.
+func (g gains) best(most, previous int) int {
+	K := 0
+	for _, k := range tried {
+		if g[k] == nil || k > most {
+			continue
+		}
+		e := g.beyond(k, K)
+		if k == previous {
+			e.SE = 0
+		}
+		if e.Mean > e.SE {
+			K = k
+		}
+	}
+	return K
+}
+
+// choose fits on all agents and takes the best K whose archetypes are sound, K falling
+// until they are.
+func (r *Report) choose(c *cohort, g gains, previous int, seed uint64) *Version {
+	for most := step.MaxK; ; {
+		K := g.best(most, previous)
 		next := &Version{Formula: Formula, Prior: step.DefaultPrior()}
 		if K == 0 {
 			return next
@@ -196,7 +220,7 @@ func (c *cohort) begin(one *model, K int, seed uint64) (best *model) {
 		m := c.climb(c.maximise(one, K), iterationsTry)
 		explained := 0.
 		for i, l := range c.logLiks(m) {
-			explained += c.agents[i].vote * within(l-standard[i])
+			explained += c.agents[i].vote * bounded(l-standard[i])
 		}
 		if explained > most {
 			best, most = m, explained
