@@ -23,6 +23,7 @@ import (
 	"rapport/internal/httpapi"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
+	"rapport/learning"
 )
 
 // Lag is how far the effects are behind what was said.
@@ -115,6 +116,15 @@ func (a *App) adminRoutes() {
 			return BackupDone{}, err
 		}
 		return a.Backup(ctx, in.Body.Dir)
+	})
+	httpapi.Get(api, "/v1/admin/jobs", op("List the jobs that learn from all agents, each with its newest run"), func(ctx context.Context, _ *none) ([]learning.Run, error) { return a.Learning.Jobs(ctx) })
+	httpapi.Post(api, "/v1/admin/jobs/{name}", op("Run a job now"), func(ctx context.Context, in *struct {
+		Name string `path:"name" maxLength:"32"`
+	}) (learning.Run, error) {
+		if err := a.Accounts.Note(ctx, authz.From(ctx), "job", in.Name); err != nil {
+			return learning.Run{}, err
+		}
+		return a.Learning.RunJob(ctx, in.Name, a.cfg.Clock().UnixMicro())
 	})
 	httpapi.Get(api, "/v1/admin/trace/{event}", op("Follow one event through everything it caused"), func(ctx context.Context, in *struct {
 		Event string `path:"event"`

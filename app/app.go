@@ -205,6 +205,9 @@ func (a *App) Start(ctx context.Context) error {
 	a.loop(func() error { return a.Relay.Run(run) })
 	a.loop(func() error { return a.Chat.Run(run) })
 	a.loop(func() error { return a.Gateway.Run(run) })
+	if every := a.cfg.Learning.Jobs; every > 0 {
+		a.loop(func() error { return a.Learning.RunJobs(run, a.cfg.Clock, every) })
+	}
 	if a.held != nil {
 		a.loop(func() error { return a.held.Keep(run) })
 	}

@@ -45,6 +45,7 @@ func Settings() []Setting {
 		{Key: "kafka.password", Default: "", Doc: "password of kafka.user; better in the environment than in a file", Secret: true},
 		{Key: "kafka.partitions", Default: 8, Doc: "partitions of the topics that are made at the first start, and so how many processes can share a reader's work; never changed later"},
 		{Key: "kafka.replication", Default: 0, Doc: "copies of those topics; 0 for what the brokers do by default, 3 where losing a machine must lose nothing"},
+		{Key: "learning.jobs", Default: "24h", Doc: "how often it is learned from all agents together, from midnight UTC on; 0 for only when `rapport jobs run` says so"},
 		{Key: "postgres", Default: "", Doc: "a PostgreSQL database for everything but the log, as postgres://USER:PASSWORD@HOST/DATABASE, instead of files in the data directory; better in the environment than in a flag", Secret: true},
 		{Key: "provider.base_url", Default: "", Doc: "an OpenAI-compatible server, as https://api.openai.com/v1; without one the environment's keys, then local servers, then the offline demo are tried"},
 		{Key: "provider.key", Default: "", Doc: "key for provider.base_url; better in the environment than in a file", Secret: true},
@@ -68,6 +69,9 @@ type Config struct {
 	Gateway struct {
 		Workers int `koanf:"workers"`
 	} `koanf:"gateway"`
+	Learning struct {
+		Jobs time.Duration `koanf:"jobs"`
+	} `koanf:"learning"`
 	Kafka struct {
 		Brokers     string `koanf:"brokers"`
 		Prefix      string `koanf:"prefix"`
@@ -190,6 +194,9 @@ func (c Config) check() error {
 	if c.Feedback.Window < time.Minute {
 		return bad("feedback.window", "is %v; use at least 1m", c.Feedback.Window)
 	}
+	if j := c.Learning.Jobs; j != 0 && j < time.Minute {
+		return bad("learning.jobs", "is %v; use at least 1m, or 0 for never", j)
+	}
 	if c.Gateway.Workers < 1 || c.Gateway.Workers > 1024 {
 		return bad("gateway.workers", "is %d; use 1 to 1024", c.Gateway.Workers)
 	}
@@ -228,7 +235,7 @@ type Effective struct {
 func (c Config) Effective() []Effective {
 	values := map[string]any{
 		"data": c.Data, "listen": c.Listen, "log.level": c.LogConf.Level,
-		"feedback.window": c.Feedback.Window.String(), "gateway.workers": c.Gateway.Workers, "postgres": c.Postgres,
+		"feedback.window": c.Feedback.Window.String(), "gateway.workers": c.Gateway.Workers, "learning.jobs": c.Learning.Jobs.String(), "postgres": c.Postgres,
 		"kafka.brokers": c.Kafka.Brokers, "kafka.prefix": c.Kafka.Prefix, "kafka.tls": c.Kafka.TLS, "kafka.user": c.Kafka.User, "kafka.password": c.Kafka.Password,
 		"kafka.partitions": c.Kafka.Partitions, "kafka.replication": c.Kafka.Replication,
 		"provider.base_url": c.Provider.BaseURL, "provider.key": c.Provider.Key, "provider.model": c.Provider.Model, "provider.offline": c.Provider.Offline,

@@ -39,23 +39,25 @@ type globals struct {
 type commands struct {
 	globals
 
-	Serve    serveCmd    `cmd:"" default:"withargs" help:"Serve everything (what plain 'rapport' does)."`
-	Demo     demoCmd     `cmd:"" help:"Fill a directory with a small living world, then serve it."`
-	World    worldCmd    `cmd:"" name:"simulate" help:"Let learners play for simulated people with hidden tastes, side by side."`
-	Login    loginCmd    `cmd:"" help:"Print a one-time link that logs you in to the pages."`
-	Chat     chatCmd     `cmd:"" help:"Talk with an agent and raise it."`
-	Explain  explainCmd  `cmd:"" help:"Say what each rating did to an agent."`
-	Evaluate evaluateCmd `cmd:"" help:"Say from the log how good other levels would have been."`
-	Compile  compileCmd  `cmd:"" help:"Show the prompt and parameters an agent's policy becomes."`
-	Import   importCmd   `cmd:"" help:"Pour recorded conversations in."`
-	Trace    traceCmd    `cmd:"" help:"Follow one event through everything it caused."`
-	Letters  lettersCmd  `cmd:"" name:"dead-letters" help:"List events that could not be handled, or replay one."`
-	Rebuild  rebuildCmd  `cmd:"" help:"Make the projections anew from the log, or check that they equal it."`
-	Export   exportCmd   `cmd:"" help:"Write everything to files in documented formats."`
-	Backup   backupCmd   `cmd:"" help:"Copy a consistent state to a directory."`
-	Restore  restoreCmd  `cmd:"" help:"Make a data directory from a backup."`
-	Config   configCmd   `cmd:"" help:"List every setting, its value and where that comes from."`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
+	Serve    serveCmd      `cmd:"" default:"withargs" help:"Serve everything (what plain 'rapport' does)."`
+	Demo     demoCmd       `cmd:"" help:"Fill a directory with a small living world, then serve it."`
+	World    worldCmd      `cmd:"" name:"simulate" help:"Let learners play for simulated people with hidden tastes, side by side."`
+	Login    loginCmd      `cmd:"" help:"Print a one-time link that logs you in to the pages."`
+	Chat     chatCmd       `cmd:"" help:"Talk with an agent and raise it."`
+	Explain  explainCmd    `cmd:"" help:"Say what each rating did to an agent."`
+	Evaluate evaluateCmd   `cmd:"" help:"Say from the log how good other levels would have been."`
+	Compile  compileCmd    `cmd:"" help:"Show the prompt and parameters an agent's policy becomes."`
+	Import   importCmd     `cmd:"" help:"Pour recorded conversations in."`
+	Jobs     jobsCmd       `cmd:"" help:"List or run what learns from all agents together."`
+	Kinds    archetypesCmd `cmd:"" name:"archetypes" help:"Show the kinds of owners that emerged."`
+	Trace    traceCmd      `cmd:"" help:"Follow one event through everything it caused."`
+	Letters  lettersCmd    `cmd:"" name:"dead-letters" help:"List events that could not be handled, or replay one."`
+	Rebuild  rebuildCmd    `cmd:"" help:"Make the projections anew from the log, or check that they equal it."`
+	Export   exportCmd     `cmd:"" help:"Write everything to files in documented formats."`
+	Backup   backupCmd     `cmd:"" help:"Copy a consistent state to a directory."`
+	Restore  restoreCmd    `cmd:"" help:"Make a data directory from a backup."`
+	Config   configCmd     `cmd:"" help:"List every setting, its value and where that comes from."`
+	Version  versionCmd    `cmd:"" help:"Print the version."`
 }
 
 const about = `Rapport: agents that get better for their people from how they react.

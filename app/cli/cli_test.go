@@ -124,7 +124,10 @@ func TestExitCodes(t *testing.T) {
 		{"demo --sessions many", 2, "sessions"},
 		{"compile nobody --data " + dir, 1, "no such agent"},
 		{"explain nobody --data " + dir, 1, "no such agent"},
+		{"evaluate nobody --data " + dir, 1, "no such agent"},
+		{"evaluate nobody --archetype --data " + dir, 1, "5 people"},
 		{"trace nothing --data " + dir, 1, "No event"},
+		{"jobs run dream --data " + dir, 1, "no job"},
 		{"dead-letters --replay learning/x --data " + dir, 1, "dead letter"},
 		{"backup " + full + " --data " + dir, 1, "not empty"},
 		{"restore " + dir + " --data " + full, 1, "not empty"},
@@ -228,7 +231,7 @@ func TestALivedWorld(t *testing.T) {
 		t.Fatalf("a talk as JSON: exit %d, %d documents\n%s%s", talk.code, len(docs), talk.out, talk.err)
 	}
 	decision := fmt.Sprint(docs[0]["decisionId"])
-	for _, args := range []string{"compile nova", "compile nova --x humor=0.9 --where groupSmall", "explain nova", "trace " + decision, "dead-letters", "rebuild --check", "config", "version",
+	for _, args := range []string{"compile nova", "compile nova --x humor=0.9 --where groupSmall", "explain nova", "jobs", "jobs run", "jobs run refit", "archetypes", "evaluate nova", "evaluate nova --trait humor=0.55 --trait brevity=0.5", "trace " + decision, "dead-letters", "rebuild --check", "config", "version",
 		"export " + t.TempDir(), "backup " + filepath.Join(t.TempDir(), "c"), "restore " + backup + " --data " + filepath.Join(t.TempDir(), "d")} {
 		words := strings.Fields(args)
 		if words[0] != "restore" {
@@ -367,7 +370,7 @@ func TestConfig(t *testing.T) {
 	want := map[string]string{
 		"data": dir + " from a flag", "listen": "127.0.0.1:9 from a flag", "log.level": "error from " + filepath.Join(dir, "rapport.yaml"), "gateway.workers": "5 from the environment",
 		"kafka.brokers": " from default", "kafka.partitions": "8 from default", "kafka.password": "not set from default", "kafka.prefix": "rapport. from default",
-		"kafka.replication": "0 from default", "kafka.tls": "false from default", "kafka.user": " from default", "postgres": "not set from default",
+		"kafka.replication": "0 from default", "kafka.tls": "false from default", "kafka.user": " from default", "learning.jobs": "24h0m0s from default", "postgres": "not set from default",
 		"feedback.window": "336h0m0s from default", "provider.base_url": " from default", "provider.model": " from default", "provider.key": "set from the environment", "provider.offline": "true from the environment",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

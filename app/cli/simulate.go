@@ -10,7 +10,7 @@ import (
 
 	"rapport/internal/fault"
 	"rapport/simulate/chart"
-	"rapport/simulate/contest"
+	"rapport/simulate/league"
 	"rapport/simulate/gym"
 	"rapport/simulate/outside"
 )
@@ -100,24 +100,24 @@ func (c *worldCmd) sized() {
 
 func (c worldCmd) Run(ctx context.Context, g *globals) error {
 	c.sized()
-	o := contest.Options{World: c.world(), Populations: c.Populations, Agents: c.Agents, Sessions: c.Sessions, Seed: *c.Seed,
+	o := league.Options{World: c.world(), Populations: c.Populations, Agents: c.Agents, Sessions: c.Sessions, Seed: *c.Seed,
 		Progress: func(done, total int) { g.bar("plays", int64(done), int64(total)) }}
 	talk := outside.NewTalk(g.in, g.out)
 	switch {
 	case c.Protocol:
-		o.Entrants = append(o.Entrants, contest.Talking("you", talk))
+		o.Entrants = append(o.Entrants, league.Talking("you", talk))
 	case c.ThroughPipeline && c.Delay > lateForTheProduct:
 		return fault.New(fault.Invalid, "bad_options", "The product takes opinions for 14 days; through the pipeline a delay is at most %d.", lateForTheProduct)
 	case c.ThroughPipeline:
 		o.Entrants = append(o.Entrants, g.product(c.Raters, c.Sessions))
 		if len(c.Learner) == 0 {
-			c.Learner = []string{contest.Ours, "static"}
+			c.Learner = []string{league.Ours, "static"}
 		}
 	case len(c.Learner) == 0:
-		o.Entrants = contest.Entrants()
+		o.Entrants = league.Entrants()
 	}
 	for _, name := range c.Learner {
-		e, err := contest.Named(name, g.err)
+		e, err := league.Named(name, g.err)
 		if err != nil {
 			return badOptions(err)
 		}
@@ -143,14 +143,14 @@ func (c worldCmd) Run(ctx context.Context, g *globals) error {
 
 // playing plays, and does not wait for a program that says nothing when it is time
 // to go.
-func playing(ctx context.Context, o contest.Options) (*contest.Result, error) {
+func playing(ctx context.Context, o league.Options) (*league.Result, error) {
 	type end struct {
-		r   *contest.Result
+		r   *league.Result
 		err error
 	}
 	ended := make(chan end, 1)
 	go func() {
-		r, err := contest.Play(ctx, o)
+		r, err := league.Play(ctx, o)
 		ended <- end{r, err}
 	}()
 	select {
@@ -162,7 +162,7 @@ func playing(ctx context.Context, o contest.Options) (*contest.Result, error) {
 }
 
 // draw writes the curves where they are wanted.
-func (c *worldCmd) draw(r *contest.Result) error {
+func (c *worldCmd) draw(r *league.Result) error {
 	curves := r.Chart()
 	return errors.Join(
 		intoFile(c.SVG, curves.SVG),
@@ -182,8 +182,8 @@ func intoFile(name string, write func(io.Writer) error) error {
 
 // badOptions says what of the options is wrong, in one sentence.
 func badOptions(err error) error {
-	if errors.Is(err, contest.ErrOptions) {
-		return fault.New(fault.Invalid, "bad_options", "%s.", strings.TrimPrefix(err.Error(), contest.ErrOptions.Error()+": "))
+	if errors.Is(err, league.ErrOptions) {
+		return fault.New(fault.Invalid, "bad_options", "%s.", strings.TrimPrefix(err.Error(), league.ErrOptions.Error()+": "))
 	}
 	if errors.Is(err, outside.ErrCommand) || errors.Is(err, chart.ErrShape) {
 		return fault.New(fault.Invalid, "bad_options", "%v.", err)

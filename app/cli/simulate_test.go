@@ -13,7 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"rapport/simulate/contest"
+	"rapport/simulate/league"
 	"rapport/simulate/gym"
 )
 
@@ -29,7 +29,7 @@ func TestTheDefaultWorldIsTheYardstick(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	help := must(t, "", "simulate", "--help").out
-	for _, e := range contest.Entrants() {
+	for _, e := range league.Entrants() {
 		if !strings.Contains(help, e.Name) {
 			t.Errorf("the help does not name %s", e.Name)
 		}
@@ -62,7 +62,7 @@ func TestSimulate(t *testing.T) {
 		t.Error(err)
 	}
 	r = must(t, "", append(small, "--json")...)
-	var report contest.Report
+	var report league.Report
 	if err := json.Unmarshal([]byte(r.out), &report); err != nil || len(report.Learners) != 2 || report.Seed != 7 || report.Learners[0].Regret20 == nil || r.err != "" {
 		t.Errorf("%v %s %q", err, r.out, r.err)
 	}
@@ -108,13 +108,13 @@ func TestSimulateByLines(t *testing.T) {
 		out.Close()
 		ended <- ran{code: code, err: errOut.String()}
 	}()
-	var result contest.Report
+	var result league.Report
 	lines := bufio.NewScanner(hear)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var l struct {
 			Act    any
-			Result *contest.Report
+			Result *league.Report
 		}
 		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
 			t.Fatalf("%v in %s", err, lines.Text())
@@ -139,7 +139,7 @@ func TestSimulateThroughThePipeline(t *testing.T) {
 	t.Parallel()
 	r := must(t, "", "simulate", "--through-pipeline", "--agents", "2", "--sessions", "6", "--raters", "3", "--seed", "3", "--press", "1", "--review", "1",
 		"--start", "0.2", "--delay", "1", "--thumbs", "1.5", "--json")
-	var report contest.Report
+	var report league.Report
 	if err := json.Unmarshal([]byte(r.out), &report); err != nil || len(report.Learners) != 3 || report.Learners[0].Learner != "product" {
 		t.Fatalf("%v %s", err, r.out)
 	}

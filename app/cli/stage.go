@@ -12,14 +12,14 @@ import (
 	"rapport/event"
 	"rapport/policy"
 	"rapport/simulate"
-	"rapport/simulate/contest"
+	"rapport/simulate/league"
 	"rapport/simulate/gym"
 )
 
 // product is the whole product as a learner: a server on an empty directory of its
 // own, with the virtual clock, for each population.
-func (g *globals) product(raters, sessions int) contest.Entrant {
-	return contest.Staged("product", "the whole product, through its doors", func(ctx context.Context, starts []policy.Traits) (gym.Learner, func() error, error) {
+func (g *globals) product(raters, sessions int) league.Entrant {
+	return league.Staged("product", "the whole product, through its doors", func(ctx context.Context, starts []policy.Traits) (gym.Learner, func() error, error) {
 		cfg, err := g.config()
 		if err != nil {
 			return nil, nil, err
