@@ -10,8 +10,8 @@ import (
 
 	"rapport/internal/fault"
 	"rapport/simulate/chart"
-	"rapport/simulate/league"
 	"rapport/simulate/gym"
+	"rapport/simulate/league"
 	"rapport/simulate/outside"
 )
 

@@ -13,8 +13,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"rapport/simulate/league"
 	"rapport/simulate/gym"
+	"rapport/simulate/league"
 )
 
 // What is not said of the world is the yardstick's.

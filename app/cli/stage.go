@@ -12,8 +12,8 @@ import (
 	"rapport/event"
 	"rapport/policy"
 	"rapport/simulate"
-	"rapport/simulate/league"
 	"rapport/simulate/gym"
+	"rapport/simulate/league"
 )
 
 // product is the whole product as a learner: a server on an empty directory of its

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"rapport/simulate/contest"
 	"rapport/simulate/gym"
+	"rapport/simulate/league"
 )
 
 // errNoPeers: other people's libraries are not there.
@@ -64,24 +64,24 @@ func peers(ctx context.Context) (metrics, error) {
 	if _, err := os.Stat(filepath.Join(dir, ".venv", "requirements.txt")); err != nil {
 		return nil, errNoPeers
 	}
-	o := contest.Options{World: gym.Main(), Populations: peerPopulations, Agents: int(agents), Sessions: peerSessions, Seed: seed}
+	o := league.Options{World: gym.Main(), Populations: peerPopulations, Agents: int(agents), Sessions: peerSessions, Seed: seed}
 	o.Progress = func(done, total int) { fmt.Fprintf(os.Stderr, "\r%d of %d plays", done, total) }
-	for _, name := range []string{contest.Ours, "static"} {
-		e, err := contest.Named(name, os.Stderr)
+	for _, name := range []string{league.Ours, "static"} {
+		e, err := league.Named(name, os.Stderr)
 		if err != nil {
 			return nil, err
 		}
 		o.Entrants = append(o.Entrants, e)
 	}
 	for _, p := range peerPrograms {
-		e, err := contest.Program(p.name, fmt.Sprintf("'%s' '%s' %s", python, filepath.Join(dir, p.file), p.args), os.Stderr)
+		e, err := league.Program(p.name, fmt.Sprintf("'%s' '%s' %s", python, filepath.Join(dir, p.file), p.args), os.Stderr)
 		if err != nil {
 			return nil, err
 		}
 		o.Entrants = append(o.Entrants, e)
 	}
 	fmt.Fprintf(os.Stderr, "seeds %d to %d\n", seed, seed+peerPopulations-1)
-	result, err := contest.Play(ctx, o)
+	result, err := league.Play(ctx, o)
 	if err != nil {
 		return nil, err
 	}

@@ -150,6 +150,9 @@ func TestRidge(t *testing.T) {
 // not cross at this size.
 func TestTheOrderOfTheTable(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("nine learners, 96 agents, 200 sessions")
+	}
 	regret := map[string]float64{}
 	for _, r := range All {
 		var of []*gym.Run

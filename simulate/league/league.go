@@ -1,4 +1,4 @@
-// Package contest lets learners play side by side in the simulated world and says
+// Package league lets learners play side by side in the simulated world and says
 // who did how well.
 //
 // Owns: Entrant and Entrants (learners by name: ours, the rivals, programs),
@@ -9,7 +9,7 @@
 // learner took, equal options give an equal result.
 //
 // Start reading at Play.
-package contest
+package league
 
 import (
 	"context"
@@ -34,8 +34,8 @@ type Options struct {
 	Progress    func(done, total int) // may be nil
 }
 
-// ErrOptions is the error of options that make no contest; the text says why.
-var ErrOptions = errors.New("no contest")
+// ErrOptions is the error of options that cannot be played; the text says why.
+var ErrOptions = errors.New("cannot be played")
 
 // maxSessions of all agents of one entrant, about an hour for the slowest.
 const maxSessions = 50_000_000
