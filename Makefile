@@ -30,6 +30,11 @@ postgres: ## the tests of everything that keeps tables, on PostgreSQL
 	CI=true RAPPORT_TEST_ENGINE=postgres go test -count=1 -timeout 20m -skip '^TestBrowser$$' \
 	  ./internal/sqldb/... ./internal/relay ./internal/httpapi ./account ./agent ./chat ./feedback ./gateway ./learning ./app
 
+kafka: ## the tests of the log on Kafka, on a real broker (Java 17; Maven fetches it) and PostgreSQL
+	internal/eventlog/kafka/kafkatest/install.sh
+	CI=true go test -count=1 -timeout 10m -run 'Kafka|Contract|Real|Address|Broker|Belong|Partitions|Fight|LateWriter|SameEvent|Elsewhere|TakenOver|LogGoesAway' \
+	  ./internal/eventlog/kafka ./internal/relay ./app
+
 sim: ## a world on a seed, printed: make sim SEED=7
 	go run ./cmd/rapport demo --seed $(SEED) --data $$(mktemp -d) --once
 
@@ -44,4 +49,4 @@ bench: ## every bench, as in docs/performance.md
 golden: ## rewrite golden files and generated pages after a wanted change
 	go test $$(grep -rlE 'flag.Bool\("update"' --include=*_test.go . | xargs -n1 dirname | sort -u) -update
 
-.PHONY: help run demo test check race full postgres sim fuzz bench golden
+.PHONY: help run demo test check race full postgres kafka sim fuzz bench golden

@@ -274,8 +274,14 @@ func (a *App) Close() error {
 	return errors.Join(errs...)
 }
 
-// URL is where the server listens.
-func (a *App) URL() string { return fmt.Sprintf("http://%s", a.listener.Addr()) }
+// URL is where this machine reaches the server.
+func (a *App) URL() string {
+	at := *a.listener.Addr().(*net.TCPAddr)
+	if at.IP.IsUnspecified() {
+		at.IP = net.IPv4(127, 0, 0, 1)
+	}
+	return "http://" + at.String()
+}
 
 // DataDir is where everything lies.
 func (a *App) DataDir() string { return a.cfg.Data }

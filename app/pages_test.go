@@ -61,5 +61,30 @@ func configPage() string {
 		fmt.Fprintf(&b, "| `%s` | `%s%s` | `%v` | %s |\n", s.Key, envPrefix, strings.ToUpper(strings.ReplaceAll(s.Key, ".", "_")), s.Default, s.Doc)
 	}
 	b.WriteString("\nIn `rapport.yaml` the dots are levels:\n\n```yaml\nlisten: 127.0.0.1:8080\nprovider:\n  base_url: http://127.0.0.1:11434/v1\n  model: llama3.2\n```\n")
+	b.WriteString(elsewherePage)
 	return b.String()
 }
+
+const elsewherePage = `
+## Databases on PostgreSQL, the log on Kafka
+
+Each of the two may be elsewhere, or both:
+
+` + "```" + `
+createdb --template template0 --locale C --encoding UTF8 rapport
+export RAPPORT_POSTGRES=postgres://rapport:secret@db.example/rapport
+export RAPPORT_KAFKA_BROKERS=kafka1.example:9092,kafka2.example:9092
+export RAPPORT_KAFKA_REPLICATION=3                    # losing a machine loses nothing
+export RAPPORT_KAFKA_TLS=true RAPPORT_KAFKA_USER=rapport RAPPORT_KAFKA_PASSWORD=secret
+rapport --data /var/lib/rapport
+` + "```" + `
+
+The data directory then holds a key and notes of what belongs together; keep it with the rest. On PostgreSQL the role needs the right to make
+schemas in its database (the owner has it). On Kafka the user needs Read, Write and Create on topics, and Read on groups, whose names begin
+with ` + "`kafka.prefix`" + `. Topics are made to keep everything; topics that an operator makes beforehand should have ` + "`retention.ms=-1`" + ` and
+` + "`retention.bytes=-1`" + `, or who was away for longer stops and cannot go on.
+
+One process at a time serves a database; a second one says who does and ends. When the log or the databases are away for a while, what is
+acknowledged is kept, ` + "`/healthz`" + ` says ` + "`waiting`" + ` and why, and all goes on by itself. [deploy/compose.yaml](../deploy/compose.yaml) has both on one
+machine.
+`
