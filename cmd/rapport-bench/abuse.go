@@ -157,6 +157,26 @@ func (c *crowd) disagreement() map[string]float64 {
 	return same
 }
 
+// withPlurality is the share of each rater's marks that are the others' commonest
+// answer, ties split.
+func (c *crowd) withPlurality() map[string]float64 {
+	votes, same, n := c.votes(), map[string]float64{}, map[string]float64{}
+	for _, m := range c.marks {
+		v := slices.Clone(votes[m.Item])
+		v[m.Answer]--
+		top, ties := slices.Max(v), 0.
+		for _, x := range v {
+			ties += indicator(x == top)
+		}
+		same[m.Rater] += indicator(v[m.Answer] == top) / ties
+		n[m.Rater]++
+	}
+	for id := range same {
+		same[id] /= n[id]
+	}
+	return same
+}
+
 // atChance are the real raters with 30 marks and more on items of known truth whose
 // accuracy is not above that of answering without looking, by two standard errors.
 func (c *crowd) atChance() map[string]bool {
@@ -231,8 +251,8 @@ func tasteExcluded() (metrics, error) {
 	r := rater.Aggregate(t)
 	c := &crowd{answers: talkAnswers, marks: marks}
 	agreement := 0.
-	for _, d := range c.disagreement() {
-		agreement += (1 - d) / float64(len(r.Raters))
+	for _, a := range c.withPlurality() {
+		agreement += a / float64(len(r.Raters))
 	}
 	excluded := 0.
 	for _, p := range r.Raters {
@@ -241,7 +261,7 @@ func tasteExcluded() (metrics, error) {
 		}
 	}
 	share := excluded / float64(len(r.Raters))
-	return metrics{"dbdc3_people": len(r.Raters), "dbdc3_mean_agreement": rounded(agreement, 3), "dbdc3_excluded_share": rounded(share, 4),
+	return metrics{"dbdc3_people": len(r.Raters), "dbdc3_agreement_with_plurality": rounded(agreement, 3), "dbdc3_excluded_share": rounded(share, 4),
 		"dbdc3_excluded_ci95": rounded(1.96*math.Sqrt(share*(1-share)/float64(len(r.Raters))), 4)}, nil
 }
 
