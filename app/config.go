@@ -45,12 +45,8 @@ func Settings() []Setting {
 		{Key: "kafka.password", Default: "", Doc: "password of kafka.user; better in the environment than in a file", Secret: true},
 		{Key: "kafka.partitions", Default: 8, Doc: "partitions of the topics that are made at the first start, and so how many processes can share a reader's work; never changed later"},
 		{Key: "kafka.replication", Default: 0, Doc: "copies of those topics; 0 for what the brokers do by default, 3 where losing a machine must lose nothing"},
-<<<<<<< HEAD
 		{Key: "learning.jobs", Default: "24h", Doc: "how often it is learned from all agents together, from midnight UTC on; 0 for only when `rapport jobs run` says so"},
-		{Key: "postgres", Default: "", Doc: "a PostgreSQL database for everything but the log, as postgres://USER:PASSWORD@HOST/DATABASE, instead of files in the data directory; better in the environment than in a flag", Secret: true},
-=======
 		{Key: "postgres", Default: "", Doc: "a PostgreSQL database for everything but the log, as postgres://USER:PASSWORD@HOST/DATABASE, instead of files in the data directory; its texts in byte order (locale C); better in the environment than in the flag --postgres", Secret: true},
->>>>>>> ae5596a (wip2)
 		{Key: "provider.base_url", Default: "", Doc: "an OpenAI-compatible server, as https://api.openai.com/v1; without one the environment's keys, then local servers, then the offline demo are tried"},
 		{Key: "provider.key", Default: "", Doc: "key for provider.base_url; better in the environment than in a file", Secret: true},
 		{Key: "provider.model", Default: "", Doc: "model to ask for at provider.base_url"},
