@@ -210,8 +210,10 @@ func (v *Version) name(previous *Version) (retired []int, err error) {
 		}
 		archetypes, components = append(archetypes, a), append(components, v.Prior.Components[k])
 	}
-	v.Archetypes = archetypes
-	v.Prior, err = step.NewPrior(v.Prior.Noise, components)
+	if len(components) > 0 { // else it is the default prior
+		v.Archetypes = archetypes
+		v.Prior, err = step.NewPrior(v.Prior.Noise, components)
+	}
 	return retired, err
 }
 
