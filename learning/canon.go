@@ -18,7 +18,8 @@ type canon struct {
 	At      event.Micros
 	Retired bool
 	Owner   event.PersonID
-	Act     fold.Act // levels, baseline, limits, pins, pace, switches
+	Act     fold.Act     // levels, baseline, limits, pins, pace, switches
+	Since   event.Micros // when the owner got the agent from another; 0 for the first
 	Explore policy.Exploration
 	Trail   []mark // levels at the end of the last days, oldest first
 
@@ -126,7 +127,7 @@ const holdoutOff = 1 << 7
 func (c *canon) append(b []byte) []byte {
 	act := fold.Entry{At: c.At, ID: string(c.Owner), Act: &c.Act}
 	b = act.Append(b)
-	b = wire.AppendInt64(b, c.Asked)
+	b = wire.AppendInt64(wire.AppendInt64(b, c.Since), c.Asked)
 	b = wire.AppendLevels(wire.AppendLevels(b, c.AskedFor[:]), c.AskedActions[:])
 	b = wire.AppendFloat(b, c.Explore.Epsilon)
 	adoption := fold.Entry{At: c.AdoptedAt, ID: c.Adoption, Adopt: &c.Adopted}
@@ -154,6 +155,7 @@ func (c *canon) read(b []byte) error {
 	}
 	c.At, c.Owner, c.Act = e.At, event.PersonID(e.ID), *e.Act
 	r := wire.Reader{B: b[n:]}
+	c.Since = r.Int64()
 	c.Asked = r.Int64()
 	r.Levels(c.AskedFor[:])
 	r.Levels(c.AskedActions[:])

@@ -114,6 +114,9 @@ func (s *Service) Explain(ctx context.Context, agent event.AgentID) (*Explanatio
 	for n := 0; n < len(ids) && len(x.Ratings) < shown; n++ {
 		id := ids[n]
 		sig := signals[id]
+		if sig.Timestamp < c.Since {
+			break // what an earlier owner said is theirs, and so is all before
+		}
 		if sig.Channel == event.ChannelBehaviour && sig.PersonID != string(c.Owner) {
 			continue // what others did without saying is theirs
 		}

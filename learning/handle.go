@@ -536,7 +536,7 @@ func (w *work) apply(in *incoming) error {
 		w.tally.Revision++
 		w.counted = true
 		if w.canon != nil {
-			w.canon.Owner = p.To
+			w.canon.Owner, w.canon.Since = p.To, max(w.canon.Since, in.Time)
 			w.known = true
 		}
 		return w.enact(in, fold.Act{Kind: fold.Transferred})

@@ -272,6 +272,10 @@ func TestOwnerActs(t *testing.T) {
 		t.Errorf("the owner is %v, %v", owner, err)
 	}
 
+	if x, err := b.s.Explain(t.Context(), "a"); err != nil || len(x.Ratings) != 0 {
+		t.Errorf("the new owner is shown %d ratings of the old one, %v", len(x.Ratings), err)
+	}
+
 	b.feed(1, s.add(event.AgentRetired{AgentID: "a"}), s.add(s.engagement(.5)))
 	if got := b.dump(learnerTables...); strings.Count(got, "\n") != len(learnerTables) {
 		t.Errorf("a retired agent leaves\n%s", got)
