@@ -80,3 +80,15 @@ func FuzzReadPublished(f *testing.F) {
 		}
 	})
 }
+
+func TestPublishedBytesAreFixed(t *testing.T) {
+	t.Parallel()
+	p, err := Publish(258, []Weight{{"b", 1, 0, false}, {"a", .5, .99996, true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []byte{1, 2, 1, 0, 0, 2, 0, 0, 0, 1, 'a', 0x88, 0x13, 0x10, 0x27, 1, 1, 'b', 0x10, 0x27, 0, 0, 0}
+	if got := p.Append(nil); !bytes.Equal(got, want) {
+		t.Errorf("% x, want % x", got, want)
+	}
+}

@@ -123,3 +123,16 @@ func TestOwnLogarithmAndExponential(t *testing.T) {
 		}
 	})
 }
+
+// Stored numbers: a change here is a new formula version.
+func TestStandingIsFixedForever(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		value, expected float64
+		want            Standing
+	}{{1, .6, 3_205_453}, {-1, .6, -1_316_614}, {1, -2, 1_203_973}, {-1, -2, -74_901}, {-1, 2, -3_476_099}} {
+		if got := Standing(0).After(c.value, c.expected, 0, .8); got != c.want {
+			t.Errorf("%v where %v was expected: %d, want %d", c.value, c.expected, got, c.want)
+		}
+	}
+}
