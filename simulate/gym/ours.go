@@ -8,6 +8,7 @@ import (
 	"rapport/learning/fold"
 	"rapport/learning/fusion"
 	"rapport/learning/population"
+	"rapport/learning/rater"
 	"rapport/learning/safety"
 	"rapport/learning/step"
 	"rapport/policy"
@@ -18,7 +19,7 @@ type Options struct {
 	Pace    string // how sure it must be before a level moves; normal when empty
 	Alone   bool   // no refit of the prior: every agent by itself
 	Refit   int    // sessions between two refits, 10 when 0
-	NoTrust bool   // neither calibration nor reputation
+	NoTrust bool   // sources and raters count by default: neither calibration nor reputation
 }
 
 // Ours makes the product's learner: each agent's list is folded by package fold,
@@ -47,12 +48,14 @@ type ours struct {
 	folder  fold.Folder
 	entry   fold.Entry
 	earlier []population.Statistics // of cohorts before
+	said    []fusion.Value
 }
 
 // companion is one agent.
 type companion struct {
 	name    string
 	state   fold.State
+	mean    step.Vec // of the coefficients, as believed before the next session
 	mixture policy.Mixture
 	key     uint64 // of the draws
 }
@@ -64,6 +67,14 @@ type known struct {
 	loadings    []*fusion.Loadings
 	reputations []fold.Reputation
 	newest      fold.Versions
+
+	moments   fusion.Moments
+	standings []standing // by rater
+}
+
+type standing struct {
+	rater.Standing
+	known, reviews bool
 }
 
 func newKnown() *known {
@@ -126,11 +137,14 @@ func (l *ours) Policy(agent int) policy.Traits { return l.agents[agent].state.Th
 
 func (l *ours) Learn(agent int, x policy.Traits, signals []Signal) {
 	a, e := &l.agents[agent], &l.entry
+	if !l.NoTrust {
+		l.listen(a, &x, signals)
+	}
 	e.About = fold.Episode{Decided: true, Consent: true, Rendered: x, Contributions: e.About.Contributions[:0]}
 	for i := range signals {
 		s := &signals[i]
 		e.At = event.Micros(s.Session)
-		c := fold.Contribution{At: e.At, Owner: s.Rater == Owner, Rater: l.rater(s.Rater), Source: sources[s.Source], Value: s.Value, Share: 1}
+		c := fold.Contribution{At: e.At, Owner: s.Rater == Owner, Rater: l.raterName(s.Rater), Source: sources[s.Source], Value: s.Value, Share: 1}
 		switch s.Source {
 		case TonePress:
 			c.Toward, c.Trait = s.Toward, s.Trait
@@ -154,8 +168,37 @@ var sources = [...]fusion.Source{
 	Implicit: fusion.Engagement, Review: fusion.Review, TonePress: fusion.OwnerThumb,
 }
 
-// rater names somebody.
-func (l *ours) rater(n int) string {
+// listen takes in what calibration and reputation are learned from.
+func (l *ours) listen(a *companion, x *policy.Traits, signals []Signal) {
+	expected, loadings := 0., l.loadings[l.newest.Calibration]
+	for i, v := range step.Features(x, policy.AllTraits) {
+		expected += v * a.mean[i]
+	}
+	l.said = l.said[:0]
+	for i := range signals {
+		s := &signals[i]
+		if s.Source == TonePress {
+			continue
+		}
+		v := fusion.Value{Source: sources[s.Source], Val: min(max(s.Value, -1), 1)}
+		l.said = append(l.said, v)
+		if s.Rater == Owner || s.Source == Implicit {
+			continue
+		}
+		for len(l.standings) <= s.Rater {
+			l.standings = append(l.standings, standing{})
+		}
+		r := &l.standings[s.Rater]
+		r.known, r.reviews = true, r.reviews || s.Source == Review
+		r.Standing = r.After(s.Value, expected, loadings[v.Source].A, loadings[v.Source].B)
+	}
+	if err := l.moments.Add(l.said); err != nil {
+		panic(err) // signals of the world are sound
+	}
+}
+
+// raterName names somebody.
+func (l *ours) raterName(n int) string {
 	if n == Owner {
 		return "owner"
 	}
@@ -167,6 +210,7 @@ func (l *ours) rater(n int) string {
 
 // explore publishes what the next session's levels are drawn from.
 func (l *ours) explore(a *companion, b *step.Belief) {
+	a.mean = b.M
 	var centres [policy.DefaultCentres]policy.Traits
 	a.state.Centres(b, a.name, &a.state.Theta, &a.state.Lo, &a.state.Hi, 0, &centres)
 	a.mixture = policy.NewMixture(a.state.Theta, centres[:], policy.Exploration{Strategy: policy.StrategyMixture, Epsilon: 1}, nil, 0)
@@ -191,6 +235,24 @@ func (l *ours) statistics() []population.Statistics {
 	return out
 }
 
+// trust learns what sources tell, and which raters to believe; as in the product
+// somebody who reviews only loses weight.
+func (l *ours) trust() {
+	if loadings, _, err := fusion.Calibrate(&l.moments); err == nil {
+		l.loadings = append(l.loadings, loadings)
+		l.newest.Calibration++
+	}
+	known := fold.Reputation{}
+	for i := range l.standings {
+		if r := &l.standings[i]; r.known {
+			g := r.Reputation()
+			known[l.raterName(i)] = fold.Regard{Weight: g * g, Excluded: r.Excluded() && !r.reviews}
+		}
+	}
+	l.reputations = append(l.reputations, known)
+	l.newest.Reputation++
+}
+
 // refit learns the population's parameters anew; a refit that is refused leaves
 // the version there is.
 func (l *ours) refit() {
@@ -201,6 +263,9 @@ func (l *ours) refit() {
 			l.priors = append(l.priors, r.Version.Prior)
 			l.newest.Prior++
 		}
+	}
+	if !l.NoTrust {
+		l.trust()
 	}
 	if l.newest == before {
 		return

@@ -85,7 +85,7 @@ type Population struct {
 	World
 	seed  uint64
 	kinds []taste
-	pool  []rater
+	pool  []person
 }
 
 // taste is an ideal and the importance of each trait.
@@ -94,7 +94,7 @@ type taste struct {
 	sign          uint8 // of the interactions, one bit each
 }
 
-type rater struct {
+type person struct {
 	bias    float64
 	hostile bool
 }
@@ -108,7 +108,7 @@ func (w World) NewPopulation(seed uint64) *Population {
 	}
 	r = p.stream(2, 0, 0)
 	for range w.Raters {
-		p.pool = append(p.pool, rater{.06 * r.Normal(), r.Float64() < w.Bad})
+		p.pool = append(p.pool, person{.06 * r.Normal(), r.Float64() < w.Bad})
 	}
 	return p
 }
