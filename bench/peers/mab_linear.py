@@ -7,7 +7,7 @@ from mabwiser.mab import MAB, LearningPolicy
 
 from protocol import play
 
-o = {"kind": "linucb", "alpha": 1.0, "l2": 1.0, "reach": 0.3, "step": 0.03}
+o = {"kind": "linucb", "alpha": 0.5, "l2": 1.0, "reach": 0.3, "step": 0.015}
 for arg in sys.argv[1:]:
     name, value = arg.split("=")
     o[name] = value if name == "kind" else float(value)

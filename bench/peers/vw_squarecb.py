@@ -8,7 +8,7 @@ import vowpalwabbit
 
 from protocol import options, play
 
-o = options(rate=0.5, reach=0.3, step=0.03, gamma=10.0)
+o = options(rate=2.0, reach=0.3, step=0.02, gamma=30.0)
 
 
 def arms(theta, reach):

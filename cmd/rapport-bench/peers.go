@@ -22,13 +22,13 @@ var peerPrograms = []struct{ name, file, args string }{
 	{"vw-regression", "vw_regression.py", ""},
 	{"vw-squarecb", "vw_squarecb.py", ""},
 	{"mabwiser-linucb", "mab_linear.py", "kind=linucb"},
-	{"mabwiser-lints", "mab_linear.py", "kind=lints"},
+	{"mabwiser-lints", "mab_linear.py", "kind=lints alpha=0.2"},
 }
 
 // The size of the bench: the slowest peer takes about 5 ms for a session.
 const (
 	peerPopulations = 8
-	peerAgents      = 25
+	peerAgents      = 20
 	peerSessions    = 200
 )
 
