@@ -22,11 +22,14 @@ import (
 // webRoutes adds the pages for people and answers their questions from the contexts,
 // with the leave that the person who looks has there.
 func (a *App) webRoutes() {
-	r := reader{&a.parts}
+	r := reader{&a.parts, a.cfg.Clock}
 	web.Routes(a.API, web.Options{Visitors: r, Agents: r, Faces: r, Growths: r, Note: a.ModelNote(), Label: a.Gateway.ModelLabel()})
 }
 
-type reader struct{ *parts }
+type reader struct {
+	*parts
+	now func() time.Time
+}
 
 func (r reader) Visitor(ctx context.Context) (web.Visitor, error) {
 	p, err := r.Accounts.Get(ctx, authz.From(ctx).Person)
@@ -94,6 +97,11 @@ func (r reader) Growth(ctx context.Context, ref string) (web.Growth, error) {
 	}
 	var doc policy.Document
 	if err := json.Unmarshal(a.Policy, &doc); err != nil {
+		return g, err
+	}
+	if known, err := r.Learning.Learning(ctx, a.ID, r.now().UnixMicro()); err == nil {
+		g.Better = known.Holdout.Sentence()
+	} else if !fault.Is(err, "agent_unknown") {
 		return g, err
 	}
 	g.Traits = traitsOf(doc, versions, x, a.Profile.BasePersonality)
