@@ -43,6 +43,9 @@ func mustFit(t *testing.T, agents []Statistics, previous *Version) *Result {
 // traits that matter to them.
 func TestPlantedKindsComeBack(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("several refits")
+	}
 	for seed := range uint64(2) {
 		w := newWorld(seed, 4)
 		agents, _ := w.agents(400, 200)
@@ -78,6 +81,9 @@ func TestPlantedKindsComeBack(t *testing.T) {
 // not worse than one kind for owners who were never seen.
 func TestNoKindsFoundWhereThereAreNone(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("several refits")
+	}
 	gain, four := 0., 0
 	for seed := range uint64(3) {
 		w := newWorld(seed+100, 0)
@@ -163,6 +169,9 @@ func difference(t *testing.T, a, b *step.Prior) float64 {
 
 func TestOneOwnerIsOneVote(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("several refits")
+	}
 	all, _ := newWorld(6, 4).agents(60, 60)
 	one := mustFit(t, all, nil)
 	crowd := slices.Clone(all)
@@ -184,6 +193,9 @@ func TestOneOwnerIsOneVote(t *testing.T) {
 // owner with perfectly sure, absurd tastes.
 func TestOneOwnerCannotMoveThePrior(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("several refits")
+	}
 	all, _ := newWorld(1, 4).agents(200, 60)
 	honest := mustFit(t, all, nil)
 	var liar Statistics
@@ -331,6 +343,9 @@ func TestRefusalsKeepThePreviousVersion(t *testing.T) {
 // An archetype has at least 20 agents of at least 10 owners.
 func TestSmallArchetypesFall(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("several refits")
+	}
 	all, kinds := newWorld(1, 4).agents(400, 60)
 	var some []Statistics
 	rare := 0
@@ -419,6 +434,9 @@ func TestDescriptions(t *testing.T) {
 // of it is learned.
 func TestSlopeIsLearned(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("several refits")
+	}
 	const slope = .9
 	var all []Statistics
 	for i := range 300 {
