@@ -11,6 +11,8 @@ func init() {
 	register[PopulationUpdated]("learning", TopicPlatform, "another version of the prior that learners may start from")
 	register[CalibrationUpdated]("learning", TopicPlatform, "another version of what each source of signals tells")
 	register[ReputationUpdated]("learning", TopicPeople, "what a rater's judgements count for")
+	register[GuardChanged]("learning", TopicAgents, "whether updates of the agent are frozen, and why")
+	register[ReleaseUpdated]("learning", TopicPlatform, "a change of the start that fresh agents get, on its way to all of them or back")
 }
 
 // Moved is one trait's part in a proposal.
@@ -106,6 +108,24 @@ type ReputationUpdated struct {
 	Excluded  bool     `json:"excluded,omitempty"`
 }
 
+// GuardChanged: updates of the agent are frozen, or go on. Its learner listens as
+// before; what it asks for is held back.
+type GuardChanged struct {
+	AgentID AgentID `json:"agentId"`
+	Frozen  bool    `json:"frozen"`
+	Reason  string  `json:"reason"` // for the owner; of many owners together
+}
+
+// ReleaseUpdated: a release of the start that fresh agents get reached a stage.
+type ReleaseUpdated struct {
+	ReleaseID string             `json:"releaseId"`
+	Stage     string             `json:"stage"` // shadow, canary, adopted, reverted
+	By        string             `json:"by"`    // who proposed it: job or operator
+	From      map[string]float64 `json:"from"`  // the traits that change
+	To        map[string]float64 `json:"to"`
+	Reason    string             `json:"reason"`
+}
+
 func (PolicyProposed) EventType() Type      { return "rl.agent.policy.updated" }
 func (UpdateRefused) EventType() Type       { return "rl.agent.update.refused" }
 func (ExplorationUpdated) EventType() Type  { return "agent.exploration.updated" }
@@ -115,6 +135,8 @@ func (ParametersAdopted) EventType() Type  { return "rl.agent.parameters.adopted
 func (PopulationUpdated) EventType() Type  { return "rl.population.updated" }
 func (CalibrationUpdated) EventType() Type { return "rl.calibration.updated" }
 func (ReputationUpdated) EventType() Type  { return "rl.rater.reputation.updated" }
+func (GuardChanged) EventType() Type       { return "rl.agent.guard.updated" }
+func (ReleaseUpdated) EventType() Type     { return "rl.release.updated" }
 
 func (e PolicyProposed) Key() string      { return string(e.AgentID) }
 func (e UpdateRefused) Key() string       { return string(e.AgentID) }
@@ -125,3 +147,5 @@ func (e ParametersAdopted) Key() string  { return string(e.AgentID) }
 func (e PopulationUpdated) Key() string  { return "population" }
 func (e CalibrationUpdated) Key() string { return "calibration" }
 func (e ReputationUpdated) Key() string  { return string(e.RaterID) }
+func (e GuardChanged) Key() string       { return string(e.AgentID) }
+func (e ReleaseUpdated) Key() string     { return "release" }
