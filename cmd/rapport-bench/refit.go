@@ -129,7 +129,11 @@ func refitAgent(r *rand.Rand, ideal, weight *policy.Traits) population.Statistic
 			w = 1.1
 		}
 		y := min(2.5, max(-2.5, 2.6*(u-.65)+math.Sqrt(.15/w)*r.NormFloat64()))
-		f, k := step.Features(&x, policy.AllTraits), 0
+		f, k := step.Vec{1}, 0 // around the middle, where the agent started
+		for j, v := range x {
+			z := 2*v - 1
+			f[1+j], f[1+step.D+j] = z, z*z
+		}
 		for i := range f {
 			for j := range i + 1 {
 				a.S[k] += w * f[i] * f[j]

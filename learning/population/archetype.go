@@ -40,11 +40,15 @@ const (
 	varianceTwo = 4. / 45
 )
 
-// tasteOf is the mean of a component for owners who start at the given levels.
+// tasteOf is the mean of a component for owners who start at the given levels, as
+// coefficients of z = 2x − 1: those of the component are around the start.
 func tasteOf(c *step.Component, start *policy.Traits) vector {
 	taste := c.Mean
 	for j, g := range c.Slope {
-		taste[1+j] += g * (2*start[j] - 1)
+		z := 2*start[j] - 1
+		b1, b2 := taste[1+j]+g*z, taste[1+dims+j]
+		taste[0] += z * (z*b2 - b1)
+		taste[1+j] = b1 - 2*z*b2
 	}
 	return taste
 }

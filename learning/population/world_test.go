@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"rapport/learning/step"
 	"rapport/policy"
 )
 
@@ -102,7 +101,7 @@ func live(name, owner string, t *taste, start policy.Traits, sessions int, r *po
 }
 
 func (s *Statistics) observe(x *policy.Traits, y, w float64) {
-	f := step.Features(x, policy.AllTraits)
+	f := features(x)
 	keep := 1 - .005*min(w, 1)
 	k := 0
 	for i := range p {
@@ -125,4 +124,14 @@ func (w *world) agents(n, sessions int) (all []Statistics, kinds []int) {
 		kinds = append(kinds, k)
 	}
 	return all, kinds
+}
+
+// features are those of the learner for an agent that started in the middle.
+func features(x *policy.Traits) (f vector) {
+	f[0] = 1
+	for j, v := range x {
+		z := 2*v - 1
+		f[1+j], f[1+dims+j] = z, z*z
+	}
+	return f
 }
