@@ -49,7 +49,7 @@ var shared = sync.OnceValues(func() (*Broker, error) {
 })
 
 // errAbsent: Kafka or Java is not here.
-var errAbsent = errors.New("Apache Kafka is not here, so nothing is tested on it: internal/eventlog/kafka/kafkatest/install.sh fetches it (Java 17, Maven)")
+var errAbsent = errors.New("no Apache Kafka is here, so nothing is tested on it: internal/eventlog/kafka/kafkatest/install.sh fetches it (Java 17, Maven)")
 
 // Real gives the broker that all tests of this process share: none of them stops
 // it. It skips with -short and where Kafka is not installed, which is an error
@@ -232,7 +232,7 @@ func (b *Broker) Start() error {
 			b.Kill()
 		}
 		log, _ := os.ReadFile(filepath.Join(b.dir, "log"))
-		return fmt.Errorf("Kafka does not start: %w\n%s", err, log)
+		return fmt.Errorf("the broker does not start: %w\n%s", err, log)
 	}
 }
 
