@@ -204,7 +204,7 @@ func (v *Version) name(previous *Version) (retired []int, err error) {
 		}
 		return cmp.Compare(x.ID, y.ID)
 	})
-	v.NextID = previous.NextID
+	v.NextID = max(1, previous.NextID)
 	archetypes, components := make([]Archetype, 0, len(order)), make([]step.Component, 0, len(order))
 	for _, k := range order {
 		a := v.Archetypes[k]
