@@ -199,7 +199,7 @@ func (b *Broker) run(class string, args ...string) []string {
 const supervise = `trap '' INT
 "$@" >>"$0/log" 2>&1 & pid=$!
 exec 3<&0
-{ read line; kill -9 $pid; [ "$line" = keep ] || { sleep .2; rm -rf "$0"; }; } <&3 &
+{ read line; kill -9 $pid; [ "$line" = keep ] || while ! rm -rf "$0"; do sleep .2; done; } <&3 &
 wait $pid`
 
 // Start starts the broker again after Kill, where it was and with what it had.
