@@ -9,7 +9,6 @@ import (
 	"rapport/learning/fold"
 	"rapport/learning/fusion"
 	"rapport/learning/population"
-	"rapport/learning/step"
 )
 
 // What jobs that serve all agents read. Each verb gives its rows by agent id, from
@@ -128,7 +127,7 @@ func verdicts(h head, e *fold.Entry, since event.Micros, state *fold.State, f *f
 			if err != nil {
 				return err
 			}
-			phi := step.Features(&x, active)
+			phi := state.Features(&x, active)
 			for i, v := range phi {
 				predicted += v * b.M[i]
 			}

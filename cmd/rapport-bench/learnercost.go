@@ -11,6 +11,7 @@ import (
 	"rapport/event"
 	"rapport/learning/fold"
 	"rapport/learning/fusion"
+	"rapport/learning/safety"
 	"rapport/learning/step"
 	"rapport/policy"
 )
@@ -45,13 +46,13 @@ func learnerCost(context.Context) (metrics, error) {
 	allocations := 0.
 	for name, prior := range map[string]*step.Prior{"update_k1_us": step.DefaultPrior(), "update_k4_us": four} {
 		s, b, n := step.New(policy.Neutral()), new(step.Belief), 0
-		fence := step.Fence{May: policy.AllTraits}
+		fence := step.Fence{May: policy.AllTraits, Together: safety.Together(safety.Normal).Z}
 		for j := range fence.Hi {
 			fence.Hi[j], fence.Gate[j] = 1, .5244
 		}
 		update := func() {
 			x := &xs[n%len(xs)]
-			f := step.Features(x, policy.AllTraits)
+			f := s.Features(x, policy.AllTraits)
 			if _, err := s.ObserveInto(prior, b, &f, worth(x, n), .4); err != nil {
 				failed = err
 			}

@@ -153,7 +153,7 @@ func (f *Folder) Apply(s *State, e *Entry) error {
 	y, w := f.loadings.Fused(f.weigh(s))
 	if w > 0 {
 		var err error
-		phi := step.Features(&x, active)
+		phi := s.Features(&x, active)
 		if f.Drifted, err = s.ObserveInto(f.prior, &f.belief, &phi, y, w); err != nil {
 			return err
 		}
@@ -353,7 +353,7 @@ func (s *State) count(about policy.Mask, w float64) {
 
 // move lets the levels follow the belief.
 func (s *State) move(b *step.Belief, held policy.Mask) {
-	var fence step.Fence
+	fence := step.Fence{Together: safety.Together(paces[s.Pace]).Z}
 	for j := range step.D {
 		t := policy.Trait(j)
 		r := safety.Fence(t, policy.Range{Lo: s.Lo[j], Hi: s.Hi[j]}, s.Start[j], s.ApprovalOnly(t))
@@ -373,7 +373,7 @@ func (s *State) move(b *step.Belief, held policy.Mask) {
 func (s *State) act(a *Act) {
 	if a.Kind == Transferred {
 		s.Shrink(step.Keep)
-		s.Start = s.Theta
+		s.Rebase(s.Theta)
 		s.Episodes = [step.D]uint32{}
 		s.Asked = 0
 		for k := range s.Actions {
@@ -396,12 +396,13 @@ func (s *State) act(a *Act) {
 	if touched == 0 {
 		touched = policy.AllTraits
 	}
+	start := s.Start
 	for j := range step.D {
 		t := policy.Trait(j)
 		switch a.Kind {
 		case Created:
 			s.Theta[j] = a.Levels[j]
-			s.Start[j] = a.Baseline[j]
+			start[j] = a.Baseline[j]
 		case Edited, RolledBack:
 			if a.Kind == RolledBack || touched.Has(t) {
 				s.Theta[j] = a.Levels[j]
@@ -409,13 +410,14 @@ func (s *State) act(a *Act) {
 			if touched.Has(t) {
 				s.Hold[j] = holdEpisodes
 			}
-			s.Start[j] = a.Baseline[j]
+			start[j] = a.Baseline[j]
 		case Pinned:
 			if a.Pinned.Has(t) {
 				s.Theta[j] = a.Levels[j]
 			}
 		}
 	}
+	s.Rebase(start)
 	s.setActions(a)
 	s.Lo, s.Hi, s.Pinned, s.Pace = a.Lo, a.Hi, a.Pinned, a.Pace
 	s.Paused = !a.Learning || !a.Alive

@@ -1,7 +1,7 @@
 // Package safety decides how far a learner may go: which traits may move, how
 // sure it must be, what is never allowed, and how much of a wish is published.
 //
-// Owns: Gate, Fence, Permit, Propose, Verdict.
+// Owns: Gate, Together, Fence, Permit, Propose, Verdict.
 //
 // Invariants: pure and standard library only. A pinned trait never moves; nothing
 // leaves the bounds; a published level moves by at most the step bound per new
@@ -47,6 +47,18 @@ func GateOf(pace string, approvalOnly bool) Gate {
 		return gateFast
 	}
 	return gateNormal
+}
+
+// Together is the gate of all moves of one entry in sum, at a pace: what is doubted
+// of the kind of owner is doubted of all traits at once.
+func Together(pace string) Gate {
+	switch pace {
+	case Careful:
+		return Gate{.975, 1.9599639845400545}
+	case Fast:
+		return gateNormal
+	}
+	return gateCareful
 }
 
 // The minimum evidence before a trait moves at all.

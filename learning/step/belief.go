@@ -16,7 +16,9 @@ type Belief struct {
 	Scale float64       // noise variance of one owner rating, as believed now
 	Err   error         // ErrState when the state was none: then nothing is believed
 
+	start    policy.Traits
 	cov      [D][3]float64 // of a trait's two coefficients: linear, both, quadratic
+	within   [D][3]float64 // the part of cov that is there within a kind of owner
 	evidence float64
 	kinds    [MaxK]posterior
 	w        [P]Vec // scratch
@@ -129,7 +131,8 @@ func (b *Belief) mix(p *Prior, s *State) {
 			b.M[i] += float64(r * v)
 		}
 	}
-	b.cov = [D][3]float64{}
+	b.start = s.Start
+	b.cov, b.within = [D][3]float64{}, [D][3]float64{}
 	for k, r := range b.R {
 		if r == 0 {
 			continue
@@ -137,16 +140,27 @@ func (b *Belief) mix(p *Prior, s *State) {
 		post := &b.kinds[k]
 		var inv [D][3]float64
 		post.l.blocks(&b.w, &inv)
-		within := float64(r * b.Scale)
+		share := float64(r * b.Scale)
 		for j := range inv {
 			d1, d2 := post.m[1+j]-b.M[1+j], post.m[1+D+j]-b.M[1+D+j]
-			o, v := &b.cov[j], &inv[j]
-			o[0] += float64(within*v[0]) + float64(r*float64(d1*d1))
-			o[1] += float64(within*v[1]) + float64(r*float64(d1*d2))
-			o[2] += float64(within*v[2]) + float64(r*float64(d2*d2))
+			o, in, v := &b.cov[j], &b.within[j], &inv[j]
+			in[0] += float64(share * v[0])
+			in[1] += float64(share * v[1])
+			in[2] += float64(share * v[2])
+			o[0] += float64(r * float64(d1*d1))
+			o[1] += float64(r * float64(d1*d2))
+			o[2] += float64(r * float64(d2*d2))
+		}
+	}
+	for j := range b.cov {
+		for i, v := range b.within[j] {
+			b.cov[j][i] += v
 		}
 	}
 }
+
+// z is a level of a trait as the features see it.
+func (b *Belief) z(j int, level float64) float64 { return 2 * (level - b.start[j]) }
 
 func dot(a, b *Vec) float64 {
 	var even, odd float64
@@ -168,12 +182,14 @@ func (b *Belief) LogEvidence() float64 { return b.evidence }
 // Difference is the belief about how much better trait j at level to is than at
 // level from, in owner-rating units: mean and variance.
 func (b *Belief) Difference(j policy.Trait, from, to float64) (mean, variance float64) {
-	z0, z1 := 2*from-1, 2*to-1
+	z0, z1 := b.z(int(j), from), b.z(int(j), to)
 	d1, d2 := z1-z0, float64(z1*z1)-float64(z0*z0)
-	mean = float64(b.M[1+j]*d1) + float64(b.M[1+D+j]*d2)
-	v := &b.cov[j]
-	variance = float64(float64(d1*d1)*v[0]) + float64(float64(2*d1)*float64(d2*v[1])) + float64(float64(d2*d2)*v[2])
-	return mean, variance
+	return float64(b.M[1+j]*d1) + float64(b.M[1+D+j]*d2), along(&b.cov[j], d1, d2)
+}
+
+// along is the variance of d1·β1 + d2·β2.
+func along(v *[3]float64, d1, d2 float64) float64 {
+	return float64(float64(d1*d1)*v[0]) + float64(float64(2*d1)*float64(d2*v[1])) + float64(float64(d2*d2)*v[2])
 }
 
 // Better is P(trait j is better at level to than at level from); ½ when they are
@@ -195,11 +211,10 @@ func (b *Belief) Ideal(j policy.Trait) (level, sd float64) {
 	if m1 == 0 && m2 == 0 {
 		return .5, sd
 	}
-	level = (1 + best(m1, m2, -1, 1)) / 2
+	level = b.start[j] + best(m1, m2, b.z(int(j), 0), b.z(int(j), 1))/2
 	if m2 < 0 {
 		g1, g2 := -1/(2*m2), m1/float64(2*m2*m2)
-		v := &b.cov[j]
-		sd = min(sd, math.Sqrt(float64(g1*g1*v[0])+float64(2*g1*g2*v[1])+float64(g2*g2*v[2]))/2)
+		sd = min(sd, math.Sqrt(along(&b.cov[j], g1, g2))/2)
 	}
 	return level, sd
 }

@@ -2,10 +2,13 @@
 // satisfaction depends on the traits, how one fused observation changes that, how
 // far the levels may follow, and what to try next.
 //
-// Model: satisfaction at the levels x is β·φ(x) plus noise, with z = 2x−1 and
+// Model: satisfaction at the levels x is β·φ(x) plus noise, with z = 2(x − start) and
 // φ(x) = [1, z_1..z_D, z_1²..z_D²]; β has a normal-inverse-gamma belief (Murphy
 // 2007, conjugate Bayesian analysis) whose prior is a mixture of kinds of owners and
-// depends on where the owner started. Data are forgotten slowly, the prior is not.
+// depends on where the owner started. Around the start "the owner began near what
+// they like" is a small linear coefficient, however much the trait matters; around
+// a fixed point it would be a product of two unknowns. Data are forgotten slowly,
+// the prior is not.
 //
 // Owns: Prior (of a population, numbered elsewhere), State (S, h, levels, noise,
 // drift), Belief (its posterior), ObserveInto, Ask, Move, Centres.

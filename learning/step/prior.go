@@ -15,7 +15,7 @@ const MaxK = 4
 
 // Component is one kind of owner: the coefficients of such an agent are normal
 // with precision P, and the mean of the linear coefficient of trait j is
-// Mean + Slope_j·(2·start_j − 1), because owners start near what they like.
+// Mean + Slope_j·(2·start_j − 1): an extreme start is often too extreme.
 type Component struct {
 	Weight    float64 // π, the share of agents
 	Mean      Vec     // μ
@@ -137,7 +137,7 @@ func (p *Prior) Equal(o *Prior) bool {
 }
 
 // DefaultPrior is the prior before any population was looked at (version 0), and
-// the hyper-prior of every refit: intercept N(.4, .5²), linear N(.35·start, .35²),
+// the hyper-prior of every refit: intercept N(.4, .5²), linear N(−.35·(2·start−1), .35²),
 // quadratic N(−.35, .25²), noise .2.
 func DefaultPrior() *Prior { return defaultPrior }
 
@@ -159,7 +159,7 @@ var defaultPrior = func() *Prior {
 
 // Formula is the version of the features that coefficients belong to, and of the
 // encoding of a prior.
-const Formula = 1
+const Formula = 2
 
 // ErrFormula is the error of a prior whose coefficients belong to another formula
 // version: they would be taken for something else.

@@ -23,7 +23,7 @@ func lived(p *Prior, sessions int) (s State, b *Belief) {
 			x[j] = r.Float64()
 			y -= (x[j] - .2) * (x[j] - .2)
 		}
-		f := Features(&x, policy.AllTraits)
+		f := around(&x, policy.AllTraits)
 		if _, err := s.ObserveInto(p, b, &f, y+.2*r.Normal(), 3*r.Float64()); err != nil {
 			panic(err)
 		}
@@ -46,7 +46,7 @@ func know(b *Belief) bool {
 
 func TestWhatCannotBeObservedChangesNothing(t *testing.T) {
 	t.Parallel()
-	good := Features(&policy.Traits{.1, .2, .3, .4, .5, .6, .7, .8}, policy.AllTraits)
+	good := around(&policy.Traits{.1, .2, .3, .4, .5, .6, .7, .8}, policy.AllTraits)
 	with := func(i int, v float64) Vec { f := good; f[i] = v; return f }
 	nan, inf := math.NaN(), math.Inf(1)
 	for name, c := range map[string]struct {
@@ -105,7 +105,7 @@ func TestWhatCannotBeObservedChangesNothing(t *testing.T) {
 
 func TestAStateThatIsNoneIsRefused(t *testing.T) {
 	t.Parallel()
-	f := Features(&policy.Traits{.1, .2, .3, .4, .5, .6, .7, .8}, policy.AllTraits)
+	f := around(&policy.Traits{.1, .2, .3, .4, .5, .6, .7, .8}, policy.AllTraits)
 	for name, break_ := range map[string]func(s *State){
 		"negative diagonal":     func(s *State) { s.S[row(4)+4] = -100 },
 		"not positive definite": func(s *State) { s.S[row(9)+3] += 50 },
@@ -160,7 +160,7 @@ func TestTenMillionObservations(t *testing.T) {
 		for j := range x {
 			x[j] = r.Float64()
 		}
-		fs[i] = Features(&x, policy.AllTraits)
+		fs[i] = around(&x, policy.AllTraits)
 	}
 	for i := range 10_000_000 {
 		f := &fs[i%len(fs)]
@@ -207,7 +207,7 @@ func FuzzStep(f *testing.F) {
 			p = DefaultPrior()
 		}
 		x := policy.Neutral()
-		features := Features(&x, policy.Mask(at)&policy.AllTraits)
+		features := around(&x, policy.Mask(at)&policy.AllTraits)
 		if len(feature) >= 8 {
 			features[at%P] = math.Float64frombits(binary.LittleEndian.Uint64(feature))
 		}
@@ -332,7 +332,7 @@ func TestAKindGivenTwiceIsOneKind(t *testing.T) {
 		fence := Fence{Hi: policy.Traits{1, 1, 1, 1, 1, 1, 1, 1}, May: policy.AllTraits}
 		for range rapid.IntRange(1, 20).Draw(rt, "observations") {
 			x := drawLevels(rt)
-			f := Features(&x, policy.AllTraits)
+			f := around(&x, policy.AllTraits)
 			y, w := rapid.Float64Range(-2.5, 2.5).Draw(rt, "y"), rapid.Float64Range(.01, 3.4).Draw(rt, "w")
 			if _, err := a.ObserveInto(one, ba, &f, y, w); err != nil {
 				rt.Fatal(err)
@@ -457,7 +457,7 @@ func TestDensitiesAroundCentresIntegrateToOne(t *testing.T) {
 func TestNothingIsAllocated(t *testing.T) {
 	p := priorOf(4, 1)
 	s, b := lived(p, 3)
-	f := Features(&policy.Traits{.1, .2, .3, .4, .5, .6, .7, .8}, policy.AllTraits)
+	f := around(&policy.Traits{.1, .2, .3, .4, .5, .6, .7, .8}, policy.AllTraits)
 	fence := Fence{Hi: policy.Traits{1, 1, 1, 1, 1, 1, 1, 1}, May: policy.AllTraits}
 	r := stream(1, 1)
 	var out [policy.DefaultCentres]policy.Traits

@@ -179,7 +179,7 @@ func (w *world) run(agents, sessions int, learn bool, gate float64) (regret, wor
 			regret += 1 - o.satisfaction(&x)
 			y, weight := fusion.Defaults().Fused(w.session(&o, &x, &r))
 			if learn && weight > 0 {
-				f := Features(&x, policy.AllTraits)
+				f := around(&x, policy.AllTraits)
 				if _, err := s.ObserveInto(DefaultPrior(), b, &f, y, weight); err != nil {
 					panic(err)
 				}

@@ -9,20 +9,20 @@ const (
 	Tri = P * (P + 1) / 2 // of a symmetric P×P matrix
 )
 
-// The constants of formula version 1 (design page on learning, 3.2 to 3.7).
+// The constants of formula version 2 (design page on learning, 3.2 to 3.7).
 const (
 	lambda     = .995 // forgetting per owner rating's worth of evidence
 	noise      = .2   // σ0², noise of one owner rating before any data
 	shape      = 10.  // a0 of the noise belief; b0 = a0·σ0²
 	shapeCap   = 60.  // how sure of its noise a learner may become
-	slope      = .35  // G: an owner who starts at z is believed to prefer more of it
+	slope      = -.35 // G: the best level is believed to be half-way from the start to the middle
 	cusumSlack = .35
 	cusumLimit = 5.
-	cusumKeep  = .1 // what a change of taste leaves of the evidence
+	cusumKeep  = .03 // what a change of taste leaves of the evidence
 )
 
 // prior mean and precision of the intercept, a linear and a quadratic
-// coefficient; the mean of a linear one is slope·start.
+// coefficient; the mean of a linear one is slope·(2·start − 1).
 var (
 	priorMean      = [3]float64{.4, 0, -.35}
 	priorPrecision = [3]float64{1 / (.5 * .5), 1 / (.35 * .35), 1 / (.25 * .25)}
@@ -77,19 +77,64 @@ func (s *State) Shrink(keep float64) {
 }
 
 // Keep is the share of the evidence that a new owner inherits.
-const Keep = cusumKeep
+const Keep = .1
 
-// Features gives φ(x) over the active traits; the others contribute nothing.
-func Features(x *policy.Traits, active policy.Mask) Vec {
+// Features gives φ(x) over the active traits; the others contribute nothing, as if
+// they were at the start.
+func (s *State) Features(x *policy.Traits, active policy.Mask) Vec {
 	var f Vec
 	f[0] = 1
 	for j := range D {
 		if active.Has(policy.Trait(j)) {
-			z := 2*x[j] - 1
+			z := 2 * (x[j] - s.Start[j])
 			f[1+j], f[1+D+j] = z, float64(z*z)
 		}
 	}
 	return f
+}
+
+// Rebase sets another start. The evidence is carried over to the features around it:
+// with δ = 2(new − old), z becomes z − δ and z² becomes z² − 2δz + δ².
+func (s *State) Rebase(start policy.Traits) {
+	var delta policy.Traits
+	for j := range delta {
+		delta[j] = 2 * (start[j] - s.Start[j])
+	}
+	s.Start = start
+	if delta == (policy.Traits{}) {
+		return
+	}
+	// S ← ASAᵀ, h ← Ah: rows, then columns
+	var m [P]Vec
+	for i := range P {
+		for j := range i + 1 {
+			v := s.S[row(i)+j]
+			m[i][j], m[j][i] = v, v
+		}
+	}
+	for j, d := range delta {
+		one, two := 1+j, 1+D+j
+		d2 := float64(d * d)
+		s.H[two] = s.H[two] - float64(2*d*s.H[one]) + float64(d2*s.H[0])
+		s.H[one] -= float64(d * s.H[0])
+		for i := range P {
+			m[two][i] = m[two][i] - float64(2*d*m[one][i]) + float64(d2*m[0][i])
+			m[one][i] -= float64(d * m[0][i])
+		}
+	}
+	for j, d := range delta {
+		one, two := 1+j, 1+D+j
+		d2 := float64(d * d)
+		for i := range P {
+			m[i][two] = m[i][two] - float64(2*d*m[i][one]) + float64(d2*m[i][0])
+			m[i][one] -= float64(d * m[i][0])
+		}
+	}
+	for i := range P {
+		for j := range i + 1 {
+			s.S[row(i)+j] = m[i][j]
+		}
+	}
 }
 
 // Size is the length of an encoded State in bytes.

@@ -12,9 +12,9 @@ import (
 // why.
 var ErrObservation = errors.New("observation refused")
 
-// The limits of an observation. Features lie in [-1,1], those of a wish in [-2,2].
+// The limits of an observation. Features lie in [-2,4], those of a wish in [-4,4].
 const (
-	maxFeature = 2.
+	maxFeature = 4.
 	maxY       = 2.5
 	maxWeight  = 1e3
 	minLeft    = 1e-9 // of 1−wg, which rounding could make 0 under a very vague prior
@@ -30,8 +30,8 @@ func (s *State) Observe(p *Prior, f *Vec, y, w float64) (drifted bool) {
 // ObserveInto takes in that the features f were worth y in [-2.5,2.5], with a weight
 // w in [0,1000]: 1 is the information of one owner rating. It leaves in b what is
 // believed afterwards under the prior p, as Believe would. It says whether the
-// observation was one disappointment too many, so that the evidence was cut to a
-// tenth and the belief falls back to the prior. Weight 0 is no observation.
+// observation was one disappointment too many, so that the evidence was cut to 3 %
+// and the belief falls back to the prior. Weight 0 is no observation.
 //
 // The error is ErrObservation with the reason, or ErrState; then nothing changes in
 // the state and nothing is believed. O(K·P³/3).
@@ -148,7 +148,7 @@ func (s *State) Ask(x *policy.Traits, j policy.Trait, toward, share float64) err
 		return fmt.Errorf("%w: there is no trait %d", ErrObservation, j)
 	}
 	var f Vec
-	f[1+j], f[1+D+j] = 1, 2*(2*x[j]-1)
+	f[1+j], f[1+D+j] = 1, 4*(x[j]-s.Start[j])
 	y, w := float64(askSlope*toward), float64(askWeight*share)
 	if err := sound(&f, y, w); err != nil || w == 0 {
 		return err
@@ -190,18 +190,33 @@ func forget(w float64) float64 {
 // StepBound is the farthest a level moves on one entry.
 const StepBound = .02
 
+// leastMove is what is no move.
+const leastMove = 1e-9
+
 // Fence says how far a move may go.
 type Fence struct {
-	Lo, Hi policy.Traits // the levels allowed
-	Gate   policy.Traits // per trait the z-score that P(improvement) must reach
-	May    policy.Mask   // the traits that may move at all
+	Lo, Hi   policy.Traits // the levels allowed
+	Gate     policy.Traits // per trait the z-score that P(improvement) must reach
+	Together float64       // the z-score that P(improvement) of all moves together must reach
+	May      policy.Mask   // the traits that may move at all
 }
 
 // Move lets the levels follow the belief: each trait by at most StepBound to the
-// best level of its fence, if that is better with at least the gate's
-// probability. It gives the traits that moved. O(D).
+// best level of its fence, if that is better with at least the gate's probability.
+// Of these moves those are made, surest first, that are together an improvement
+// with at least the probability of Together. It gives the traits that moved. O(D·K).
+//
+// Together matters because doubt about the kind of owner is doubt about all traits
+// at once. The variance of the sum is that within kinds, trait by trait, and that
+// between kinds in full.
 func (s *State) Move(b *Belief, fence *Fence) policy.Mask {
-	var moved policy.Mask
+	type move struct {
+		trait      int
+		to, d1, d2 float64
+		mean, sure float64
+	}
+	var all [D]move
+	moves := all[:0]
 	for j := range D {
 		t := policy.Trait(j)
 		if !fence.May.Has(t) {
@@ -212,13 +227,48 @@ func (s *State) Move(b *Belief, fence *Fence) policy.Mask {
 		if !(lo <= hi) {
 			continue
 		}
-		to := (1 + best(b.M[1+j], b.M[1+D+j], 2*lo-1, 2*hi-1)) / 2
+		to := b.start[j] + best(b.M[1+j], b.M[1+D+j], b.z(j, lo), b.z(j, hi))/2
 		to = min(max(to, lo), hi)
-		mean, variance := b.Difference(t, from, to)
-		if mean > 0 && mean >= float64(fence.Gate[j]*math.Sqrt(variance)) {
-			s.Theta[j] = to
-			moved |= 1 << j
+		if math.Abs(to-from) < leastMove {
+			continue
 		}
+		z0, z1 := b.z(j, from), b.z(j, to)
+		m := move{trait: j, to: to, d1: z1 - z0, d2: float64(z1*z1) - float64(z0*z0)}
+		variance := 0.
+		m.mean, variance = b.Difference(t, from, to)
+		if !(m.mean > 0 && m.mean >= float64(fence.Gate[j]*math.Sqrt(variance))) {
+			continue
+		}
+		m.sure = m.mean / math.Sqrt(variance)
+		i := len(moves)
+		moves = append(moves, m)
+		for ; i > 0 && moves[i-1].sure < m.sure; i-- {
+			moves[i] = moves[i-1]
+		}
+		moves[i] = m
+	}
+	mean, within, take := 0., 0., 0
+	var shift [MaxK]float64
+	for i := range moves {
+		m := &moves[i]
+		mean += m.mean
+		within += along(&b.within[m.trait], m.d1, m.d2)
+		between := 0.
+		for k, r := range b.R {
+			if r > 0 {
+				beta := &b.kinds[k].m
+				shift[k] += float64(m.d1*(beta[1+m.trait]-b.M[1+m.trait])) + float64(m.d2*(beta[1+D+m.trait]-b.M[1+D+m.trait]))
+				between += float64(r * float64(shift[k]*shift[k]))
+			}
+		}
+		if mean >= float64(fence.Together*math.Sqrt(within+between)) {
+			take = i + 1
+		}
+	}
+	var moved policy.Mask
+	for _, m := range moves[:take] {
+		s.Theta[m.trait] = m.to
+		moved |= 1 << m.trait
 	}
 	return moved
 }

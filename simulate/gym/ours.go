@@ -171,7 +171,7 @@ var sources = [...]fusion.Source{
 // listen takes in what calibration and reputation are learned from.
 func (l *ours) listen(a *companion, x *policy.Traits, signals []Signal) {
 	expected, loadings := 0., l.loadings[l.newest.Calibration]
-	for i, v := range step.Features(x, policy.AllTraits) {
+	for i, v := range a.state.Features(x, policy.AllTraits) {
 		expected += v * a.mean[i]
 	}
 	l.said = l.said[:0]
