@@ -103,11 +103,19 @@ func report(name string, m metrics, asJSON bool) {
 	}
 	fmt.Printf("%s  (%s)\n", name, machine())
 	for _, k := range sortedKeys(m) {
-		if f, ok := m[k].(float64); ok {
-			fmt.Printf("  %-28s %.4g\n", k, f)
-			continue
+		switch v := m[k].(type) {
+		case float64:
+			fmt.Printf("  %-28s %.4g\n", k, v)
+		case map[string]map[string]float64: // of others beside ours
+			for _, name := range sortedKeys(v) {
+				fmt.Printf("  %s\n", name)
+				for _, k := range sortedKeys(v[name]) {
+					fmt.Printf("    %-26s %.4g\n", k, v[name][k])
+				}
+			}
+		default:
+			fmt.Printf("  %-28s %v\n", k, v)
 		}
-		fmt.Printf("  %-28s %v\n", k, m[k])
 	}
 }
 
