@@ -18,7 +18,7 @@ import (
 type Options struct {
 	Pace    string // how sure it must be before a level moves; normal when empty
 	Alone   bool   // no refit of the prior: every agent by itself
-	Refit   int    // sessions between two refits, 10 when 0
+	Refit   int    // most sessions between two refits, 10 when 0; the first come sooner
 	NoTrust bool   // sources and raters count by default: neither calibration nor reputation
 }
 
@@ -119,7 +119,7 @@ func (l *ours) Next(starts []policy.Traits, seed uint64) Learner {
 }
 
 func (l *ours) Act(agent int, s Session) policy.Traits {
-	if s.Number >= l.refits+l.Refit {
+	if s.Number >= min(l.refits+l.Refit, 1+l.refits*4/3) && s.Number > l.refits {
 		l.refits = s.Number
 		l.refit()
 	}
