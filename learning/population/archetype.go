@@ -41,14 +41,14 @@ const (
 )
 
 // tasteOf is the mean of a component for owners who start at the given levels, as
-// coefficients of z = 2x − 1: those of the component are around the start.
+// coefficients of 2x−1 and its square instead of 2(x − start) and its square, so that
+// tastes of owners with different starts can be compared: with o = 2·start − 1 it is
+// β1 = μ1 + G∘o − 2β2∘o. Intercepts are those of the start.
 func tasteOf(c *step.Component, start *policy.Traits) vector {
 	taste := c.Mean
 	for j, g := range c.Slope {
-		z := 2*start[j] - 1
-		b1, b2 := taste[1+j]+g*z, taste[1+dims+j]
-		taste[0] += z * (z*b2 - b1)
-		taste[1+j] = b1 - 2*z*b2
+		o := 2*start[j] - 1
+		taste[1+j] += (g - 2*taste[1+dims+j]) * o
 	}
 	return taste
 }

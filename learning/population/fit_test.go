@@ -373,6 +373,53 @@ func TestSmallArchetypesFall(t *testing.T) {
 	}
 }
 
+// Where owners start does not change what they like best: a kind that likes .8 of a
+// trait is described so wherever its agents start.
+func TestCentresDoNotDependOnTheStart(t *testing.T) {
+	t.Parallel()
+	var like taste
+	for j := range like.ideal {
+		like.ideal[j], like.weight[j] = .5, .6
+	}
+	like.ideal[policy.Humor], like.ideal[policy.Brevity] = .8, .2
+	for _, start := range []float64{.5, .65} {
+		var all []Statistics
+		for i := range 100 {
+			r := streamOf(21, uint64(i))
+			s := Statistics{Agent: fmt.Sprint(i), Owner: fmt.Sprint(i)}
+			for j := range s.Start {
+				s.Start[j] = start
+			}
+			for range 80 {
+				x := s.Start
+				for j := range x {
+					x[j] += .12 * r.Normal()
+				}
+				z := x // levels as seen from the start
+				for j := range z {
+					z[j] += .5 - start
+				}
+				s.observe(&z, 2.6*(like.satisfaction(&x)-.65)+.5*r.Normal(), .4)
+			}
+			all = append(all, s)
+		}
+		version := mustFit(t, all, nil).Version
+		if len(version.Archetypes) == 0 {
+			t.Errorf("started at %.2f: nothing emerged", start)
+		}
+		for _, a := range version.Archetypes {
+			for j, c := range a.Centre {
+				if math.Abs(c-like.ideal[j]) > .1 {
+					t.Errorf("started at %.2f, trait %d: centre %.2f, want %.2f", start, j, c, like.ideal[j])
+				}
+			}
+			if !strings.Contains(a.Description, "funny") || !strings.Contains(a.Description, "talkative") {
+				t.Errorf("started at %.2f: %q", start, a.Description)
+			}
+		}
+	}
+}
+
 // Refits of a population that grows keep the ids of the archetypes; what has gone is
 // retired and its id is never given again.
 func TestArchetypesKeepTheirIDs(t *testing.T) {
