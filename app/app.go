@@ -85,6 +85,9 @@ func (a *App) open(ctx context.Context) (err error) {
 	if err := a.sameEngine(); err != nil {
 		return err
 	}
+	if a.log, err = a.openLog(ctx); err != nil {
+		return err
+	}
 	for _, name := range contexts {
 		if a.dbs[name], err = sqldb.Open(ctx, sqldb.Options{Path: a.path(name + ".db"), DSN: a.cfg.Postgres, Name: name}); err != nil {
 			return err
@@ -98,9 +101,11 @@ func (a *App) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if a.log, err = a.openLog(ctx, owner); err != nil {
+	if err := a.joinLog(ctx, owner); err != nil {
 		return err
 	}
+	runs, ran := countRuns()
+	a.ran = ran
 	if err := a.makeContexts(ctx, key); err != nil {
 		return err
 	}
@@ -113,6 +118,7 @@ func (a *App) open(ctx context.Context) (err error) {
 		a.Relay.AddConsumer(c)
 	}
 	a.API = httpapi.New(Version, a.Accounts)
+	a.API.Metrics().MustRegister(runs)
 	httpapi.Written[policy.Traits, map[string]float64](a.API)
 	a.Accounts.Routes(a.API)
 	a.Agents.Routes(a.API)

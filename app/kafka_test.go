@@ -107,8 +107,12 @@ func TestTheLoopOnKafka(t *testing.T) {
 	if err := opens(t.TempDir(), func(*Config) {}); !fault.Is(err, "another_log") || !strings.Contains(err.Error(), "kafka.prefix") {
 		t.Errorf("other databases on the same log: %v", err)
 	}
-	if err := opens(t.TempDir(), func(cfg *Config) { cfg.Kafka.Brokers = "127.0.0.1:1" }); !fault.Is(err, "kafka_unreachable") || !strings.Contains(err.Error(), "kafka.brokers") {
+	unreached := t.TempDir()
+	if err := opens(unreached, func(cfg *Config) { cfg.Kafka.Brokers = "127.0.0.1:1" }); !fault.Is(err, "kafka_unreachable") || !strings.Contains(err.Error(), "kafka.brokers") {
 		t.Errorf("without brokers: %v", err)
+	}
+	if made, _ := filepath.Glob(filepath.Join(unreached, "*.db")); len(made) != 0 {
+		t.Errorf("a broker that does not answer left %v", made)
 	}
 
 	r2 := run(t, dir, kafkaAt(c))

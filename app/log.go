@@ -28,10 +28,11 @@ const (
 	logMark = "log.kafka"
 )
 
-// openLog opens the log that the settings name, for the databases of owner. Fault
-// another_log when what lies in the data directory came from another one, whose
-// positions mean nothing here, or when the log is another owner's.
-func (a *App) openLog(ctx context.Context, owner string) (eventlog.Log, error) {
+// openLog opens the log that the settings name. One on Kafka is tried before anything
+// is made in the data directory, so that a broker that does not answer leaves nothing
+// there. Fault another_log when what lies in the data directory came from another log,
+// whose positions mean nothing here.
+func (a *App) openLog(ctx context.Context) (eventlog.Log, error) {
 	k := a.cfg.Kafka
 	mark, err := os.ReadFile(a.path(logMark))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -41,11 +42,7 @@ func (a *App) openLog(ctx context.Context, owner string) (eventlog.Log, error) {
 		if mark != nil {
 			return nil, fault.New(fault.Conflict, "another_log", "%s belongs to the log on Kafka %s; set kafka.brokers, or choose another --data.", a.cfg.Data, mark)
 		}
-		l, err := embedded.Open(ctx, a.path(logFile))
-		if err != nil {
-			return nil, err
-		}
-		return l, nil
+		return nil, nil // in the data directory, when the databases are there
 	}
 	if _, err := os.Stat(a.path(logFile)); err == nil {
 		return nil, fault.New(fault.Conflict, "another_log", "%s has a log of its own, and kafka.brokers names another; choose another --data, or leave kafka.brokers empty.", a.cfg.Data)
@@ -59,10 +56,7 @@ func (a *App) openLog(ctx context.Context, owner string) (eventlog.Log, error) {
 		return nil, err
 	}
 	name, err := l.Name(ctx)
-	switch {
-	case err == nil && mark == nil:
-		err = os.WriteFile(a.path(logMark), []byte(name), 0o600)
-	case err == nil && name != string(mark):
+	if err == nil && mark != nil && name != string(mark) {
 		err = fault.New(fault.Conflict, "another_log", "%s belongs to the log on Kafka %s, and kafka.brokers and kafka.prefix lead to %s.", a.cfg.Data, mark, name)
 	}
 	for _, topic := range event.Topics() { // are there, or are made, or cannot be
@@ -70,13 +64,32 @@ func (a *App) openLog(ctx context.Context, owner string) (eventlog.Log, error) {
 			_, err = l.Partitions(ctx, topic)
 		}
 	}
-	if err == nil {
-		err = l.Belong(ctx, event.TopicAgents, owner)
-	}
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
+}
+
+// joinLog ties the log and the databases of owner to each other, and opens the log of
+// the data directory when it is there. Fault another_log when the log on Kafka is
+// another owner's.
+func (a *App) joinLog(ctx context.Context, owner string) (err error) {
+	onKafka, ok := a.log.(*kafka.Log)
+	if !ok {
+		l, err := embedded.Open(ctx, a.path(logFile))
+		if err == nil {
+			a.log = l
+		}
+		return err
+	}
+	if err := onKafka.Belong(ctx, event.TopicAgents, owner); err != nil {
+		return err
+	}
+	name, err := onKafka.Name(ctx)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(a.path(logMark), []byte(name), 0o600)
 }
 
 // eachEvent gives every event of the log, topic by topic, those of a key in order.
