@@ -14,8 +14,8 @@ import (
 const (
 	iterationsOne  = 20   // of EM with one kind
 	iterationsMany = 10   // with more
-	iterationsAll  = 3    // on all, after those on a sample
-	sample         = 2048 // owners
+	iterationsAll  = 2    // on all, after those on a sample
+	sample         = 1024 // owners
 	iterationsTry  = 4    // from each first grouping, on a small sample
 	sampleTry      = 512  // owners
 	pseudoNoise    = 20.  // observations of the default noise

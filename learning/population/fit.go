@@ -43,7 +43,7 @@ var tried = [...]int{1, 2, 4}
 // ErrEmpty, ErrThin, ErrUnsound, ErrFormula, ErrCollapse, step.ErrPrior.
 // Without a previous version too few owners are no error but give the default prior.
 //
-// Time O(N·p³) for N agents, on all processors: 3 s of one core for 10,000 agents.
+// Time O(N·p³) for N agents, on all processors: 2 s of one core for 10,000 agents.
 // Source: design page on learning, 3.6; Dempster, Laird and Rubin 1977.
 func Fit(agents []Statistics, previous *Version, seed uint64) (*Result, error) {
 	none := Version{Formula: Formula, Prior: step.DefaultPrior(), NextID: 1}
