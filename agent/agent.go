@@ -20,13 +20,27 @@ var migrations embed.FS
 
 // Service is the agent context.
 type Service struct {
-	db  *sqldb.DB
-	now func() time.Time
+	db     *sqldb.DB
+	now    func() time.Time
+	starts Starts
 }
 
 // Options join the context to the rest.
 type Options struct {
-	Clock func() time.Time // time.Now when nil
+	Clock  func() time.Time // time.Now when nil
+	Starts Starts           // nil: in the middle
+}
+
+// Starts says where a fresh agent of somebody starts in the traits that they did
+// not choose.
+type Starts interface {
+	DefaultStart(ctx context.Context, owner event.PersonID, agent event.AgentID, chosen policy.Mask, at event.Micros) (policy.Traits, error)
+}
+
+type middle struct{}
+
+func (middle) DefaultStart(context.Context, event.PersonID, event.AgentID, policy.Mask, event.Micros) (policy.Traits, error) {
+	return policy.Neutral(), nil
 }
 
 // New migrates db and gives the context. A global switch that a crash
@@ -44,7 +58,10 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	s := &Service{db: db, now: o.Clock}
+	if o.Starts == nil {
+		o.Starts = middle{}
+	}
+	s := &Service{db: db, now: o.Clock, starts: o.Starts}
 	return s, s.carryThrough(ctx)
 }
 
@@ -126,7 +143,7 @@ type State struct {
 type Draft struct {
 	ID     event.AgentID      // for imports: a HashID of where it comes from; a new one when empty
 	Texts  Texts              //
-	Traits map[string]float64 // the start, .5 where absent
+	Traits map[string]float64 // the start; where all agents start where absent
 	Key    string             // Idempotency-Key, may be empty
 }
 
@@ -146,6 +163,10 @@ func (s *Service) Create(ctx context.Context, d Draft) (Agent, error) {
 	if d.ID == "" {
 		d.ID = event.AgentID(event.NewID())
 	}
+	start, err := s.start(ctx, p.Person, d)
+	if err != nil {
+		return Agent{}, err
+	}
 	var id event.AgentID
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		asked := struct {
@@ -153,7 +174,7 @@ func (s *Service) Create(ctx context.Context, d Draft) (Agent, error) {
 			Traits map[string]float64
 		}{texts, d.Traits}
 		id, err = httpapi.Idempotent(tx, p, d.Key, "agent.create", asked, s.micros(), func() (event.AgentID, error) {
-			return d.ID, s.create(tx, p.Person, d, texts)
+			return d.ID, s.create(tx, p.Person, d, texts, start)
 		})
 		return err
 	})
@@ -163,7 +184,25 @@ func (s *Service) Create(ctx context.Context, d Draft) (Agent, error) {
 	return s.Get(ctx, string(id))
 }
 
-func (s *Service) create(tx *sqldb.Tx, owner event.PersonID, d Draft, texts Texts) error {
+// start asks where a new agent starts; not for one that is there already.
+func (s *Service) start(ctx context.Context, owner event.PersonID, d Draft) (x policy.Traits, err error) {
+	var there *record
+	if err := s.db.Read(ctx, func(tx *sqldb.Tx) (err error) {
+		there, err = load(tx, string(d.ID))
+		return err
+	}); err != nil || there != nil {
+		return x, err
+	}
+	var chosen policy.Mask
+	for name := range d.Traits {
+		if t, ok := policy.ParseTrait(name); ok {
+			chosen |= 1 << t
+		}
+	}
+	return s.starts.DefaultStart(ctx, owner, d.ID, chosen, s.micros())
+}
+
+func (s *Service) create(tx *sqldb.Tx, owner event.PersonID, d Draft, texts Texts, start policy.Traits) error {
 	if a, err := load(tx, string(d.ID)); err != nil {
 		return err
 	} else if a != nil && a.owner == owner && !a.retired {
@@ -186,6 +225,7 @@ func (s *Service) create(tx *sqldb.Tx, owner event.PersonID, d Draft, texts Text
 	} else if stopped {
 		a.stops = stopEverywhere
 	}
+	a.doc.Traits = start
 	if err := set(&a.doc.Traits, d.Traits, a.doc.Limits()); err != nil {
 		return err
 	}

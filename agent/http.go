@@ -129,7 +129,7 @@ func (s *Service) Routes(api *httpapi.API) {
 		httpapi.IdempotencyHeader
 		Body struct {
 			TextsBody
-			Traits map[string]float64 `json:"traits,omitempty" doc:"The start, by trait, .5 where absent."`
+			Traits map[string]float64 `json:"traits,omitempty" doc:"The start, by trait; where all agents start where absent."`
 		}
 	}) (Agent, error) {
 		d := Draft{Traits: in.Body.Traits, Key: in.IdempotencyKey}

@@ -118,13 +118,38 @@ func (a *App) adminRoutes() {
 		return a.Backup(ctx, in.Body.Dir)
 	})
 	httpapi.Get(api, "/v1/admin/jobs", op("List the jobs that learn from all agents, each with its newest run"), func(ctx context.Context, _ *none) ([]learning.Run, error) { return a.Learning.Jobs(ctx) })
-	httpapi.Post(api, "/v1/admin/jobs/{name}", op("Run a job now"), func(ctx context.Context, in *struct {
+	job := op("Run a job now")
+	job.Errors = []int{http.StatusConflict}
+	httpapi.Post(api, "/v1/admin/jobs/{name}", job, func(ctx context.Context, in *struct {
 		Name string `path:"name" maxLength:"32"`
 	}) (learning.Run, error) {
 		if err := a.Accounts.Note(ctx, authz.From(ctx), "job", in.Name); err != nil {
 			return learning.Run{}, err
 		}
 		return a.Learning.RunJob(ctx, in.Name, a.cfg.Clock().UnixMicro())
+	})
+	httpapi.Get(api, "/v1/admin/releases", op("List releases of the start that fresh agents get, newest first"), func(ctx context.Context, _ *none) ([]learning.Release, error) { return a.Learning.Releases(ctx) })
+	propose := op("Propose another start for fresh agents")
+	propose.Status, propose.Errors = http.StatusCreated, []int{http.StatusConflict}
+	httpapi.Post(api, "/v1/admin/releases", propose, func(ctx context.Context, in *struct {
+		Body struct {
+			Traits map[string]float64 `json:"traits" minProperties:"1" doc:"Levels, each within .05 of where fresh agents start today."`
+		}
+	}) (learning.Release, error) {
+		if err := a.Accounts.Note(ctx, authz.From(ctx), "propose", "release"); err != nil {
+			return learning.Release{}, err
+		}
+		return a.Learning.ProposeRelease(ctx, in.Body.Traits, a.cfg.Clock().UnixMicro())
+	})
+	revert := op("Take a release back: fresh agents start as before it")
+	revert.Errors = []int{http.StatusConflict}
+	httpapi.Post(api, "/v1/admin/releases/{release}/revert", revert, func(ctx context.Context, in *struct {
+		Release string `path:"release" maxLength:"64"`
+	}) (learning.Release, error) {
+		if err := a.Accounts.Note(ctx, authz.From(ctx), "revert", in.Release); err != nil {
+			return learning.Release{}, err
+		}
+		return a.Learning.RevertRelease(ctx, in.Release, a.cfg.Clock().UnixMicro())
 	})
 	httpapi.Get(api, "/v1/admin/trace/{event}", op("Follow one event through everything it caused"), func(ctx context.Context, in *struct {
 		Event string `path:"event"`

@@ -8,6 +8,7 @@ import (
 	"rapport/event"
 	"rapport/gateway"
 	"rapport/gateway/compile"
+	"rapport/learning/evaluate"
 )
 
 // Questions between contexts: each type answers in the asker's words with
@@ -24,6 +25,15 @@ func (a profiles) ProfileOf(ctx context.Context, id event.AgentID) (compile.Pers
 		p.Examples = append(p.Examples, compile.Example{User: e.Person, Agent: e.Agent})
 	}
 	return p, err
+}
+
+// tried answers learning's question to gateway and learning itself: what was drawn
+// in an agent's sessions, with what its owner thought of them.
+type tried struct{ *parts }
+
+func (a tried) Sessions(ctx context.Context, agent event.AgentID) ([]evaluate.Session, error) {
+	sessions, _, err := a.heard(ctx, agent)
+	return sessions, err
 }
 
 // directory answers gateway's AgentsOf and BySlug from agent.

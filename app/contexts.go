@@ -51,13 +51,18 @@ type parts struct {
 	Feedback *feedback.Service
 	Learning *learning.Service
 	Gateway  *gateway.Service
+
+	ran func(learning.Run) // told of every run of a job
 }
 
 func (p *parts) open(ctx context.Context, dbs map[string]*sqldb.DB, cfg Config, key []byte, models discover.Found) (err error) {
 	if p.Accounts, err = account.New(ctx, dbs["account"], account.Options{Clock: cfg.Clock}); err != nil {
 		return err
 	}
-	if p.Agents, err = agent.New(ctx, dbs["agent"], agent.Options{Clock: cfg.Clock}); err != nil {
+	if p.Learning, err = learning.New(ctx, dbs["learning"], learning.Options{Sessions: tried{p}, Ran: p.ran}); err != nil {
+		return err
+	}
+	if p.Agents, err = agent.New(ctx, dbs["agent"], agent.Options{Clock: cfg.Clock, Starts: p.Learning}); err != nil {
 		return err
 	}
 	if p.Chat, err = chat.New(ctx, dbs["chat"], chat.Options{Clock: cfg.Clock, People: p.Accounts, Agents: p.Agents, Slugs: p.Agents}); err != nil {
@@ -68,10 +73,7 @@ func (p *parts) open(ctx context.Context, dbs map[string]*sqldb.DB, cfg Config, 
 	if err != nil {
 		return err
 	}
-	if p.Feedback, err = feedback.New(ctx, dbs["feedback"], feedback.Options{Clock: cfg.Clock, Window: cfg.Feedback.Window, Steer: p.Gateway}); err != nil {
-		return err
-	}
-	p.Learning, err = learning.New(ctx, dbs["learning"])
+	p.Feedback, err = feedback.New(ctx, dbs["feedback"], feedback.Options{Clock: cfg.Clock, Window: cfg.Feedback.Window, Steer: p.Gateway})
 	return err
 }
 

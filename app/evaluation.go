@@ -171,7 +171,7 @@ func (a *App) evaluate(ctx context.Context, e *Evaluation, agents []gateway.Stan
 }
 
 // heard joins what gateway drew with what learning knows of it.
-func (a *App) heard(ctx context.Context, agent event.AgentID) (sessions []evaluate.Session, unheard int, err error) {
+func (a *parts) heard(ctx context.Context, agent event.AgentID) (sessions []evaluate.Session, unheard int, err error) {
 	drawn, err := a.Gateway.Drawn(ctx, agent)
 	if err != nil {
 		return nil, 0, err

@@ -17,6 +17,7 @@ var flow = map[event.Type][]string{
 	event.UpdateRefused{}.EventType():      {"learning"},
 	event.ExplorationUpdated{}.EventType(): {"gateway"},
 	event.ParametersAdopted{}.EventType():  {"learning"},
+	event.GuardChanged{}.EventType():       {"learning"},
 
 	event.MessageCreated{}.EventType():  {"feedback", "gateway"},
 	event.ReactionAdded{}.EventType():   {"feedback"},

@@ -28,6 +28,9 @@ type canon struct {
 	Adoption  string // id of its event
 	Untold    bool   // no proposal has listed it among its causes yet
 
+	Frozen   string       // why updates are frozen; empty when they are not
+	FrozenAt event.Micros // when that was last said
+
 	Asked    int64 // the version that the newest proposal was computed from
 	AskedFor policy.Traits
 
@@ -121,8 +124,11 @@ func (c *canon) weekAgo(at event.Micros) mark {
 
 var strategies = []string{policy.StrategyMixture, policy.StrategyEpsilon, policy.StrategyOff}
 
-// holdoutOff is a bit beside the strategy's place.
-const holdoutOff = 1 << 7
+// What is said beside the strategy's place.
+const (
+	holdoutOff = 1 << 7
+	guardSpoke = 1 << 6
+)
 
 func (c *canon) append(b []byte) []byte {
 	act := fold.Entry{At: c.At, ID: string(c.Owner), Act: &c.Act}
@@ -136,10 +142,16 @@ func (c *canon) append(b []byte) []byte {
 	if c.Explore.HoldoutOff {
 		strategy |= holdoutOff
 	}
+	if c.FrozenAt != 0 {
+		strategy |= guardSpoke
+	}
 	b = append(b, strategy, byte(len(c.Trail)))
 	for i := range c.Trail {
 		b = wire.AppendInt64(b, c.Trail[i].Day)
 		b = wire.AppendLevels(wire.AppendLevels(b, c.Trail[i].Levels[:]), c.Trail[i].Actions[:])
+	}
+	if c.FrozenAt != 0 {
+		b = wire.AppendText(wire.AppendInt64(b, c.FrozenAt), c.Frozen)
 	}
 	return b
 }
@@ -170,12 +182,15 @@ func (c *canon) read(b []byte) error {
 	c.Untold = r.Bool()
 	strategy := r.Byte()
 	c.Explore.HoldoutOff = strategy&holdoutOff != 0
-	c.Explore.Strategy = strategies[min(int(strategy&^holdoutOff), len(strategies)-1)]
+	c.Explore.Strategy = strategies[min(int(strategy&^(holdoutOff|guardSpoke)), len(strategies)-1)]
 	c.Trail = make([]mark, r.Byte())
 	for i := range c.Trail {
 		c.Trail[i].Day = r.Int64()
 		r.Levels(c.Trail[i].Levels[:])
 		r.Levels(c.Trail[i].Actions[:])
+	}
+	if strategy&guardSpoke != 0 {
+		c.FrozenAt, c.Frozen = r.Int64(), r.Text()
 	}
 	if !r.Done() {
 		return fold.ErrEntry

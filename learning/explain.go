@@ -22,6 +22,7 @@ import (
 type Explanation struct {
 	AgentID event.AgentID `json:"agentId"`
 	Version int64         `json:"version"`
+	Frozen  string        `json:"frozen"`  // "updates are frozen because …", empty when they are not
 	Traits  []Trait       `json:"traits"`  // in the order of the vocabulary
 	Ratings []Rating      `json:"ratings"` // newest first, at most 20
 	Changes []Change      `json:"changes"` // newest first, at most 20
@@ -39,7 +40,7 @@ type Trait struct {
 	N        int        `json:"n"`        // episodes with evidence since the start
 	Ratings  float64    `json:"ratings"`  // the information in them, in ratings of the owner
 	Word     string     `json:"word"`     // start, trying, learned: "learned" only from P ≥ .95
-	Waits    string     `json:"waits"`    // paused, pinned, held or evidence; empty when it may move
+	Waits    string     `json:"waits"`    // paused, pinned, held, frozen or evidence; empty when it may move
 	Needs    int        `json:"needs"`    // about so many more ratings like those so far before it moves; 0 now, -1 unknown, 99 many
 }
 
@@ -95,7 +96,7 @@ func (s *Service) Explain(ctx context.Context, agent event.AgentID) (*Explanatio
 	if c == nil || c.Retired {
 		return nil, unknownAgent(agent)
 	}
-	x.Version = c.Version
+	x.Version, x.Frozen = c.Version, c.frozenBecause()
 	entries := l.entries
 	f := fold.Folder{Library: s.lib, Newest: fold.Newest(entries, l.begin.Adopted)}
 	with, err := fold.After(l.begin, entries, s.lib)
@@ -108,6 +109,9 @@ func (s *Service) Explain(ctx context.Context, agent event.AgentID) (*Explanatio
 	}
 	for j := range policy.NTraits {
 		x.Traits = append(x.Traits, traitOf(&with, b, policy.Trait(j), c.Act.Levels[j]))
+		if t := &x.Traits[j]; c.Frozen != "" && (t.Waits == "" || t.Waits == "evidence") {
+			t.Waits, t.Needs = "frozen", -1
+		}
 	}
 	ids := newest(signals, len(signals))
 	from := len(entries)

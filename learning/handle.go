@@ -33,6 +33,7 @@ var decoders = map[event.Type]func(event.Event) (any, error){
 	event.PolicyProposed{}.EventType():    as[event.PolicyProposed],
 	event.UpdateRefused{}.EventType():     as[event.UpdateRefused],
 	event.ParametersAdopted{}.EventType(): as[event.ParametersAdopted],
+	event.GuardChanged{}.EventType():      as[event.GuardChanged],
 }
 
 func as[T event.Payload](e event.Event) (any, error) {
@@ -544,6 +545,8 @@ func (w *work) apply(in *incoming) error {
 		w.retired = true
 	case *event.ParametersAdopted:
 		return w.adopt(in, versionsOf(p))
+	case *event.GuardChanged:
+		w.guarded(in, p)
 	case *event.PolicyProposed:
 		w.asked = ask{}
 		if c := w.canon; c != nil && c.Untold && slices.Contains(p.Causes, c.Adoption) {

@@ -40,7 +40,7 @@ func benchIn(t tb, dir string) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := New(context.Background(), db)
+	s, err := New(context.Background(), db, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

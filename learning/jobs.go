@@ -50,6 +50,8 @@ var jobs = []job{
 	{"reputation", "calibrate", "learns what the judgements of guests and reviewers count for", (*Service).reputation},
 	{"refit", "reputation", "learns from all agents what a fresh one may believe", (*Service).refit},
 	{"adopt", "refit", "lets every agent use the newest of these", (*Service).adoptAll},
+	{"guard", "adopt", "freezes updates where engagement rises while check-ins fall", (*Service).guard},
+	{"release", "guard", "tries other starts for fresh agents, and adopts or reverts them", (*Service).release},
 }
 
 // Run is what is known of a job and its newest run.
@@ -194,6 +196,9 @@ func (s *Service) perform(ctx context.Context, j *job, due event.Micros) (Run, e
 		}
 		return err
 	})
+	if s.o.Ran != nil {
+		s.o.Ran(r)
+	}
 	if failed != nil {
 		failed = fmt.Errorf("job %s: %w", j.name, failed)
 	}

@@ -102,7 +102,12 @@ func TestANight(t *testing.T) {
 	}
 	for _, r := range runs {
 		t.Logf("%s: %s, %s", r.Name, r.Outcome, r.Note)
-		if want := map[string]string{"reputation": RunUnchanged}[r.Name]; r.Outcome != want && (want != "" || r.Outcome != RunChanged) {
+		want := RunChanged
+		switch r.Name {
+		case "reputation", "guard", "release": // nobody but owners spoke, there are no check-ins, the two kinds cancel out
+			want = RunUnchanged
+		}
+		if r.Outcome != want {
 			t.Errorf("%s: %s, %s", r.Name, r.Outcome, r.Note)
 		}
 		if r.Due != due || r.DoneAt == 0 {

@@ -9,6 +9,7 @@ import (
 	"rapport/event"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
+	"rapport/learning/evaluate"
 )
 
 //go:embed migrations/*.sql
@@ -17,18 +18,33 @@ var migrations embed.FS
 // Service is the learning context.
 type Service struct {
 	db      *sqldb.DB
+	o       Options
 	asks    asks
 	lib     *library
 	horizon horizon
 	holder  string // of jobs' leases: this process
 }
 
+// Options join the context to the rest.
+type Options struct {
+	Sessions Sessions  // nil: nothing is known of what was tried
+	Ran      func(Run) // told of every run of a job, failed ones too; may be nil
+}
+
+// Sessions gives those of an agent's sessions whose variation was drawn by chance
+// and of which its owner said enough to tell how satisfied they were, oldest first.
+type Sessions interface {
+	Sessions(ctx context.Context, agent event.AgentID) ([]evaluate.Session, error)
+}
+
 // New opens the context on its database and brings its tables up to date.
-func New(ctx context.Context, db *sqldb.DB) (*Service, error) {
+func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 	if err := Migrate(ctx, db); err != nil {
 		return nil, err
 	}
-	return open(db), nil
+	s := open(db)
+	s.o = o
+	return s, nil
 }
 
 func open(db *sqldb.DB) *Service {

@@ -53,7 +53,7 @@ func (w *work) emit(id string, p event.Payload) {
 // drawn from numbers that follow from agent, entry and generation.
 func (w *work) explore(s *fold.State, b *step.Belief) error {
 	c, e := w.canon, w.canon.Explore
-	if !c.Act.Learning || !c.Act.Alive {
+	if !c.Act.Learning || !c.Act.Alive || c.Frozen != "" {
 		e.Strategy = policy.StrategyOff // variations that nobody learns from
 	}
 	var centres []policy.Traits
@@ -111,6 +111,10 @@ func (w *work) consider(s *fold.State, b *step.Belief) {
 				break
 			}
 		}
+		return
+	}
+	if c.Frozen != "" && !w.correction {
+		w.held = &event.UpdateRefused{AgentID: event.AgentID(w.agent), Gate: "guard", Reason: c.frozenBecause(), Values: s.Theta[:]}
 		return
 	}
 	asked := c.Asked == c.Version && near(to[:], c.AskedFor[:]) && near(actions[:], c.AskedActions[:]) ||

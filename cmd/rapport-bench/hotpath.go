@@ -61,7 +61,7 @@ func learner(ctx context.Context, dir string) (*learning.Service, *sqldb.DB, err
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := learning.New(ctx, db)
+	s, err := learning.New(ctx, db, learning.Options{})
 	return s, db, err
 }
 

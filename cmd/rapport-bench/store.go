@@ -51,7 +51,7 @@ func store(ctx context.Context) (metrics, error) {
 		return nil, err
 	}
 	defer db.Close()
-	s, err := learning.New(ctx, db)
+	s, err := learning.New(ctx, db, learning.Options{})
 	if err != nil {
 		return nil, err
 	}
