@@ -104,6 +104,7 @@ func (r reader) Growth(ctx context.Context, ref string) (web.Growth, error) {
 	} else if !fault.Is(err, "agent_unknown") {
 		return g, err
 	}
+	g.Frozen = x.Frozen
 	g.Traits = traitsOf(doc, versions, x, a.Profile.BasePersonality)
 	g.Ratings = ratingsOf(x, given, versions)
 	g.Versions = versionsOf(versions, x)

@@ -24,6 +24,7 @@ type Growth struct {
 	Version   int64
 	Learning  bool
 	StoppedBy []string
+	Frozen    string     // why updates are frozen; empty when they are not
 	Better    string     // than when it began? yes, no or not enough data, with the numbers; empty before learning knows the agent
 	Traits    []Trait    // in the order of the vocabulary
 	Ratings   []Rating   // newest first

@@ -50,6 +50,7 @@ type commands struct {
 	Import   importCmd     `cmd:"" help:"Pour recorded conversations in."`
 	Jobs     jobsCmd       `cmd:"" help:"List or run what learns from all agents together."`
 	Kinds    archetypesCmd `cmd:"" name:"archetypes" help:"Show the kinds of owners that emerged."`
+	Releases releasesCmd   `cmd:"" help:"List, propose or revert other starts for fresh agents."`
 	Trace    traceCmd      `cmd:"" help:"Follow one event through everything it caused."`
 	Letters  lettersCmd    `cmd:"" name:"dead-letters" help:"List events that could not be handled, or replay one."`
 	Rebuild  rebuildCmd    `cmd:"" help:"Make the projections anew from the log, or check that they equal it."`

@@ -52,6 +52,9 @@ func (c explainCmd) Run(ctx context.Context, g *globals) error {
 
 func (g *globals) explain(name string, x learning.Explanation) {
 	g.say("%s, policy version %d", name, x.Version)
+	if x.Frozen != "" {
+		g.say("%s", x.Frozen)
+	}
 	g.say("%-14s %5s %6s %6s  %-9s %-8s %s", "trait", "start", "now", "target", "P better", "episodes", "")
 	for _, t := range x.Traits {
 		g.say("%-14s %5.2f %6.2f %6.2f  %8.2f  %8d  %s", t.Trait, t.Start, t.Level, t.Target, t.P, t.N, t.Standing())

@@ -17,7 +17,8 @@ type jobsCmd struct {
 func (jobsCmd) Help() string {
 	return `Every agent learns from its own owner. At night (setting learning.jobs) jobs look at all agents together: calibrate learns what each source
 of signals tells, reputation what the judgements of guests and reviewers count for, refit what a fresh agent may believe; adopt lets
-every agent use what they found. None of them moves a level: a version takes effect with an agent's next own evidence.`
+every agent use what they found. None of them moves a level: a version takes effect with an agent's next own evidence. guard then freezes
+updates where engagement rises while check-ins fall, and release moves what "rapport releases" lists.`
 }
 
 type jobsListCmd struct{}
@@ -39,7 +40,7 @@ func (jobsListCmd) Run(ctx context.Context, g *globals) error {
 }
 
 type jobsRunCmd struct {
-	Name string `arg:"" optional:"" help:"calibrate, reputation, refit or adopt; all of them without a name."`
+	Name string `arg:"" optional:"" help:"calibrate, reputation, refit, adopt, guard or release; all of them without a name."`
 }
 
 func (c jobsRunCmd) Run(ctx context.Context, g *globals) error {
