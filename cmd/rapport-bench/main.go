@@ -45,6 +45,7 @@ var benches = map[string]bench{
 	"off-policy":      {"off-policy estimators against reference values of logged bandit feedback (real data)", offPolicy},
 	"reviewers":       {"what many people's answers say together: accuracy of the plurality, Dawid-Skene and ours on 8 sets (real data)", reviewersBench},
 	"abuse":           {"raters who answer without looking, mixed into real crowds: how surely they are found, and who is wronged (real data)", abuseBench},
+	"sentiment":       {"sentiment of a text against what people said of it, and what it says of other languages (real data)", sentimentBench},
 	"per-person":      {"what a person answers later, from 3 to 40 own answers and what others said (real data)", perPerson},
 	"refit":           {"the population prior from 10,000 agents, the number of kinds by evidence", refit},
 	"peers":           {"regret of learners made with Vowpal Wabbit and MABWiser beside ours, same people (bench/peers/install.sh first)", peers},
