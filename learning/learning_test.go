@@ -157,7 +157,7 @@ func TestOneIsAskedOnce(t *testing.T) {
 		}
 		return last, levels
 	}
-	last, levels := ask(40)
+	last, levels := ask(60)
 	if len(levels) == 0 {
 		t.Fatal("nothing was learned that could be asked for")
 	}
@@ -233,14 +233,14 @@ func TestOwnerActs(t *testing.T) {
 	if edited.Theta[policy.Humor] != .4 || edited.Start[policy.Humor] != .4 || edited.Hold[policy.Humor] != 10 {
 		t.Errorf("after the edit humor is %v from %v, held for %d", edited.Theta[policy.Humor], edited.Start[policy.Humor], edited.Hold[policy.Humor])
 	}
-	if edited.S != before.S || edited.H != before.H {
+	if edited.S[0] != before.S[0] || edited.H[0] != before.H[0] || edited.YY != before.YY || edited.State.N != before.State.N {
 		t.Error("the edit changed the belief's evidence")
 	}
 	s.like(b, 10, .9)
 	if got := b.state("a").Theta[policy.Humor]; got != .4 {
 		t.Errorf("held humor moved to %v", got)
 	}
-	s.like(b, 10, .9)
+	s.like(b, 40, .9)
 	if got := b.state("a").Theta[policy.Humor]; got <= .4 {
 		t.Errorf("after the hold humor is still %v", got)
 	}

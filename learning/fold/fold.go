@@ -160,7 +160,7 @@ func (f *Folder) Apply(s *State, e *Entry) error {
 		s.count(active, w)
 		f.act(s, &e.About, &phi, y, w, may)
 	}
-	asked, err := f.ask(s, &e.About, &x, active)
+	asked, err := f.ask(s, &e.About, &x, active, w > 0)
 	if err != nil {
 		return err
 	}
@@ -220,7 +220,7 @@ func (f *Folder) act(s *State, e *Episode, phi *step.Vec, y, w float64, may bool
 	b := &s.Actions[e.Did-1]
 	b.observe(e.Weight, y, w)
 	if may {
-		b.move(f.prior.Noise, s.B/s.A, safety.GateOf(paces[s.Pace], s.Shown+s.CheckIn < backing))
+		b.move(f.prior.Noise, s.B/s.A, safety.GateOf(paces[s.Pace], !s.Backed()))
 	}
 }
 
@@ -316,9 +316,11 @@ func (f *Folder) weigh(s *State) fusion.Evidence {
 }
 
 // ask takes in the owner's tone buttons: per trait one wish, the mean of the
-// directions, with at most the weight of one press. It gives the traits asked
-// for.
-func (f *Folder) ask(s *State, e *Episode, x *policy.Traits, active policy.Mask) (asked policy.Mask, err error) {
+// directions, with at most the weight of one press, times what this owner's presses
+// are worth. It gives the traits asked for. known says that the folder's belief is
+// the state's.
+func (f *Folder) ask(s *State, e *Episode, x *policy.Traits, active policy.Mask, known bool) (asked policy.Mask, err error) {
+	worth := s.Presser.worth()
 	for j := range step.D {
 		t := policy.Trait(j)
 		toward, n := 0., 0.
@@ -329,7 +331,14 @@ func (f *Folder) ask(s *State, e *Episode, x *policy.Traits, active policy.Mask)
 			}
 		}
 		if n > 0 && active.Has(t) {
-			share := min(1, n)
+			if !known {
+				if s.Believe(f.prior, &f.belief).Err != nil {
+					return asked, f.belief.Err
+				}
+				known = true
+			}
+			s.Presser.pressed(&f.belief, t, x[j], toward)
+			share := float64(worth * min(1, n))
 			if err := s.Ask(x, t, toward/n, share); err != nil {
 				return asked, err
 			}
@@ -356,7 +365,7 @@ func (s *State) move(b *step.Belief, held policy.Mask) {
 	fence := step.Fence{Together: safety.Together(paces[s.Pace]).Z}
 	for j := range step.D {
 		t := policy.Trait(j)
-		r := safety.Fence(t, policy.Range{Lo: s.Lo[j], Hi: s.Hi[j]}, s.Start[j], s.ApprovalOnly(t))
+		r := safety.Fence(t, policy.Range{Lo: s.Lo[j], Hi: s.Hi[j]}, s.Start[j], !s.Backed())
 		fence.Lo[j], fence.Hi[j] = r.Lo, r.Hi
 		fence.Gate[j] = s.Gate(t).Z
 		if s.Waits(t) == "" && !held.Has(t) {

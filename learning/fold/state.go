@@ -34,6 +34,7 @@ type State struct {
 	Shown    float64         // by behaviour,
 	CheckIn  float64         // by check-ins
 	Raters   [raters]raterInfo
+	Presser  Presser
 	Actions  [NActions]Block
 	Entries  uint32
 	Guarded  bool // the newest decided episode was protected
@@ -114,8 +115,11 @@ func (s *State) Centres(b *step.Belief, agent string, levels, lo, hi *policy.Tra
 
 // ApprovalOnly says whether a trait's support is thumbs and ratings alone.
 func (s *State) ApprovalOnly(t policy.Trait) bool {
-	return !s.Asked.Has(t) && s.Shown+s.CheckIn < backing
+	return !s.Asked.Has(t) && !s.Backed()
 }
+
+// Backed says whether behaviour or check-ins speak beside judgements and wishes.
+func (s *State) Backed() bool { return s.Shown+s.CheckIn >= backing }
 
 // Gate is what P(improvement) of a move of the trait must reach now.
 func (s *State) Gate(t policy.Trait) safety.Gate {
@@ -158,7 +162,7 @@ func (s *State) rater(name string) *raterInfo {
 }
 
 // Size is the length of an encoded state in bytes.
-const Size = 16 + step.Size + 16*step.D + 4 + 2 + step.D + 4*step.D + 8*step.D + 5*8 + 16*raters + int(NActions)*blockSize + 4
+const Size = 16 + step.Size + 16*step.D + 4 + 2 + step.D + 4*step.D + 8*step.D + 5*8 + 16*raters + 16 + int(NActions)*blockSize + 4
 
 // Append encodes the state: generation, profile, then fixed places.
 func (s *State) Append(b []byte) []byte {
@@ -183,6 +187,7 @@ func (s *State) Append(b []byte) []byte {
 	for _, r := range s.Raters {
 		b = wire.AppendFloat(wire.AppendInt64(b, int64(r.ID)), r.Info)
 	}
+	b = wire.AppendFloat(wire.AppendFloat(b, s.Presser.Sure), s.Presser.Right)
 	for k := range s.Actions {
 		b = s.Actions[k].append(b)
 	}
@@ -216,6 +221,8 @@ func (s *State) Read(b []byte) bool {
 	for i := range s.Raters {
 		s.Raters[i] = raterInfo{uint64(r.Int64()), r.Float()}
 	}
+	s.Presser.Sure, s.Presser.Right = r.Float(), r.Float()
+	r.Bad = r.Bad || !(s.Presser.Right >= 0 && s.Presser.Right <= s.Presser.Sure)
 	for k := range s.Actions {
 		s.Actions[k].read(&r)
 	}
