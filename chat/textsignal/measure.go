@@ -9,7 +9,7 @@ import (
 )
 
 // Version is the version of the detectors; it is stamped on every Features.
-const Version = 1
+const Version = 2
 
 // Measure gives the features of a message.
 //
@@ -33,7 +33,7 @@ func Measure(text string) event.Features {
 		Words:     t.words,
 		Sentences: t.sentences,
 		Questions: t.questions,
-		Sentiment: sentiment(t),
+		Sentiment: sentiment(text, t).Value,
 		Tags:      tags(lower, t),
 	}
 }
@@ -55,8 +55,9 @@ const (
 type scanned struct {
 	tokens                      []token
 	words, sentences, questions int
-	bangs                       int // exclamation marks
-	english                     bool
+	bangs                       int  // exclamation marks
+	english                     bool // nothing says that it is another language
+	read                        bool // enough known words to say that it is English
 }
 
 // scan cuts a text in lower case into tokens and counts as it goes.
@@ -73,7 +74,7 @@ func scan(s string, tokens []token) scanned {
 		}
 		t.tokens = append(t.tokens, token{kind: stop})
 	}
-	english, foreign := 0, 0
+	english, foreign, strange, evidence, counted := 0, 0, 0, 0, 0
 	for i := 0; i < len(s); {
 		if n := emoticonAt(s, i); n > 0 {
 			t.tokens = append(t.tokens, token{s[i : i+n], symbol})
@@ -84,6 +85,8 @@ func scan(s string, tokens []token) scanned {
 		switch {
 		case unspaced(r):
 			t.words++
+			counted++
+			strange += 2
 			open = true
 			i += n
 		case unicode.IsLetter(r) || unicode.IsDigit(r):
@@ -92,11 +95,18 @@ func scan(s string, tokens []token) scanned {
 			t.words++
 			open = true
 			t.tokens = append(t.tokens, token{w, word})
-			switch functionWord[w] {
-			case 'e':
-				english++
-			case 'f':
-				foreign++
+			if i == 0 || s[i-1] != '@' && s[i-1] != '#' && s[i-1] != '/' && s[i-1] != '.' && !unicode.IsDigit(r) {
+				counted++
+				switch {
+				case everydayWord[w] == 'e':
+					english++
+				case everydayWord[w] == 'f':
+					foreign++
+				case !ascii(w):
+					strange++
+				case lexicon().Lexicon[w] != 0 && !homograph[w]:
+					evidence++
+				}
 			}
 			i = j
 		case isTerminator(r):
@@ -133,6 +143,7 @@ func scan(s string, tokens []token) scanned {
 		t.sentences++
 	}
 	t.english = english >= foreign
+	t.read = english+evidence > foreign+strange/2 && english+evidence > 0 && 5*(english+evidence) >= counted
 	return t
 }
 

@@ -3,122 +3,125 @@ package textsignal
 import (
 	"math"
 	"strings"
+	"sync"
+
+	"github.com/jonreiter/govader"
 )
 
-// Sentiment is how pleased a text sounds, -1…1, 0 when nothing is known.
-//
-//	s = Σ vᵢ·nᵢ·kᵢ·cᵢ   over the words and emoji with a valence v in -3…3
-//	sentiment = s / √(s² + 12), rounded to 0.001
-//
-// n = -0.6 when one of the three words before it, in its clause, negates; k is
-// the product of the intensifiers (×1.3) and softeners (×0.6) among the two
-// words before it; c = 0.5 before a "but" of its sentence and 1.3 after it. Up
-// to three exclamation marks add 0.3 each in the direction of s.
-//
-// Words count only in text that looks English (at least as many English as
-// other function words); emoji and emoticons count always.
-func Sentiment(text string) float64 { return sentiment(scan(strings.ToLower(text), nil)) }
+// Sentiment is how pleased a text sounds.
+type Sentiment struct {
+	Value    float64 // -1…1, 0 when nothing is known; rounded to 0.001
+	Variance float64 // of the noise in Value, 0…1; 1 when Known is false
+	Known    bool    // something in the text was understood
+}
 
-func sentiment(t scanned) float64 {
-	var sum float64
-	clause := 0   // first token of the clause
-	from := 0.0   // sum at the start of the sentence
-	weight := 1.0 // of the words after a "but"
-	for i, tok := range t.tokens {
+// unknown is what a text tells that cannot be read.
+var unknown = Sentiment{Variance: 1}
+
+// SentimentOf reads a text. English words, their emphasis, negation and "but" are
+// weighed by the VADER rules and lexicon (Hutto & Gilbert 2014, "VADER: a
+// parsimonious rule-based model", by the library govader); emoji by a table of
+// our own, as their names mislead ("fire", "loudly crying"):
+//
+//	w = words' valence before VADER's last step, e = Σ valence of emoji
+//	value = s/√(s²+15),  s = w + e
+//
+// A text counts as English when at least a fifth of its words are known English
+// ones, and these are more than the words known from other languages plus half of
+// those with letters outside ASCII; handles, tags, links and numbers don't count. From any other text only emoji and emoticons are read;
+// without these it is unknown: value 0, variance 1, which a learner weighs as
+// nothing. Known neutral is not unknown.
+//
+// Irony, a negation in another clause, and quotes are not understood.
+func SentimentOf(text string) Sentiment { return sentiment(text, scan(strings.ToLower(text), nil)) }
+
+// The noise of a value by what was found in the text: its mean square around the
+// line through people's ratings, between tweets and reviews, see
+// docs/learning-results.md. Many words of valence contradict one another.
+const (
+	varianceNothing = .055 // English without a word of valence: people are near 0 then
+	varianceOne     = .07
+	varianceMore    = .13
+	varianceSymbols = .10 // emoji alone: what people make of them differs
+)
+
+func sentiment(text string, t scanned) Sentiment {
+	var symbols float64
+	var hits, faces int
+	for _, tok := range t.tokens {
 		switch tok.kind {
-		case stop:
-			clause, from, weight = i+1, sum, 1
 		case symbol:
-			sum += symbolValence(tok.text)
+			v := symbolValence(tok.text)
+			if t.read && emoticonValence[tok.text] != 0 {
+				continue // the words' lexicon has them
+			}
+			if v != 0 {
+				faces++
+			}
+			symbols += v
 		case word:
-			if !t.english {
-				continue
+			if lexicon().Lexicon[tok.text] != 0 {
+				hits++
 			}
-			if tok.text == "but" || tok.text == "however" {
-				sum = from + float64(0.5*(sum-from))
-				clause, weight = i+1, 1.3
-				continue
-			}
-			v := valenceOf(tok.text)
-			if v == 0 || tok.text == "like" && !wants(t.tokens[clause:i]) {
-				continue
-			}
-			f := weight
-			for j := i - 1; j >= clause && j >= i-3; j-- {
-				w := t.tokens[j].text
-				switch {
-				case negates(w):
-					f *= -0.6
-				case j >= i-2 && intensifies[w]:
-					f *= 1.3
-				case j >= i-2 && softens[w]:
-					f *= 0.6
-				}
-			}
-			sum += float64(v * f)
 		}
 	}
-	if sum != 0 {
-		sum += math.Copysign(float64(0.3*float64(min(t.bangs, 3))), sum)
+	if !t.read {
+		if faces == 0 {
+			return unknown
+		}
+		return Sentiment{squash(symbols), varianceSymbols, true}
 	}
-	s := sum / math.Sqrt(float64(sum*sum)+12)
-	return math.Round(s*1000)/1000 + 0 // + 0: never -0
+	c := lexicon().PolarityScores(plain(text)).Compound
+	words := c * math.Sqrt(alpha/max(1e-9, 1-float64(c*c)))
+	out := Sentiment{squash(words + symbols), varianceMore, true}
+	switch {
+	case c == 0 && symbols == 0:
+		out.Variance = varianceNothing
+	case hits+faces <= 1:
+		out.Variance = varianceOne
+	}
+	return out
 }
 
-// wants tells "I like it" from "like this": the verb stands after a pronoun, a
-// modal or a negation.
-func wants(before []token) bool {
-	for i := len(before) - 1; i >= 0 && i >= len(before)-2; i-- {
-		switch before[i].text {
-		case "i", "we", "you", "they", "really", "do", "would", "to":
-			return true
-		}
-		if negates(before[i].text) {
-			return true
-		}
-	}
-	return false
+// alpha is VADER's: a sum of √15 gives .71.
+const alpha = 15
+
+func squash(s float64) float64 {
+	return math.Round(1000*s/math.Sqrt(float64(s*s)+alpha))/1000 + 0 // + 0: never -0
 }
 
-func negates(w string) bool {
-	switch w {
-	case "not", "no", "never", "nothing", "nobody", "none", "neither", "nor", "without", "cannot", "hardly", "barely",
-		"dont", "doesnt", "didnt", "cant", "wont", "isnt", "wasnt", "arent", "aint", "couldnt", "wouldnt", "shouldnt":
-		return true
+// lexicon is made once; reading it is safe from everywhere.
+var lexicon = sync.OnceValue(govader.NewSentimentIntensityAnalyzer)
+
+// plain prepares a text for the lexicon, which parts words at single spaces, knows
+// one apostrophe, and would read the names of emoji.
+func plain(text string) string {
+	var b strings.Builder
+	b.Grow(len(text))
+	for _, r := range text {
+		switch {
+		case r == '\n' || r == '\t' || r == '\r' || r == '\u00a0':
+			b.WriteByte(' ')
+		case r == '’' || r == '‘':
+			b.WriteByte('\'')
+		case r == '…':
+			b.WriteString("...")
+		case emojiValence[r] != 0 || r > 0x2190 && !inWord(r):
+			b.WriteByte(' ')
+		default:
+			b.WriteRune(r)
+		}
 	}
-	return strings.HasSuffix(w, "n't") || strings.HasSuffix(w, "n’t")
+	return strings.Join(strings.Fields(b.String()), " ")
 }
 
-// valenceOf looks a word up, then without its ending.
-func valenceOf(w string) float64 {
-	if v, ok := valence[w]; ok {
-		return v
-	}
-	for _, end := range [...]string{"s", "es", "ed", "d", "ing", "ly", "er", "ers", "ness"} {
-		stem, ok := strings.CutSuffix(w, end)
-		if !ok || len(stem) < 3 {
-			continue
-		}
-		if v, ok := valence[stem]; ok {
-			return v
-		}
-		if end == "ing" || end == "er" || end == "ed" {
-			if v, ok := valence[stem+"e"]; ok {
-				return v
-			}
-			if n := len(stem); stem[n-1] == stem[n-2] {
-				if v, ok := valence[stem[:n-1]]; ok {
-					return v
-				}
-			}
-		}
-		if strings.HasSuffix(stem, "i") { // happily, worries
-			if v, ok := valence[stem[:len(stem)-1]+"y"]; ok {
-				return v
-			}
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return s[i] == 0xE2 && strings.Contains(s, "’") // a curly apostrophe
 		}
 	}
-	return 0
+	return true
 }
 
 func symbolValence(s string) float64 {
