@@ -211,7 +211,7 @@ func (b *Belief) Ideal(j policy.Trait) (level, sd float64) {
 	if m1 == 0 && m2 == 0 {
 		return .5, sd
 	}
-	level = b.start[j] + best(m1, m2, b.z(int(j), 0), b.z(int(j), 1))/2
+	level = b.start[j] + float64(best(m1, m2, b.z(int(j), 0), b.z(int(j), 1))/2)
 	if m2 < 0 {
 		g1, g2 := -1/(2*m2), m1/float64(2*m2*m2)
 		sd = min(sd, math.Sqrt(along(&b.cov[j], g1, g2))/2)

@@ -95,7 +95,7 @@ func (b *Belief) Centres(theta, lo, hi *policy.Traits, r *policy.Stream, out *[p
 			alpha = firstRoot(quad, l, budget)
 		}
 		for j := range D {
-			c[j] = b.start[j] + (zt[j]+float64(alpha*(c[j]-zt[j])))/2
+			c[j] = b.start[j] + float64((zt[j]+float64(alpha*(c[j]-zt[j])))/2)
 		}
 	}
 	return budget

@@ -227,7 +227,7 @@ func (s *State) Move(b *Belief, fence *Fence) policy.Mask {
 		if !(lo <= hi) {
 			continue
 		}
-		to := b.start[j] + best(b.M[1+j], b.M[1+D+j], b.z(j, lo), b.z(j, hi))/2
+		to := b.start[j] + float64(best(b.M[1+j], b.M[1+D+j], b.z(j, lo), b.z(j, hi))/2)
 		to = min(max(to, lo), hi)
 		if math.Abs(to-from) < leastMove {
 			continue
