@@ -1,8 +1,8 @@
 // Package fold is the learner of an agent as a function of a list: its episodes,
 // its owner's acts, and the parameters that it adopted.
 //
-// Owns: State, Entry with its kinds (Episode, Act), their order and encodings, Of
-// and Folder, Library.
+// Owns: State, Entry with its kinds (Episode, Act, adopted Versions), their order
+// and encodings, Of and Folder, Library, the blocks of action weights (Block).
 //
 // Use: Of folds a whole list. A Folder keeps a state up to date without
 // allocating: give it the entries in order (Apply), and ask for the belief
@@ -11,6 +11,10 @@
 //
 //	f, s := fold.Folder{Library: fold.Fixed(prior, loadings, nil)}, fold.Started(levels)
 //	f.Apply(&s, &fold.Entry{At: at, ID: "…", About: fold.Episode{Decided: true, Consent: true, Rendered: x, Contributions: …}})
+//
+// A folder that applies a list in which raters become excluded is told the newest
+// adoption before (Folder.Newest): exclusion reaches back, all else that is adopted
+// holds from its entry on.
 //
 // Invariants: pure, standard library only; equal lists and parameters give equal
 // bytes on one numeric profile. Products are rounded before they are added, so

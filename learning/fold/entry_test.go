@@ -91,7 +91,11 @@ func FuzzReadEntry(f *testing.F) {
 		if got := e.Append(nil); !bytes.Equal(got, b) {
 			t.Fatalf("read\n%x\nwritten\n%x", b, got)
 		}
-		of(t, []*Entry{e})
+		act := &Entry{Act: &Act{Kind: Created, Levels: policy.Neutral(), Baseline: policy.Neutral(), Hi: ones(), Learning: true, Alive: true}}
+		s, back := of(t, []*Entry{act, e, act, e, e}), State{}
+		if !back.Read(s.Append(nil)) || back != s {
+			t.Fatal("an entry that can be read leads to a state that cannot")
+		}
 	})
 }
 
