@@ -3,6 +3,7 @@ package simulate
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"rapport/event"
@@ -26,9 +27,9 @@ type Stage interface {
 // buttons that they give, and the levels of a session are those that the product
 // spoke with. A session with the owner is a direct talk; any other is one of the
 // raters speaking to the agent in a group of all of them, where a reviewer says
-// something first. Two things are left out: engagement, which the product makes of
-// the talk itself, and reviews of what owner and agent say alone, which nobody else
-// sees. A day passes between two sessions.
+// something first. Who is engaged talks longer, and what the product makes of that
+// is its own affair. Reviews of what owner and agent say alone are left out: nobody
+// else sees it. A day passes between two sessions.
 //
 // It is a gym.Learner; after an error, see Err, nothing more happens in the
 // product and the starts are played.
@@ -169,6 +170,11 @@ func (t *Through) Learn(agent int, _ policy.Traits, signals []gym.Signal) {
 			thumbs++
 		}
 		switch { // an answer of its own for each thumb, and for a reviewer, where there still can be one
+		case sig.Source == gym.Implicit:
+			for live && len(s.replies) < turns(sig.Value) && t.err == nil {
+				t.talk(a, number, s.speaker)
+			}
+			continue
 		case sig.Source == gym.Review && (!live || s.speaker == a.owner):
 			continue
 		case sig.Source == gym.Review:
@@ -192,6 +198,10 @@ func (t *Through) Learn(agent int, _ policy.Traits, signals []gym.Signal) {
 		t.end(a)
 	}
 }
+
+// turns is how long somebody talks who is engaged by e: .5 two turns, .66 three,
+// .83 four.
+func turns(e float64) int { return min(max(int(math.Round(6*e-1)), 1), 6) }
 
 // levelOf is the word nearest to a rating's value.
 func levelOf(value float64) string {
