@@ -2,6 +2,7 @@ package learning
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"maps"
 	"math"
@@ -11,7 +12,6 @@ import (
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
 	"rapport/learning/fold"
-	"rapport/learning/fusion"
 	"rapport/learning/step"
 )
 
@@ -36,13 +36,13 @@ const (
 // halves are what one owner showed, or said, in the two halves of the window.
 type halves struct{ sum, n [2]float64 }
 
-func (h *halves) add(late bool, v, share float64) {
+func (h *halves) add(late bool, v float64) {
 	k := 0
 	if late {
 		k = 1
 	}
-	h.sum[k] += share * v
-	h.n[k] += share
+	h.sum[k] += v
+	h.n[k]++
 }
 
 // rose is the later mean minus the earlier one; false when a half is empty.
@@ -205,46 +205,54 @@ func (s *Service) kinds(ctx context.Context, due event.Micros) (map[int]*kindOf,
 				return err
 			}
 			k.agents = append(k.agents, guarded{h.agent, of[h.agent].canon.Frozen})
-			l, err := s.readList(tx, h.agent)
-			if err != nil {
-				return err
+			if state.Guarded {
+				return nil // protected: what is shown counts nothing
 			}
-			k.look(h.owner, l.entries, due)
-			return nil
+			return k.look(tx, h, due)
 		})
 	})
 	return out, err
 }
 
-// look takes in what an agent's owner showed and said within the window.
-func (k *kindOf) look(owner string, entries []*fold.Entry, due event.Micros) {
-	for _, e := range entries {
-		if !e.Episodic() {
+// look takes in what an agent's owner showed and said within the window. Check-ins are
+// about the agent as a whole, so that no episode has them.
+func (k *kindOf) look(tx *sqldb.Tx, h head, due event.Micros) error {
+	rows, err := tx.Query(`select at, body from rl_signals where agent_id = $1 and at > $2 and at <= $3`, h.agent, due-guardWindow, due)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	sessions := map[string]bool{}
+	for rows.Next() {
+		var at event.Micros
+		var body sql.RawBytes
+		if err := rows.Scan(&at, &body); err != nil {
+			return err
+		}
+		said, err := readSignal(h.agent, at, body)
+		if err != nil {
+			return err
+		}
+		var to map[string]*halves
+		var value *float64
+		switch {
+		case said.PersonID != h.owner:
+		case said.EngagementScore != nil:
+			to, value = k.engaged, said.EngagementScore
+			sessions[said.Session] = true
+		case said.Channel == event.ChannelCheckIn:
+			to, value = k.checkedIn, said.FeedbackScore
+		}
+		if value == nil {
 			continue
 		}
-		if e.At > due-guardWindow && e.At <= due {
-			k.sessions++
+		if to[h.owner] == nil {
+			to[h.owner] = &halves{}
 		}
-		for i := range e.About.Contributions {
-			c := &e.About.Contributions[i]
-			if !c.Owner || c.Rater != owner || !e.About.Hears(c) || c.At <= due-guardWindow || c.At > due {
-				continue
-			}
-			to := k.engaged
-			switch {
-			case c.CheckIn:
-				to = k.checkedIn
-			case c.Source != fusion.Engagement:
-				continue
-			}
-			h := to[owner]
-			if h == nil {
-				h = &halves{}
-				to[owner] = h
-			}
-			h.add(c.At > due-guardWindow/2, c.Value, c.Share)
-		}
+		to[h.owner].add(at > due-guardWindow/2, *value)
 	}
+	k.sessions += len(sessions)
+	return rows.Err()
 }
 
 // guarded takes in whether the agent's updates are frozen. That is no entry: the
