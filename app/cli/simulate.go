@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strings"
+	"sync"
 
 	"rapport/internal/fault"
 	"rapport/simulate/chart"
@@ -100,6 +101,7 @@ func (c *worldCmd) sized() {
 
 func (c worldCmd) Run(ctx context.Context, g *globals) error {
 	c.sized()
+	g.err = &oneByOne{w: g.err} // progress, and what programs say
 	o := league.Options{World: c.world(), Populations: c.Populations, Agents: c.Agents, Sessions: c.Sessions, Seed: *c.Seed,
 		Progress: func(done, total int) { g.bar("plays", int64(done), int64(total)) }}
 	talk := outside.NewTalk(g.in, g.out)
@@ -159,6 +161,18 @@ func playing(ctx context.Context, o league.Options) (*league.Result, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// oneByOne lets several write.
+type oneByOne struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (o *oneByOne) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.w.Write(b)
 }
 
 // draw writes the curves where they are wanted.
