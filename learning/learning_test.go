@@ -240,7 +240,7 @@ func TestOwnerActs(t *testing.T) {
 	if got := b.state("a").Theta[policy.Humor]; got != .4 {
 		t.Errorf("held humor moved to %v", got)
 	}
-	s.like(b, 40, .9)
+	s.like(b, 40, .6)
 	if got := b.state("a").Theta[policy.Humor]; got <= .4 {
 		t.Errorf("after the hold humor is still %v", got)
 	}

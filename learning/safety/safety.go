@@ -50,15 +50,17 @@ func GateOf(pace string, approvalOnly bool) Gate {
 }
 
 // Together is the gate of all moves of one entry in sum, at a pace: what is doubted
-// of the kind of owner is doubted of all traits at once.
+// of the kind of owner is doubted of all traits at once. In a world in which no
+// trait matters it, and not the gate of single traits, keeps the levels where they
+// are.
 func Together(pace string) Gate {
 	switch pace {
 	case Careful:
-		return Gate{.975, 1.9599639845400545}
+		return Gate{.99, 2.3263478740408408}
 	case Fast:
 		return gateNormal
 	}
-	return gateCareful
+	return Gate{Learned, 1.6448536269514722}
 }
 
 // The minimum evidence before a trait moves at all.

@@ -23,6 +23,16 @@ func TestGatesAreTheirProbabilities(t *testing.T) {
 	}
 }
 
+func TestTogetherIsSurerThanEach(t *testing.T) {
+	t.Parallel()
+	for _, pace := range []string{Careful, Normal, Fast, ""} {
+		g, each := Together(pace), GateOf(pace, false)
+		if phi := .5 * math.Erfc(-g.Z/math.Sqrt2); math.Abs(phi-g.P) > 1e-12 || g.P <= each.P {
+			t.Errorf("%q: together %v, Φ(z) = %v, each %v", pace, g, phi, each)
+		}
+	}
+}
+
 func TestFlatteryNeedsMoreThanApproval(t *testing.T) {
 	t.Parallel()
 	box := policy.Range{Lo: 0, Hi: 1}

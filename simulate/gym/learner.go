@@ -34,3 +34,10 @@ type static []policy.Traits
 func (s static) Act(agent int, _ Session) policy.Traits { return s[agent] }
 func (s static) Learn(int, policy.Traits, []Signal)     {}
 func (s static) Policy(agent int) policy.Traits         { return s[agent] }
+
+// Believer is a learner that says what it believes of an agent's ideal: the level
+// of a trait and its standard deviation.
+type Believer interface {
+	Learner
+	Ideal(agent int, t policy.Trait) (level, sd float64)
+}

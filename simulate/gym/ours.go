@@ -168,6 +168,15 @@ var sources = [...]fusion.Source{
 	Implicit: fusion.Engagement, Review: fusion.Review, TonePress: fusion.OwnerThumb,
 }
 
+// Ideal makes it a Believer.
+func (l *ours) Ideal(agent int, t policy.Trait) (level, sd float64) {
+	b, err := l.folder.Believe(&l.agents[agent].state)
+	if err != nil {
+		panic(err) // the state is one that Apply left
+	}
+	return b.Ideal(t)
+}
+
 // listen takes in what calibration and reputation are learned from.
 func (l *ours) listen(a *companion, x *policy.Traits, signals []Signal) {
 	expected, loadings := 0., l.loadings[l.newest.Calibration]

@@ -211,6 +211,17 @@ func (p *Population) owner(cohort, agent int) owner {
 	return o
 }
 
+// Taste gives an agent's ideal levels in a session, and how much each trait matters
+// (Σ = 5; 0 in a world where none does).
+func (p *Population) Taste(cohort, agent, session int) (ideal, importance policy.Traits) {
+	o := p.owner(cohort, agent)
+	t := o.at(session)
+	if p.Shape == NoEffect {
+		return o.start, importance
+	}
+	return t.ideal, t.weight
+}
+
 // at is the taste in a session.
 func (o *owner) at(session int) *taste {
 	if o.jump >= 0 && session >= o.jump {
