@@ -3,6 +3,7 @@ package learning
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"math"
 	"strings"
@@ -248,5 +249,115 @@ func TestAPriorThatCannotBeUsed(t *testing.T) {
 	p, err := b.s.Published(ctx)
 	if err != nil || p.Versions != (fold.Versions{}) {
 		t.Errorf("published %v, %v", p.Versions, err)
+	}
+}
+
+// raise lets an agent live through sessions whose variation is what it published, with
+// an owner who likes an ideal; what it proposes is accepted at once. It gives the mean
+// satisfaction at its levels over the sessions.
+func (b *bench) raise(s *story, ideal policy.Traits, sessions int) (mean float64) {
+	b.t.Helper()
+	r := policy.NewStream(sha256.Sum256([]byte("life of " + s.agent)))
+	sat := func(x policy.Traits) float64 {
+		u := 1.
+		for j := range x {
+			u -= .45 * (x[j] - ideal[j]) * (x[j] - ideal[j])
+		}
+		return u
+	}
+	var m policy.Mixture
+	fed := 0
+	live := func() {
+		for fed < len(s.events) {
+			news := s.events[fed:]
+			fed = len(s.events)
+			b.feed(Batch, news...)
+			for _, e := range b.emitted() {
+				if e.Subject != s.agent {
+					continue
+				}
+				switch e.Type {
+				case event.ExplorationUpdated{}.EventType():
+					p, err := event.As[event.ExplorationUpdated](e)
+					if err == nil {
+						err = json.Unmarshal(p.Mixture, &m)
+					}
+					if err != nil {
+						b.t.Fatal(err)
+					}
+				case event.PolicyProposed{}.EventType():
+					p, err := event.As[event.PolicyProposed](e)
+					if err != nil {
+						b.t.Fatal(err)
+					}
+					s.accept(p)
+				}
+			}
+		}
+	}
+	live()
+	for range sessions {
+		mean += sat(s.doc.Traits) / float64(sessions)
+		x, _ := m.Draw(sha256.Sum256(fmt.Appendf(nil, "%s %d", s.agent, s.sessions)))
+		s.session(x)
+		u := sat(x) + .08*r.Normal()
+		f := s.feedback(event.ChannelSession, 0)
+		switch {
+		case u >= .85:
+			f.Level = "loved"
+		case u >= .62:
+			f.Level = "good"
+		case u >= .4:
+			f.Level = "meh"
+		default:
+			f.Level = "not_great"
+		}
+		s.add(f)
+		live()
+	}
+	return mean
+}
+
+// After a night fresh agents learn faster than before it: the same lives, once with
+// nothing known of such owners and once with what the night found.
+func TestFreshAgentsLearnFasterAfterANight(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	b := alone(t)
+	b.crowd(60, 30)
+	b.emitted()
+	if _, err := b.s.RunDue(ctx, 1_800_000_000_000_000, 24*3600e9); err != nil {
+		t.Fatal(err)
+	}
+	b.emitted()
+	p, err := b.s.Published(ctx)
+	if err != nil || p.Versions.Prior == 0 {
+		t.Fatalf("%+v, %v", p.Versions, err)
+	}
+	var gains []float64
+	for i := range 12 {
+		ideal := policy.Neutral()
+		for j := range ideal {
+			ideal[j] = .2
+			if (j+i)%2 == 0 {
+				ideal[j] = .8
+			}
+		}
+		before := b.raise(newStory(fmt.Sprintf("fresh-%02d", i)), ideal, 20)
+		after := newStory(fmt.Sprintf("later-%02d", i))
+		after.add(event.ParametersAdopted{AgentID: event.AgentID(after.agent), Prior: int64(p.Versions.Prior), Calibration: int64(p.Versions.Calibration)})
+		gains = append(gains, b.raise(after, ideal, 20)-before)
+	}
+	mean, spread := 0., 0.
+	for _, g := range gains {
+		mean += g / float64(len(gains))
+	}
+	for _, g := range gains {
+		spread += (g - mean) * (g - mean) / float64(len(gains)-1)
+	}
+	se := math.Sqrt(spread / float64(len(gains)))
+	t.Logf("satisfaction over the first 20 sessions: %+.3f ± %.3f", mean, 1.96*se)
+	if mean < .02 || mean < 3*se {
+		t.Errorf("the night gained %.3f ± %.3f", mean, se)
 	}
 }
