@@ -97,6 +97,9 @@ func (r *release) levels(x *policy.Traits) map[string]float64 {
 func (r *release) shown() Release {
 	out := Release{ID: r.id, Stage: r.Stage, By: r.by, ProposedAt: r.proposed, ChangedAt: r.changed, Reason: r.reason, From: r.levels(&r.From), To: r.levels(&r.To),
 		Gate: r.Decision, With: r.Canary.With.N, Without: r.Canary.Without.N}
+	if out.Gate.LeftOut == nil {
+		out.Gate.LeftOut = map[string]int{} // before the first look
+	}
 	if min(out.With, out.Without) >= fewestShown {
 		lo, hi := r.Canary.Difference()
 		out.Better = &[2]float64{wire.Micro(lo), wire.Micro(hi)}
