@@ -44,6 +44,7 @@ var benches = map[string]bench{
 	"live":              {"a message sent until it is in the stream of another connection", live},
 	"off-policy":        {"off-policy estimators against reference values of logged bandit feedback (real data)", offPolicy},
 	"reviewers":         {"what many people's answers say together: accuracy of the plurality, Dawid-Skene and ours on 8 sets (real data)", reviewersBench},
+	"asking":            {"prompts that heavy users see (20 talks a day, 6 agents, 4 weeks), and what they answer at a rate of 30 %", askingBench},
 	"abuse":             {"raters who answer without looking, mixed into real crowds: how surely they are found, and who is wronged (real data)", abuseBench},
 	"sentiment":         {"sentiment of a text against what people said of it, and what it says of other languages (real data)", sentimentBench},
 	"topic-change":    {"turns that change the topic of a talk: F1 and Pk beside never and always (real data)", topicChange},
