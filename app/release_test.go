@@ -147,7 +147,9 @@ func TestReleases(t *testing.T) {
 		t.Errorf("%+v", run)
 	}
 	humor := func(p *person, name string, traits map[string]float64) float64 {
-		var a struct{ Profile struct{ BasePersonality map[string]float64 } }
+		var a struct {
+			Profile struct{ BasePersonality map[string]float64 }
+		}
 		p.must("POST", "/v1/agents", map[string]any{"name": name, "traits": traits}, &a)
 		return a.Profile.BasePersonality["humor"]
 	}

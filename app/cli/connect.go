@@ -28,6 +28,7 @@ func connect(ctx context.Context, cfg app.Config) (*session, error) {
 		return &session{&client.Client{Base: base, Token: strings.TrimSpace(string(token))}, func() error { return nil }}, nil
 	}
 	cfg.Listen = "127.0.0.1:0"
+	cfg.Learning.Jobs = 0 // a command is over before a night is
 	a, err := app.Open(ctx, cfg)
 	if err != nil {
 		return nil, err
