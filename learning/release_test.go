@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -299,4 +300,65 @@ func TestBetterStart(t *testing.T) {
 	if to, gain := betterStart(step.DefaultPrior(), policy.Neutral()); gain != 0 || to != policy.Neutral() {
 		t.Errorf("a prior that knows nothing proposes %v, %v", to, gain)
 	}
+}
+
+// Canaries of owners, looked at after each: one that changes nothing is as good as
+// never reverted, one that is worse always is. With -v it prints after how many.
+func TestCanariesOfOwners(t *testing.T) {
+	t.Parallel()
+	r := policy.NewStream([32]byte{7})
+	for _, c := range []struct {
+		worse          float64
+		least, most    int // reverted, of 40
+		adoptedAtMost  int
+		ownersAtATrial int
+	}{{0, 0, 2, 40, 3000}, {.1, 38, 40, 2, 4000}, {.2, 38, 40, 0, 3000}} {
+		reverted, adopted := 0, 0
+		var when []int
+		for range 40 {
+			k := evaluate.NewCanary(canaryShare, -1, 1, .05)
+			n := 0
+			for ; n < c.ownersAtATrial && k.Decided == evaluate.Keep; n++ {
+				got, liking, mean := r.Float64() < canaryShare, .3+.25*r.Normal(), 0.
+				if got {
+					liking -= c.worse
+				}
+				for range firstTalks {
+					mean += ratingOf(liking+.5*r.Normal()) / firstTalks
+				}
+				if _, err := k.Add(got, mean); err != nil {
+					t.Fatal(err)
+				}
+			}
+			switch k.Decided {
+			case evaluate.Revert:
+				reverted++
+				when = append(when, n)
+			case evaluate.Adopt:
+				adopted++
+			}
+		}
+		slices.Sort(when)
+		median := 0
+		if len(when) > 0 {
+			median = when[len(when)/2]
+		}
+		t.Logf("worse by %.2f: of 40 canaries %d reverted (median after %d owners), %d adopted within %d", c.worse, reverted, median, adopted, c.ownersAtATrial)
+		if reverted < c.least || reverted > c.most || adopted > c.adoptedAtMost {
+			t.Errorf("worse by %.2f: %d reverted, %d adopted", c.worse, reverted, adopted)
+		}
+	}
+}
+
+// ratingOf is the level nearest to what somebody thinks.
+func ratingOf(v float64) float64 {
+	switch {
+	case v >= .75:
+		return 1
+	case v >= .125:
+		return .5
+	case v >= -.625:
+		return -.25
+	}
+	return -1
 }
