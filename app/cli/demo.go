@@ -23,7 +23,7 @@ import (
 )
 
 type demoCmd struct {
-	Seed     uint64 `help:"Another seed makes other people." default:"1"`
+	Seed     uint64 `help:"Another seed makes other people." default:"7"`
 	Sessions int    `help:"Days of sessions to live through." default:"30"`
 	Agents   int    `help:"Agents, each with an owner." default:"5"`
 	People   int    `help:"People, owners included." default:"20"`
