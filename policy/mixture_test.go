@@ -67,10 +67,11 @@ func TestHoldOut(t *testing.T) {
 	}
 	held, among := 0, 0
 	for n := range uint64(20000) {
-		if m.HeldOut(key(n)) != m.HeldOut(key(n)) {
+		out := m.HeldOut(key(n))
+		if m.HeldOut(key(n)) != out {
 			t.Fatal("equal keys, other sides")
 		}
-		if m.HeldOut(key(n)) {
+		if out {
 			held++
 			if x, _ := m.Draw(key(n + 1<<32)); x[Humor] > .6 {
 				among++
