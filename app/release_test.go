@@ -89,6 +89,11 @@ func TestANightInTheProduct(t *testing.T) {
 	for range 3 {
 		mira.rate(word)
 	}
+	r.quietly(r.person("Bob")).rate(word) // made after the night: it adopts at once
+	r.clock.advance(time.Second)
+	if a := r.admin.raw("POST", "/v1/admin/jobs/adopt", []byte("{}")); a.status != 200 || !strings.Contains(string(a.body), learning.RunUnchanged) {
+		t.Errorf("adopt: %d %s", a.status, a.body)
+	}
 	r.rebuilt()
 
 	metrics := string(r.admin.raw("GET", "/metrics", nil).body)

@@ -183,6 +183,9 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, events []event.Event) 
 		return err
 	}
 	if !muted {
+		if err := welcome(tx, works); err != nil {
+			return err
+		}
 		s.asks.read(works)
 		tx.OnCommit(func() { s.asks.keep(works) })
 	}

@@ -253,9 +253,10 @@ func TestAPriorThatCannotBeUsed(t *testing.T) {
 }
 
 // raise lets an agent live through sessions whose variation is what it published, with
-// an owner who likes an ideal; what it proposes is accepted at once. It gives the mean
-// satisfaction at its levels over the sessions.
-func (b *bench) raise(s *story, ideal policy.Traits, sessions int) (mean float64) {
+// an owner who likes an ideal; what it proposes is accepted at once, and what it is
+// welcomed with reaches it or does not. It gives the mean satisfaction at its levels
+// over the sessions.
+func (b *bench) raise(s *story, welcomed bool, ideal policy.Traits, sessions int) (mean float64) {
 	b.t.Helper()
 	r := policy.NewStream(sha256.Sum256([]byte("life of " + s.agent)))
 	sat := func(x policy.Traits) float64 {
@@ -277,6 +278,10 @@ func (b *bench) raise(s *story, ideal policy.Traits, sessions int) (mean float64
 					continue
 				}
 				switch e.Type {
+				case event.ParametersAdopted{}.EventType():
+					if welcomed {
+						s.events = append(s.events, e)
+					}
 				case event.ExplorationUpdated{}.EventType():
 					p, err := event.As[event.ExplorationUpdated](e)
 					if err == nil {
@@ -343,10 +348,12 @@ func TestFreshAgentsLearnFasterAfterANight(t *testing.T) {
 				ideal[j] = .8
 			}
 		}
-		before := b.raise(newStory(fmt.Sprintf("fresh-%02d", i)), ideal, 20)
-		after := newStory(fmt.Sprintf("later-%02d", i))
-		after.add(event.ParametersAdopted{AgentID: event.AgentID(after.agent), Prior: int64(p.Versions.Prior), Calibration: int64(p.Versions.Calibration)})
-		gains = append(gains, b.raise(after, ideal, 20)-before)
+		before := b.raise(newStory(fmt.Sprintf("fresh-%02d", i)), false, ideal, 20)
+		after := fmt.Sprintf("later-%02d", i)
+		gains = append(gains, b.raise(newStory(after), true, ideal, 20)-before)
+		if got := b.state(after).Adopted; got != p.Versions {
+			t.Errorf("an agent that was made after the night uses %+v, not %+v", got, p.Versions)
+		}
 	}
 	mean, spread := 0., 0.
 	for _, g := range gains {

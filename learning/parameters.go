@@ -324,7 +324,7 @@ func (s *Service) Adopt(ctx context.Context, at event.Micros, agents ...event.Ag
 				if c == nil || c.Retired || c.Adopted == to {
 					continue
 				}
-				p := event.ParametersAdopted{AgentID: event.AgentID(id), Prior: int64(to.Prior), Calibration: int64(to.Calibration), Reputation: int64(to.Reputation)}
+				p := adoption(event.AgentID(id), to)
 				cause := fmt.Sprintf("%v at %d", to, at)
 				out = append(out, event.New("learning", event.DerivedID("learning", fold.Generation, cause, p.EventType(), id, 0), at, p))
 			}
@@ -336,6 +336,37 @@ func (s *Service) Adopt(ctx context.Context, at event.Micros, agents ...event.Ag
 		}
 	}
 	return n, nil
+}
+
+// welcome lets agents that were made just now use the newest versions from their
+// beginning: they have nothing of their own to go by.
+func welcome(tx *sqldb.Tx, works []*work) error {
+	var newest *fold.Versions
+	for _, w := range works {
+		for _, in := range w.events {
+			made, ok := in.body.(*event.AgentCreated)
+			if !ok {
+				continue
+			}
+			if newest == nil {
+				v, err := newestVersions(tx)
+				if err != nil {
+					return err
+				}
+				newest = &v
+			}
+			if *newest == (fold.Versions{}) {
+				return nil
+			}
+			p := adoption(made.AgentID, *newest)
+			w.out = append(w.out, event.New("learning", event.DerivedID("learning", fold.Generation, in.ID, p.EventType(), w.agent, 0), in.Time, p).CausedBy(*in.Event))
+		}
+	}
+	return nil
+}
+
+func adoption(agent event.AgentID, v fold.Versions) event.ParametersAdopted {
+	return event.ParametersAdopted{AgentID: agent, Prior: int64(v.Prior), Calibration: int64(v.Calibration), Reputation: int64(v.Reputation)}
 }
 
 // adoptAtOnce is how many agents are told in one transaction.
