@@ -55,6 +55,10 @@ func TestGuardFreezes(t *testing.T) {
 	ctx := t.Context()
 	b := alone(t)
 	stories, due := b.month(40, rises, worse)
+	var log []event.Event
+	for _, s := range stories {
+		log = append(log, s.events...)
+	}
 	run, err := b.s.RunJob(ctx, "guard", due)
 	if err != nil || run.Outcome != RunChanged {
 		t.Fatalf("%+v, %v", run, err)
@@ -64,6 +68,7 @@ func TestGuardFreezes(t *testing.T) {
 		t.Fatalf("%d agents are told, want %d", len(news), len(stories))
 	}
 	b.feed(Batch, news...)
+	log = append(log, news...)
 	for _, e := range b.emitted() {
 		p, err := event.As[event.ExplorationUpdated](e)
 		if err != nil {
@@ -116,6 +121,7 @@ func TestGuardFreezes(t *testing.T) {
 			f.Level = []string{"loved", "not_great"}[k%2]
 			s.add(f)
 			b.feed(Batch, s.events[from:]...)
+			log = append(log, s.events[from:]...)
 			news = append(news, b.emitted()...)
 		}
 		return news
@@ -133,7 +139,9 @@ func TestGuardFreezes(t *testing.T) {
 	if err != nil || run.Outcome != RunChanged {
 		t.Fatalf("%+v, %v", run, err)
 	}
-	b.feed(Batch, b.emitted()...)
+	over := b.emitted()
+	b.feed(Batch, over...)
+	log = append(log, over...)
 	b.emitted()
 	if x := explained(); x.Frozen != "" || x.Traits[0].Waits == "frozen" {
 		t.Errorf("it is over, and the owner is told %q", x.Frozen)
@@ -141,6 +149,11 @@ func TestGuardFreezes(t *testing.T) {
 	s.now = due + 41*day
 	if proposed, _ := count(loves(2)); proposed == 0 {
 		t.Error("it is over, and nothing is proposed")
+	}
+	live := b.dump(b.s.Projections()...)
+	b.clear()
+	if b.feed(37, log...); b.dump(b.s.Projections()...) != live {
+		t.Error("a replay gives other bytes")
 	}
 }
 
