@@ -18,7 +18,6 @@ type Belief struct {
 
 	start    policy.Traits
 	cov      [D][3]float64 // of a trait's two coefficients: linear, both, quadratic
-	within   [D][3]float64 // the part of cov that is there within a kind of owner
 	evidence float64
 	kinds    [MaxK]posterior
 	w        [P]Vec // scratch
@@ -132,7 +131,7 @@ func (b *Belief) mix(p *Prior, s *State) {
 		}
 	}
 	b.start = s.Start
-	b.cov, b.within = [D][3]float64{}, [D][3]float64{}
+	b.cov = [D][3]float64{}
 	for k, r := range b.R {
 		if r == 0 {
 			continue
@@ -143,18 +142,10 @@ func (b *Belief) mix(p *Prior, s *State) {
 		share := float64(r * b.Scale)
 		for j := range inv {
 			d1, d2 := post.m[1+j]-b.M[1+j], post.m[1+D+j]-b.M[1+D+j]
-			o, in, v := &b.cov[j], &b.within[j], &inv[j]
-			in[0] += float64(share * v[0])
-			in[1] += float64(share * v[1])
-			in[2] += float64(share * v[2])
-			o[0] += float64(r * float64(d1*d1))
-			o[1] += float64(r * float64(d1*d2))
-			o[2] += float64(r * float64(d2*d2))
-		}
-	}
-	for j := range b.cov {
-		for i, v := range b.within[j] {
-			b.cov[j][i] += v
+			o, v := &b.cov[j], &inv[j]
+			o[0] += float64(share*v[0]) + float64(r*float64(d1*d1))
+			o[1] += float64(share*v[1]) + float64(r*float64(d1*d2))
+			o[2] += float64(share*v[2]) + float64(r*float64(d2*d2))
 		}
 	}
 }
@@ -185,6 +176,21 @@ func (b *Belief) Difference(j policy.Trait, from, to float64) (mean, variance fl
 	z0, z1 := b.z(int(j), from), b.z(int(j), to)
 	d1, d2 := z1-z0, float64(z1*z1)-float64(z0*z0)
 	return float64(b.M[1+j]*d1) + float64(b.M[1+D+j]*d2), along(&b.cov[j], d1, d2)
+}
+
+// variance is that of d·β. O(K·P²/2).
+func (b *Belief) variance(d *Vec) float64 {
+	mean, sum := dot(d, &b.M), 0.
+	for k, r := range b.R {
+		if r == 0 {
+			continue
+		}
+		post, v := &b.kinds[k], *d
+		post.l.forward(&v)
+		off := dot(d, &post.m) - mean
+		sum += float64(r * (float64(b.Scale*dot(&v, &v)) + float64(off*off)))
+	}
+	return sum
 }
 
 // along is the variance of d1·β1 + d2·β2.

@@ -87,6 +87,17 @@ const (
 	maxPivot = 1e15
 )
 
+// forward solves Lv = v.
+func (l *factor) forward(v *Vec) {
+	for i := range P {
+		x, li := v[i], &l[i]
+		for t := range i {
+			x -= float64(li[t] * v[t])
+		}
+		v[i] = float64(x * li[i])
+	}
+}
+
 // backward solves Lᵀv = v.
 func (l *factor) backward(v *Vec) {
 	for i := P - 1; i > 0; i -= 2 {

@@ -467,22 +467,35 @@ func TestMovesMustBeSureTogether(t *testing.T) {
 		if moved&^wanted != 0 {
 			rt.Fatalf("%v moved, without the bound only %v", moved.Traits(), wanted.Traits())
 		}
-		var mean, within float64
-		var shift [MaxK]float64
-		for _, d := range moved.Traits() {
-			m, _ := b.Difference(d, before[d], s.Theta[d])
+		mean, d := 0., Vec{}
+		for _, j := range moved.Traits() {
+			m, _ := b.Difference(j, before[j], s.Theta[j])
 			mean += m
-			z0, z1 := b.z(int(d), before[d]), b.z(int(d), s.Theta[d])
-			within += along(&b.within[d], z1-z0, z1*z1-z0*z0)
-			for k := range shift {
-				shift[k] += (z1-z0)*(b.kinds[k].m[1+d]-b.M[1+d]) + (z1*z1-z0*z0)*(b.kinds[k].m[1+D+d]-b.M[1+D+d])
+			z0, z1 := b.z(int(j), before[j]), b.z(int(j), s.Theta[j])
+			d[1+j], d[1+D+j] = z1-z0, z1*z1-z0*z0
+		}
+		variance := 0. // the long way: Σ r_k (Scale·dᵀΛ_k⁻¹d + (d·(m_k−m))²)
+		for k, r := range b.R {
+			if r == 0 {
+				continue
+			}
+			v, off := Vec{}, 0.
+			for i := range P {
+				var unit Vec
+				unit[i] = 1
+				b.kinds[k].l.backward(&unit)
+				for l, u := range unit {
+					v[i] += u * d[l]
+				}
+				off += d[i] * (b.kinds[k].m[i] - b.M[i])
+			}
+			variance += r * off * off
+			for _, u := range v {
+				variance += r * b.Scale * u * u
 			}
 		}
-		for k, r := range b.R {
-			within += r * shift[k] * shift[k]
-		}
-		if moved != 0 && mean < (fence.Together-1e-6)*math.Sqrt(within) {
-			rt.Fatalf("moved %v with a gain of %v ± %v, want %v deviations", moved.Traits(), mean, math.Sqrt(within), fence.Together)
+		if moved != 0 && mean < (fence.Together-1e-6)*math.Sqrt(variance) {
+			rt.Fatalf("moved %v with a gain of %v ± %v, want %v deviations", moved.Traits(), mean, math.Sqrt(variance), fence.Together)
 		}
 	})
 }
