@@ -41,23 +41,3 @@ const LeftAfterScore = -.4
 func ReplyScore(pauseMilli int64, b Baseline) float64 {
 	return round(.5 + float64(.5*b.Replies.Quickness(pauseMilli)))
 }
-
-var signs = map[string]float64{
-	"👍": 1, "❤": 1, "💯": 1, "👏": 1, "🎉": 1, "🥰": 1, "😍": 1, "😊": 1, "🙏": 1, "🔥": 1,
-	"👎": -1, "😠": -1, "😡": -1, "🤮": -1, "🙄": -1, "💩": -1,
-}
-
-// ReactionScore is the sign of an emoji: +1 or −1. Ambiguous and unknown ones
-// (laughing, crying, a skull …) weigh nothing: false. The variation selector
-// and skin tones don't matter.
-func ReactionScore(emoji string) (float64, bool) {
-	plain := make([]rune, 0, 4)
-	for _, r := range emoji {
-		if r == 0xFE0F || r >= 0x1F3FB && r <= 0x1F3FF {
-			continue
-		}
-		plain = append(plain, r)
-	}
-	s, ok := signs[string(plain)]
-	return s, ok
-}
