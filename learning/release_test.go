@@ -12,6 +12,7 @@ import (
 	"rapport/internal/fault"
 	"rapport/internal/sqldb"
 	"rapport/learning/evaluate"
+	"rapport/learning/population"
 	"rapport/learning/step"
 	"rapport/policy"
 )
@@ -172,6 +173,14 @@ func TestAnEqualReleaseStays(t *testing.T) {
 		if b.newest().Stage == evaluate.IsReverted {
 			t.Fatalf("reverted after %d owners: %s", n, run.Note)
 		}
+	}
+	gone := newStory("fresh-0003")
+	b.feed(Batch, gone.add(event.AgentRetired{AgentID: "fresh-0003"}))
+	if _, err := b.s.RunJob(t.Context(), "release", dawn+9*day+1000); err != nil {
+		t.Fatal(err)
+	}
+	if rows := b.dump("rl_release_owners"); strings.Contains(rows, "fresh-0003") || !strings.Contains(rows, "fresh-0004") {
+		t.Error("an agent that is no more is still listed, or others are not")
 	}
 	if r := b.newest(); r.With+r.Without != 400 || r.Better == nil || r.Better[0] >= 0 || r.Better[1] <= 0 {
 		t.Errorf("%+v %v", r, r.Better)
@@ -361,4 +370,37 @@ func ratingOf(v float64) float64 {
 		return -.25
 	}
 	return -1
+}
+
+// The job proposes when the prior rests on enough people and knows better, and not
+// before.
+func TestTheJobProposes(t *testing.T) {
+	t.Parallel()
+	c := step.DefaultPrior().Components[0]
+	c.Weight, c.Mean[1] = 1, .5
+	prior, err := step.NewPrior(.2, []step.Component{c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := alone(t)
+	for i, people := range []struct{ agents, owners int }{{49, 40}, {60, 19}, {60, 40}} {
+		v := population.Version{Formula: population.Formula, Prior: prior, NextID: 2,
+			Archetypes: []population.Archetype{{ID: 1, Centre: policy.Neutral(), Start: policy.Neutral(), Share: 1, Agents: people.agents, Owners: people.owners}}}
+		if _, err := b.s.Publish(t.Context(), dawn+int64(i), Prior{v}, ""); err != nil {
+			t.Fatal(err)
+		}
+		run, err := b.s.RunJob(t.Context(), "release", dawn+int64(i))
+		if want := map[bool]string{false: RunUnchanged, true: RunChanged}[i == 2]; err != nil || run.Outcome != want {
+			t.Errorf("%+v: %+v, %v", people, run, err)
+		}
+	}
+	if r := b.newest(); r.By != byJob || r.Stage != evaluate.InShadow || len(r.To) != 1 || r.To["humor"] != .55 {
+		t.Errorf("%+v", r)
+	}
+	if run, err := b.s.RunJob(t.Context(), "release", dawn+9); err != nil || run.Outcome != RunUnchanged || !strings.HasPrefix(run.Note, "in the shadow: 0 sessions") {
+		t.Errorf("%+v, %v", run, err)
+	}
+	if run, err := b.s.RunJob(t.Context(), "release", dawn+91*day); err != nil || run.Outcome != RunChanged || b.newest().Stage != evaluate.IsReverted {
+		t.Errorf("a shadow that says nothing: %+v, %v", run, err)
+	}
 }

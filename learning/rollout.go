@@ -242,6 +242,10 @@ func (s *Service) hear(ctx context.Context, r *release, due event.Micros) (done,
 				return err
 			}
 		}
+		// what is left of agents that are no more is the count
+		if _, err := tx.Exec(`delete from rl_release_owners where agent_id in (select agent_id from rl_agent_projection where retired)`); err != nil {
+			return err
+		}
 		if r.Stage == before {
 			return r.keep(tx, before)
 		}
