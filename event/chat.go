@@ -83,7 +83,8 @@ type Features struct {
 	Words     int      `json:"words"`
 	Sentences int      `json:"sentences"`
 	Questions int      `json:"questions"`
-	Sentiment float64  `json:"sentiment"` // -1…1
+	Sentiment float64  `json:"sentiment"`                   // -1…1
+	Variance  float64  `json:"sentimentVariance,omitempty"` // of the noise in sentiment, 0…1; 1: it could not be read; absent from detector 1
 	Tags      []string `json:"tags,omitempty"`
 }
 

@@ -19,7 +19,7 @@ const Version = 2
 //   - Sentences: parts ended by . ! ? … (and their CJK and Arabic forms) before a
 //     space or the end, or by a line break; a part without a word is none.
 //   - Questions: sentences ended by a question mark.
-//   - Sentiment: -1…1, 0 for nothing known; see Sentiment.
+//   - Sentiment: -1…1, 0 for nothing known, and the variance of its noise; see SentimentOf.
 //   - Tags: see Tags; "other" when nothing fits.
 //
 // Any input is accepted, also text that is not valid UTF-8.
@@ -27,13 +27,15 @@ func Measure(text string) event.Features {
 	lower := strings.ToLower(text)
 	var buf [64]token
 	t := scan(lower, buf[:0])
+	mood := sentiment(text, t)
 	return event.Features{
 		Detector:  Version,
 		Chars:     utf8.RuneCountInString(text),
 		Words:     t.words,
 		Sentences: t.sentences,
 		Questions: t.questions,
-		Sentiment: sentiment(text, t).Value,
+		Sentiment: mood.Value,
+		Variance:  mood.Variance,
 		Tags:      tags(lower, t),
 	}
 }

@@ -176,7 +176,7 @@ func check(t *testing.T, text string, f event.Features) {
 	t.Helper()
 	tags := textsignal.Tags()
 	bad := f.Chars != utf8.RuneCountInString(text) || f.Words > f.Chars || f.Sentences > f.Words || f.Questions > f.Sentences ||
-		!(f.Sentiment >= -1 && f.Sentiment <= 1) || math.Signbit(f.Sentiment) && f.Sentiment == 0 || len(f.Tags) == 0
+		!(f.Sentiment >= -1 && f.Sentiment <= 1) || !(f.Variance > 0 && f.Variance <= 1) || math.Signbit(f.Sentiment) && f.Sentiment == 0 || len(f.Tags) == 0
 	last := -1
 	for _, tag := range f.Tags {
 		i := slices.Index(tags, tag)
