@@ -169,7 +169,8 @@ func (a *record) state(t talks) event.AgentState {
 	return event.AgentState{
 		AgentID: a.id, OwnerID: a.owner, Version: a.version, Policy: a.raw, Baseline: slices.Clone(a.baseline[:]),
 		Learning: a.learning, Alive: a.stops == 0, Pace: a.pace,
-		Mood: event.Mood{Valence: m.Valence, Arousal: m.Arousal, At: t.at, BaselineValence: m.BaselineValence, BaselineArousal: m.BaselineArousal, Off: m.Off},
+		Mood:   event.Mood{Valence: m.Valence, Arousal: m.Arousal, At: t.at, BaselineValence: m.BaselineValence, BaselineArousal: m.BaselineArousal, Off: m.Off},
+		Asking: &event.Asking{Intensity: a.asking.Intensity, Every: a.asking.Every},
 	}
 }
 
@@ -319,6 +320,8 @@ type Settings struct {
 	ActionPolicy  *policy.ActionPolicy
 	Runtime       *policy.Runtime
 	AutonomyLevel *int
+	Asking        *string // off, gentle, normal, eager
+	AskEvery      *int    // [0,1000]
 }
 
 // The trust that raising autonomy asks for.
@@ -407,6 +410,18 @@ func (c Settings) apply(a *record) error {
 	}
 	if c.AutonomyLevel != nil {
 		a.doc.AutonomyLevel = *c.AutonomyLevel
+	}
+	if c.Asking != nil {
+		if !slices.Contains([]string{AskOff, AskGentle, AskNormal, AskEager}, *c.Asking) {
+			return bad("asking is off, gentle, normal or eager")
+		}
+		a.asking.Intensity = *c.Asking
+	}
+	if c.AskEvery != nil {
+		if *c.AskEvery < 0 || *c.AskEvery > maxAskEvery {
+			return bad("asking after every so many talks goes from 0, never, to 1000")
+		}
+		a.asking.Every = *c.AskEvery
 	}
 	return nil
 }

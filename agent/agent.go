@@ -105,6 +105,22 @@ const (
 	PaceFast    = "fast"
 )
 
+// Asking is how much the owner wants to be asked what they think of the agent.
+type Asking struct {
+	Intensity string `json:"intensity" enum:"off,gentle,normal,eager" doc:"At most 0, 1, 2 or 4 prompts a week about this agent."`
+	Every     int    `json:"every" minimum:"0" maximum:"1000" doc:"Also after every so many talks that were not long and lively; 0 never."`
+}
+
+// The intensities of asking.
+const (
+	AskOff    = "off"
+	AskGentle = "gentle"
+	AskNormal = "normal"
+	AskEager  = "eager"
+)
+
+const maxAskEvery = 1000
+
 // Agent is an agent as somebody may see it: everybody the first five fields, its
 // owner all of them.
 type Agent struct {
@@ -135,6 +151,7 @@ type State struct {
 	Pace      string   `json:"pace"`
 	Approval  Approval `json:"approval"`
 	Mood      Mood     `json:"mood"`
+	Asking    Asking   `json:"asking"`
 	Waiting   int      `json:"waiting"` // proposals that wait for the owner
 	UpdatedAt int64    `json:"updatedAt"`
 }
@@ -218,7 +235,7 @@ func (s *Service) create(tx *sqldb.Tx, owner event.PersonID, d Draft, texts Text
 	at := s.micros()
 	a := &record{
 		id: d.ID, owner: owner, name: texts.Name, created: at, updated: at, version: 1, ownerVersion: 1, texts: 1,
-		doc: policy.Default(string(d.ID)), learning: true, pace: PaceNormal, approval: Approval{Mode: ApprovalOff},
+		doc: policy.Default(string(d.ID)), learning: true, pace: PaceNormal, approval: Approval{Mode: ApprovalOff}, asking: Asking{AskNormal, 10},
 	}
 	if stopped, err := everywhere(tx); err != nil {
 		return err
@@ -397,7 +414,7 @@ func (s *Service) view(tx *sqldb.Tx, a *record, own bool) (Agent, error) {
 	out.Profile = &Profile{texts, levelsByName(a.baseline)}
 	out.State = &State{
 		Version: a.version, Learning: a.learning, Alive: a.stops == 0, StoppedBy: a.stops.names(), Pace: a.pace,
-		Approval: a.approval, Mood: a.mood(t, s.micros()), Waiting: waiting, UpdatedAt: a.updated,
+		Approval: a.approval, Mood: a.mood(t, s.micros()), Asking: a.asking, Waiting: waiting, UpdatedAt: a.updated,
 	}
 	return out, nil
 }

@@ -84,12 +84,19 @@ type settingsBody struct {
 	ActionPolicy  *policy.ActionPolicy `json:"actionPolicy,omitempty"`
 	Runtime       *policy.Runtime      `json:"runtime,omitempty"`
 	AutonomyLevel *int                 `json:"autonomyLevel,omitempty" minimum:"0" maximum:"3"`
+	Asking        *struct {
+		Intensity *string `json:"intensity,omitempty" enum:"off,gentle,normal,eager" doc:"At most 0, 1, 2 or 4 prompts a week about this agent."`
+		Every     *int    `json:"every,omitempty" minimum:"0" maximum:"1000" doc:"Also after every so many talks that were not long and lively; 0 never."`
+	} `json:"asking,omitempty" doc:"How much you want to be asked what you think of this agent."`
 }
 
 func (b settingsBody) settings() Settings {
 	s := Settings{Pace: b.Pace, Approval: b.Approval, ActionPolicy: b.ActionPolicy, Runtime: b.Runtime, AutonomyLevel: b.AutonomyLevel}
 	if b.Mood != nil {
 		s.MoodOff, s.MoodValence, s.MoodArousal = b.Mood.Off, b.Mood.BaselineValence, b.Mood.BaselineArousal
+	}
+	if b.Asking != nil {
+		s.Asking, s.AskEvery = b.Asking.Intensity, b.Asking.Every
 	}
 	if b.Exploration != nil {
 		s.Epsilon, s.Strategy, s.HoldoutOff = b.Exploration.Epsilon, b.Exploration.Strategy, b.Exploration.HoldoutOff

@@ -34,6 +34,7 @@ type record struct {
 	moodOff          bool
 	moodValence      float64 // the baseline
 	moodArousal      float64
+	asking           Asking
 	retired          bool
 }
 
@@ -86,7 +87,7 @@ func (a *record) seal() error {
 }
 
 const columns = `id, owner_id, slug, name, created_at, updated_at, version, owner_version, texts, acts, document, baseline, ` +
-	`learning, stops, pace, approval, mood_off, mood_valence, mood_arousal, retired`
+	`learning, stops, pace, approval, mood_off, mood_valence, mood_arousal, asking, ask_every, retired`
 
 type scanner interface{ Scan(...any) error }
 
@@ -94,7 +95,7 @@ func scan(row scanner) (*record, error) {
 	var a record
 	var doc, baseline, approval string
 	if err := row.Scan(&a.id, &a.owner, &a.slug, &a.name, &a.created, &a.updated, &a.version, &a.ownerVersion, &a.texts, &a.acts,
-		&doc, &baseline, &a.learning, &a.stops, &a.pace, &approval, &a.moodOff, &a.moodValence, &a.moodArousal, &a.retired); err != nil {
+		&doc, &baseline, &a.learning, &a.stops, &a.pace, &approval, &a.moodOff, &a.moodValence, &a.moodArousal, &a.asking.Intensity, &a.asking.Every, &a.retired); err != nil {
 		return nil, err
 	}
 	a.raw = json.RawMessage(doc)
@@ -188,17 +189,17 @@ func put(tx *sqldb.Tx, a *record, insert bool) error {
 		return err
 	}
 	if insert {
-		_, err := tx.Exec(`insert into agents (`+columns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+		_, err := tx.Exec(`insert into agents (`+columns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
 			a.id, a.owner, a.slug, a.name, a.created, a.updated, a.version, a.ownerVersion, a.texts, a.acts, string(a.raw), string(baseline),
-			a.learning, a.stops, a.pace, string(approval), a.moodOff, a.moodValence, a.moodArousal, a.retired)
+			a.learning, a.stops, a.pace, string(approval), a.moodOff, a.moodValence, a.moodArousal, a.asking.Intensity, a.asking.Every, a.retired)
 		return err
 	}
 	// Two that read the same state cannot both have it: acts is the fence.
 	n, err := tx.Exec(`update agents set owner_id = $1, slug = $2, name = $3, updated_at = $4, version = $5, owner_version = $6, texts = $7, acts = $8,
-			document = $9, baseline = $10, learning = $11, stops = $12, pace = $13, approval = $14, mood_off = $15, mood_valence = $16, mood_arousal = $17, retired = $18
-		where id = $19 and acts = $20`,
+			document = $9, baseline = $10, learning = $11, stops = $12, pace = $13, approval = $14, mood_off = $15, mood_valence = $16, mood_arousal = $17, asking = $18, ask_every = $19, retired = $20
+		where id = $21 and acts = $22`,
 		a.owner, a.slug, a.name, a.updated, a.version, a.ownerVersion, a.texts, a.acts, string(a.raw), string(baseline),
-		a.learning, a.stops, a.pace, string(approval), a.moodOff, a.moodValence, a.moodArousal, a.retired, a.id, a.acts-1)
+		a.learning, a.stops, a.pace, string(approval), a.moodOff, a.moodValence, a.moodArousal, a.asking.Intensity, a.asking.Every, a.retired, a.id, a.acts-1)
 	if err == nil && n == 0 {
 		err = fault.New(fault.Conflict, "agent_changed", "Somebody else changed this agent at the same moment; look again and repeat it.")
 	}
@@ -384,7 +385,7 @@ func (a *record) facts() map[string]any {
 	return map[string]any{
 		"ownerId": a.owner, "version": a.version, "texts": a.texts, "baseline": a.baseline, "learning": a.learning,
 		"stoppedBy": notNil(a.stops.names()), "pace": a.pace, "approval": a.approval,
-		"mood":   map[string]any{"off": a.moodOff, "baselineValence": a.moodValence, "baselineArousal": a.moodArousal},
+		"mood":   map[string]any{"off": a.moodOff, "baselineValence": a.moodValence, "baselineArousal": a.moodArousal}, "asking": a.asking,
 		"traits": a.doc.Traits, "actionPolicy": a.doc.ActionPolicy, "exploration": a.doc.Exploration, "memory": a.doc.Memory,
 		"runtime": a.doc.Runtime, "pinned": a.doc.Pinned, "bounds": a.doc.Bounds, "autonomyLevel": a.doc.AutonomyLevel,
 		"retired": a.retired,

@@ -58,6 +58,13 @@ type AgentState struct {
 	Alive    bool            `json:"alive"`    // false while the kill switch is on
 	Pace     string          `json:"pace"`     // careful, normal or fast: the gate of the learner
 	Mood     Mood            `json:"mood"`
+	Asking   *Asking         `json:"asking,omitempty"` // absent: normal, every tenth talk
+}
+
+// Asking is how much the owner wants to be asked about the agent.
+type Asking struct {
+	Intensity string `json:"intensity"` // off, gentle, normal or eager
+	Every     int    `json:"every"`     // also after every so many talks that were not long and lively; 0 never
 }
 
 // AgentCreated: an agent exists.

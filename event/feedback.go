@@ -3,6 +3,7 @@ package event
 func init() {
 	register[FeedbackCreated]("feedback", TopicAgents, "one learning signal about an agent, joined to what it is about")
 	register[FeedbackRetracted]("feedback", TopicAgents, "a signal was withdrawn; its effect goes with it")
+	register[FeedbackAsked]("feedback", TopicPeople, "a person is asked what they think of an agent of theirs, and what became of that")
 }
 
 // Roles of a rater towards the agent, decided by the server.
@@ -85,8 +86,22 @@ type FeedbackRetracted struct {
 	Reason     string     `json:"reason"` // withdrawn, erased, excluded
 }
 
+// FeedbackAsked: a prompt took a step. There is one event for each step it takes.
+type FeedbackAsked struct {
+	PromptID   PromptID   `json:"promptId"`
+	PersonID   PersonID   `json:"personId"`
+	AgentID    AgentID    `json:"agentId"`
+	Kind       string     `json:"kind"`                // after_session, inline, check_in
+	State      string     `json:"state"`               // asked, shown, skipped, answered
+	SessionID  SessionID  `json:"sessionId,omitempty"` // the talk it is about
+	MessageID  MessageID  `json:"messageId,omitempty"` // the answer it is about
+	FeedbackID FeedbackID `json:"feedbackId,omitempty"`
+}
+
 func (FeedbackCreated) EventType() Type   { return "feedback.created" }
 func (FeedbackRetracted) EventType() Type { return "feedback.retracted" }
+func (FeedbackAsked) EventType() Type     { return "feedback.asked" }
 
 func (e FeedbackCreated) Key() string   { return string(e.AgentID) }
 func (e FeedbackRetracted) Key() string { return string(e.AgentID) }
+func (e FeedbackAsked) Key() string     { return string(e.PersonID) }

@@ -14,6 +14,7 @@ import (
 // texts of at most 64 bytes.
 type (
 	PersonID   string // a pseudonym; the mapping to a name lives in account
+	PromptID   string // a prompt that asks a person what they think of an agent
 	AgentID    string
 	RoomID     string
 	MessageID  string
