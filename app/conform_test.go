@@ -247,6 +247,14 @@ func TestTour(t *testing.T) {
 	r.settle()
 	ada.must("GET", luna.path("/learning"), nil, nil)
 	ada.must("GET", luna.path("/explanation"), nil, nil)
+	ada.must("PUT", luna.path("/settings"), map[string]any{"asking": map[string]any{"intensity": "gentle", "every": 0}}, nil)
+	ada.must("PUT", "/v1/me/asking", map[string]any{"budget": 3}, nil)
+	ada.must("GET", "/v1/me/asking", nil, nil)
+	asked := ada.make("Mia", nil).longTalk()
+	ada.must("POST", "/v1/prompts/"+string(asked.PromptID)+"/shown", nil, nil)
+	ada.must("POST", "/v1/prompts/"+string(asked.PromptID)+"/skipped", nil, nil)
+	ada.must("GET", "/v1/feedback/why?agent="+string(luna.ID), nil, nil)
+	admin.must("GET", "/v1/feedback/why?agent="+string(luna.ID)+"&person="+string(ada.ID), nil, nil)
 
 	// gateway
 	ada.must("GET", "/v1/mapping-rules", nil, nil)

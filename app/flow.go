@@ -7,17 +7,18 @@ import "rapport/event"
 // context asks the relay for and with the cases of its handle.go. A type that is
 // not here is for the record and for tracing.
 var flow = map[event.Type][]string{
-	event.AgentCreated{}.EventType():       {"chat", "feedback", "gateway", "learning"},
-	event.AgentUpdated{}.EventType():       {"chat", "feedback", "gateway", "learning"},
-	event.AgentTransferred{}.EventType():   {"chat", "feedback", "gateway", "learning"},
-	event.AgentRetired{}.EventType():       {"agent", "chat", "feedback", "gateway", "learning"},
-	event.AgentInvited{}.EventType():       {"learning"},
-	event.PolicyProposed{}.EventType():     {"agent", "learning"},
-	event.PolicyRefused{}.EventType():      {"learning"},
-	event.UpdateRefused{}.EventType():      {"learning"},
-	event.ExplorationUpdated{}.EventType(): {"gateway"},
-	event.ParametersAdopted{}.EventType():  {"learning"},
-	event.GuardChanged{}.EventType():       {"learning"},
+	event.AgentCreated{}.EventType():        {"chat", "feedback", "gateway", "learning"},
+	event.AgentUpdated{}.EventType():        {"chat", "feedback", "gateway", "learning"},
+	event.AgentTransferred{}.EventType():    {"chat", "feedback", "gateway", "learning"},
+	event.AgentRetired{}.EventType():        {"agent", "chat", "feedback", "gateway", "learning"},
+	event.AgentInvited{}.EventType():        {"learning"},
+	event.PolicyProposed{}.EventType():      {"agent", "learning"},
+	event.PolicyRefused{}.EventType():       {"learning"},
+	event.UpdateRefused{}.EventType():       {"learning"},
+	event.ExplorationUpdated{}.EventType():  {"gateway"},
+	event.ParametersAdopted{}.EventType():   {"learning"},
+	event.GuardChanged{}.EventType():        {"learning"},
+	event.RelationshipUpdated{}.EventType(): {"feedback"},
 
 	event.MessageCreated{}.EventType():  {"feedback", "gateway"},
 	event.ReactionAdded{}.EventType():   {"feedback"},
@@ -31,5 +32,5 @@ var flow = map[event.Type][]string{
 
 	event.AccountCreated{}.EventType():    {"agent"},
 	event.AccountErased{}.EventType():     {"agent", "chat", "feedback"},
-	event.ProtectionChanged{}.EventType(): {"chat"},
+	event.ProtectionChanged{}.EventType(): {"chat", "feedback"},
 }

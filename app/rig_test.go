@@ -16,6 +16,8 @@ import (
 
 	"rapport/app/client"
 	"rapport/event"
+	"rapport/feedback"
+	"rapport/feedback/asking"
 	"rapport/internal/eventlog"
 	"rapport/internal/httpapi"
 	"rapport/internal/sqldb/sqldbtest"
@@ -334,6 +336,23 @@ func (p *person) give(kind, value, about, id string) (r receipt) {
 	p.rig.t.Helper()
 	p.must("POST", "/v1/feedback", map[string]string{"kind": kind, "value": value, about: id}, &r)
 	return r
+}
+
+// longTalk talks for some minutes, ends it and gives what the owner is asked then.
+func (c *companion) longTalk() (asked feedback.Prompt) {
+	c.p.rig.t.Helper()
+	for range 7 {
+		c.say(question)
+		c.p.rig.clock.advance(40 * time.Second)
+	}
+	var done struct{ Ended []event.SessionID }
+	c.p.must("POST", "/v1/rooms/"+c.room+"/end", nil, &done)
+	c.p.rig.settle()
+	c.p.must("GET", "/v1/prompts?agent="+string(c.ID)+"&session="+string(done.Ended[0]), nil, &asked)
+	if asked.Ask != asking.AfterSession || asked.SessionID != done.Ended[0] {
+		c.p.rig.t.Errorf("after a long talk: %+v", asked)
+	}
+	return asked
 }
 
 // every takes all records of a scan.

@@ -9,5 +9,7 @@ func (s *Service) Exports() []sqldb.Export {
 		{Table: "feedback_events"},
 		{Table: "waiting"},
 		{Table: "erasures"},
+		{Table: "prompts"},
+		{Table: "ask_budgets"},
 	}
 }

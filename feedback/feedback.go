@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rapport/event"
+	"rapport/feedback/asking"
 	"rapport/internal/authz"
 	"rapport/internal/fault"
 	"rapport/internal/httpapi"
@@ -29,6 +30,19 @@ type Options struct {
 	Steer  Steerer          // nil: wishes are evidence only
 	Window time.Duration    // how long after a decision feedback on it counts, 14 days when 0
 	Rate   int              // opinions per minute, rater and agent, 60 when 0; a minute's worth at once
+	Asking *asking.Rules    // when people are asked; asking.Defaults when nil
+	People People           // nil: every person is taken for known
+	Notes  Notes            // nil: what operators read is noted nowhere
+}
+
+// People says who exists: whoever has a name.
+type People interface {
+	Names(ctx context.Context, people []event.PersonID) (map[event.PersonID]string, error)
+}
+
+// Notes keeps what operators do that reaches other people's things.
+type Notes interface {
+	Note(ctx context.Context, p authz.Principal, act, subject string) error
 }
 
 // patience is how long a signal waits for what it is about before it is a dead
@@ -42,6 +56,9 @@ type Service struct {
 	steer  Steerer
 	window event.Micros
 	limit  limiter
+	rules  asking.Rules
+	people People
+	notes  Notes
 }
 
 // Migrate makes or updates the context's tables.
@@ -60,7 +77,10 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 	if err := Migrate(ctx, db); err != nil {
 		return nil, err
 	}
-	s := &Service{db: db, clock: o.Clock, steer: o.Steer, window: o.Window.Microseconds()}
+	s := &Service{db: db, clock: o.Clock, steer: o.Steer, window: o.Window.Microseconds(), rules: asking.Defaults(), people: o.People, notes: o.Notes}
+	if o.Asking != nil {
+		s.rules = *o.Asking
+	}
 	if s.clock == nil {
 		s.clock = time.Now
 	}
@@ -77,7 +97,7 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 // Projections names the tables that a rebuild from the log gives again, byte for
 // byte.
 func (s *Service) Projections() []string {
-	return []string{"agents", "baselines", "decisions", "episodes", "erased", "messages", "participants", "sessions"}
+	return []string{"agents", "baselines", "decisions", "episodes", "erased", "messages", "participants", "protections", "sessions", "standing"}
 }
 
 func (s *Service) now() event.Micros { return s.clock().UnixMicro() }

@@ -22,7 +22,8 @@ func (s *Service) Consumer() relay.Consumer {
 			event.AgentCreated{}.EventType(), event.AgentUpdated{}.EventType(), event.AgentTransferred{}.EventType(), event.AgentRetired{}.EventType(),
 			event.ReplyGenerated{}.EventType(), event.SessionStarted{}.EventType(), event.SessionEnded{}.EventType(),
 			event.MessageCreated{}.EventType(), event.ReactionAdded{}.EventType(), event.ReactionRemoved{}.EventType(),
-			event.AccountErased{}.EventType(),
+			event.RelationshipUpdated{}.EventType(),
+			event.AccountErased{}.EventType(), event.ProtectionChanged{}.EventType(),
 		},
 		Handle: s.handle,
 	}
@@ -65,6 +66,10 @@ func (s *Service) apply(tx *sqldb.Tx, e event.Event) error {
 		return with(e, func(p event.ReactionAdded) error { return s.reacted(tx, e, p) })
 	case event.ReactionRemoved{}.EventType():
 		return with(e, func(p event.ReactionRemoved) error { return s.unreacted(tx, e, p) })
+	case event.RelationshipUpdated{}.EventType():
+		return with(e, func(p event.RelationshipUpdated) error { return closer(tx, p) })
+	case event.ProtectionChanged{}.EventType():
+		return with(e, func(p event.ProtectionChanged) error { return protection(tx, p) })
 	case event.AccountErased{}.EventType():
 		return with(e, func(p event.AccountErased) error { return erase(tx, e, p.PersonID) })
 	}
@@ -90,9 +95,11 @@ func (s *Service) agentIs(tx *sqldb.Tx, e event.Event, a event.AgentState) error
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(`insert into agents (agent_id, owner_id, version, traits, retired) values ($1, $2, $3, $4, $5)
-		on conflict (agent_id) do update set owner_id = excluded.owner_id, version = excluded.version, traits = excluded.traits`,
-		a.AgentID, a.OwnerID, a.Version, string(levels), false); err != nil {
+	asking := wanted(a)
+	if _, err := tx.Exec(`insert into agents (agent_id, owner_id, version, traits, retired, asking, ask_every, listening) values ($1, $2, $3, $4, $5, $6, $7, $8)
+		on conflict (agent_id) do update set owner_id = excluded.owner_id, version = excluded.version, traits = excluded.traits,
+			asking = excluded.asking, ask_every = excluded.ask_every, listening = excluded.listening`,
+		a.AgentID, a.OwnerID, a.Version, string(levels), false, asking.Intensity, asking.Every, a.Learning && a.Alive); err != nil {
 		return err
 	}
 	return s.release(tx, e, string(a.AgentID))
@@ -102,13 +109,13 @@ func (s *Service) agentIs(tx *sqldb.Tx, e event.Event, a event.AgentState) error
 const lean = .02
 
 func (s *Service) decided(tx *sqldb.Tx, e event.Event, p event.ReplyGenerated) error {
-	trait, sign, err := leaning(tx, p)
+	trait, sign, tone, err := leaning(tx, p)
 	if err != nil {
 		return err
 	}
-	fresh, err := tx.Exec(`insert into decisions (decision_id, agent_id, session_id, episode_id, start, room_id, message_id, context, tags, protected, lean_trait, lean_sign, at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) on conflict do nothing`,
-		p.DecisionID, p.AgentID, p.SessionID, p.EpisodeID, p.EpisodeStart, p.RoomID, p.MessageID, p.Context, list(p.Tags), p.Protected, trait, sign, e.Time)
+	fresh, err := tx.Exec(`insert into decisions (decision_id, agent_id, session_id, episode_id, start, room_id, message_id, context, tags, protected, lean_trait, lean_sign, at, new_tone)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) on conflict do nothing`,
+		p.DecisionID, p.AgentID, p.SessionID, p.EpisodeID, p.EpisodeStart, p.RoomID, p.MessageID, p.Context, list(p.Tags), p.Protected, trait, sign, e.Time, tone)
 	if err != nil || fresh == 0 {
 		return err
 	}
@@ -132,28 +139,28 @@ func (s *Service) decided(tx *sqldb.Tx, e event.Event, p event.ReplyGenerated) e
 }
 
 // leaning is the trait that a decision rendered farthest from the policy, with the
-// sign; none below lean.
-func leaning(tx *sqldb.Tx, p event.ReplyGenerated) (trait string, sign int, err error) {
+// sign and how far; none below lean.
+func leaning(tx *sqldb.Tx, p event.ReplyGenerated) (trait string, sign int, tone float64, err error) {
 	var levels string
 	ok, err := tx.Get(`select traits from agents where agent_id = $1`, []any{p.AgentID}, &levels)
 	if err != nil || !ok || len(p.Rendered) != policy.NTraits {
-		return "", 0, err
+		return "", 0, 0, err
 	}
 	var theta policy.Traits
 	if err := json.Unmarshal([]byte(levels), &theta); err != nil {
-		return "", 0, err
+		return "", 0, 0, err
 	}
 	far := lean - 1e-9
 	for i, x := range p.Rendered {
 		if d := x - theta[i]; math.Abs(d) >= far {
-			far = math.Abs(d) + 1e-9
+			far, tone = math.Abs(d)+1e-9, math.Abs(d)
 			trait, sign = policy.Trait(i).String(), 1
 			if d < 0 {
 				sign = -1
 			}
 		}
 	}
-	return trait, sign, nil
+	return trait, sign, tone, nil
 }
 
 func (s *Service) sessionStarted(tx *sqldb.Tx, e event.Event, p event.SessionStarted) error {
@@ -180,6 +187,9 @@ func (s *Service) sessionEnded(tx *sqldb.Tx, e event.Event, p event.SessionEnded
 		}
 	}
 	if err := s.noticeSession(tx, e, p); err != nil {
+		return err
+	}
+	if err := talked(tx, p); err != nil {
 		return err
 	}
 	return s.release(tx, e, string(p.SessionID))
@@ -273,7 +283,8 @@ func erase(tx *sqldb.Tx, e event.Event, person event.PersonID) error {
 	if err != nil {
 		return err
 	}
-	for _, drop := range []string{`delete from participants where person_id = $1`, `delete from baselines where person_id = $1`, `insert into erased (person_id) values ($1) on conflict do nothing`} {
+	for _, drop := range []string{`delete from participants where person_id = $1`, `delete from baselines where person_id = $1`, `delete from standing where person_id = $1`,
+		`delete from protections where person_id = $1`, `delete from prompts where person_id = $1`, `delete from ask_budgets where person_id = $1`, `insert into erased (person_id) values ($1) on conflict do nothing`} {
 		if _, err := tx.Exec(drop, person); err != nil {
 			return err
 		}

@@ -508,6 +508,9 @@ func TestRebuild(t *testing.T) {
 		event.SessionEnded{SessionID: "s1", AgentID: "luna", RoomID: "r1", AgentMessages: 3, People: []event.SessionPerson{
 			{PersonID: "ann", Turns: 4, MedianChars: 50, LatencyMilli: 5000, Consent: true}, {PersonID: "ben", Turns: 2, MedianChars: 30, LatencyMilli: 90_000, LeftAfter: true, Consent: true}}},
 		event.SessionEnded{SessionID: "s2", AgentID: "mark", RoomID: "r2", AgentMessages: 1, Imported: true, People: []event.SessionPerson{{PersonID: "ben", Turns: 7, MedianChars: 11, Consent: true}}},
+		event.RelationshipUpdated{AgentID: "luna", PersonID: "ann", Level: "close"}, event.RelationshipUpdated{AgentID: "mark", PersonID: "ben", Level: "familiar"},
+		event.SessionEnded{SessionID: "s3", AgentID: "mark", RoomID: "r3", StartedBy: "ben", AgentMessages: 7, People: []event.SessionPerson{{PersonID: "ben", Turns: 7}}},
+		event.ProtectionChanged{PersonID: "ann", Protected: true}, event.ProtectionChanged{PersonID: "ben", Protected: true, Until: 5},
 		event.AccountErased{PersonID: "ann"},
 		event.AgentRetired{AgentID: "mark"},
 	)

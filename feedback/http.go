@@ -23,6 +23,25 @@ type oneRequest struct {
 	Feedback event.FeedbackID `path:"feedback" maxLength:"64"`
 }
 
+type promptRequest struct {
+	Agent   event.AgentID   `query:"agent" maxLength:"64" doc:"About this agent; left out: about any of yours, when you just come by."`
+	Message event.MessageID `query:"message" maxLength:"64" doc:"The agent's answer that is on the screen: are its thumbs emphasised?"`
+	Session event.SessionID `query:"session" maxLength:"64" doc:"The talk that just ended: is there a sheet?"`
+}
+
+type onePrompt struct {
+	Prompt event.PromptID `path:"prompt" maxLength:"64"`
+}
+
+type whyRequest struct {
+	Person event.PersonID `query:"person" maxLength:"64" doc:"Yourself when left out; operators may name anybody, which is noted."`
+	Agent  event.AgentID  `query:"agent" required:"true" maxLength:"64"`
+}
+
+type budgetRequest struct {
+	Body AskBudget
+}
+
 // Routes adds the context's routes.
 func (s *Service) Routes(api *httpapi.API) {
 	op := func(summary string) httpapi.Op {
@@ -41,5 +60,30 @@ func (s *Service) Routes(api *httpapi.API) {
 	})
 	httpapi.Delete(api, "/v1/feedback/{feedback}", op("Take your feedback back"), func(ctx context.Context, in *oneRequest) (Receipt, error) {
 		return s.Retract(ctx, authz.From(ctx), in.Feedback)
+	})
+	httpapi.Get(api, "/v1/prompts", op("Say what to ask the person now, and why not"), func(ctx context.Context, in *promptRequest) (Prompt, error) {
+		return s.Prompt(ctx, authz.From(ctx), Screen{in.Agent, in.Message, in.Session})
+	})
+	step := func(summary string) httpapi.Op {
+		o := op(summary)
+		o.Errors = []int{409}
+		return o
+	}
+	httpapi.Post(api, "/v1/prompts/{prompt}/shown", step("Say that a prompt is on the screen"), func(ctx context.Context, in *onePrompt) (Prompt, error) {
+		return s.Saw(ctx, authz.From(ctx), in.Prompt)
+	})
+	httpapi.Post(api, "/v1/prompts/{prompt}/skipped", step("Put a prompt away; that is no opinion"), func(ctx context.Context, in *onePrompt) (Prompt, error) {
+		return s.Skip(ctx, authz.From(ctx), in.Prompt)
+	})
+	why := op("Say why somebody is asked about an agent, or is not")
+	why.Scope = "" // who may is decided by relation
+	httpapi.Get(api, "/v1/feedback/why", why, func(ctx context.Context, in *whyRequest) (Why, error) {
+		return s.Why(ctx, authz.From(ctx), in.Person, in.Agent)
+	})
+	httpapi.Get(api, "/v1/me/asking", op("Show how much you want to be asked"), func(ctx context.Context, _ *struct{}) (AskBudget, error) {
+		return s.Budget(ctx, authz.From(ctx))
+	})
+	httpapi.Put(api, "/v1/me/asking", op("Say how much you want to be asked"), func(ctx context.Context, in *budgetRequest) (AskBudget, error) {
+		return s.SetBudget(ctx, authz.From(ctx), in.Body)
 	})
 }

@@ -89,11 +89,17 @@ func (s *Service) settle(tx *sqldb.Tx, d draft, look lookup) (outcome, error) {
 	if r.trait != "" {
 		o.Direction = &event.Direction{Trait: r.trait, Sign: r.sign}
 	}
-	if status == Stored && r.emitted() {
+	if status != Stored {
+		return o, nil
+	}
+	if r.emitted() {
 		e := r.event()
 		o.event = &e
 	}
-	return o, nil
+	if r.source == sourceOwner {
+		err = answered(tx, r)
+	}
+	return o, err
 }
 
 // admit finds the rater's role towards the agent and whether it may give this.

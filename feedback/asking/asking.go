@@ -236,7 +236,7 @@ func Decide(r Rules, m Moment, k Known, now event.Micros) Decision {
 // agent spoke more than 5 times, neither asked nor given for this agent in 24 hours,
 // and it was meaningful (engaged ≥ .5) or the schedule's turn; within both budgets.
 func DecideAfterSession(r Rules, k Known, now event.Micros) Decision {
-	if d, never := r.never(k); never {
+	if d, never := r.Never(k); never {
 		return d
 	}
 	s := k.Session
@@ -265,7 +265,7 @@ func DecideAfterSession(r Rules, k Known, now event.Micros) Decision {
 		return d
 	}
 	if s.Engaged >= r.Engaged {
-		return Decision{Ask: AfterSession, Code: "meaningful", Why: "You talked for a while, and were not asked about this agent lately."}
+		return Decision{Ask: AfterSession, Code: "meaningful", Why: Because("meaningful")}
 	}
 	return Decision{Ask: AfterSession, Code: "scheduled", Why: sentence("This was talk %d, and every %s is asked about.", s.Number, nth(k.Every))}
 }
@@ -275,7 +275,7 @@ func DecideAfterSession(r Rules, k Known, now event.Micros) Decision {
 // days, the person was engaged (≥ .7), stayed for more than 3 minutes, or began it;
 // within both budgets.
 func DecideCheckIn(r Rules, k Known, now event.Micros) Decision {
-	if d, never := r.never(k); never {
+	if d, never := r.Never(k); never {
 		return d
 	}
 	s := k.Session
@@ -305,7 +305,7 @@ func DecideCheckIn(r Rules, k Known, now event.Micros) Decision {
 // of that on when the agent tried a new tone (≥ .08) or the person's sentiment is
 // uncertain (|s| < .2). Every third in a row that is passed by doubles the distance.
 func DecideInline(r Rules, k Known) Decision {
-	if d, never := r.never(k); never {
+	if d, never := r.Never(k); never {
 		return d
 	}
 	m := k.Message
@@ -322,15 +322,16 @@ func DecideInline(r Rules, k Known) Decision {
 	case m.Since >= every:
 		return Decision{Ask: Inline, Code: "every", Why: sentence("Every %s answer has its thumbs emphasised.", nth(every))}
 	case 2*m.Since >= every && m.NewTone >= r.NewTone-1e-9:
-		return Decision{Ask: Inline, Code: "new_tone", Why: "The agent tried something new here."}
+		return Decision{Ask: Inline, Code: "new_tone", Why: Because("new_tone")}
 	case 2*m.Since >= every && m.Sentiment != nil && abs(*m.Sentiment) < r.Unsure:
-		return Decision{Ask: Inline, Code: "unsure", Why: "It is not clear how you like it so far."}
+		return Decision{Ask: Inline, Code: "unsure", Why: Because("unsure")}
 	}
 	return none("not_its_turn", "Every %s answer has its thumbs emphasised; this is number %d.", nth(every), m.Since)
 }
 
-// never is what no passing of time changes.
-func (r Rules) never(k Known) (Decision, bool) {
+// Never says what keeps prompts away that no passing of time changes; false for
+// nothing.
+func (r Rules) Never(k Known) (Decision, bool) {
 	switch {
 	case !k.Owns:
 		return none("not_yours", "Nobody is asked about somebody else's agent."), true
@@ -406,7 +407,7 @@ func (r Rules) Doubled(k Known, now event.Micros) (agent, person int) {
 			about = append(about, p)
 		}
 	}
-	return r.doublings(Passed(about, now)), r.doublings(Passed(k.History, now)/2)
+	return r.doublings(Passed(about, now)), r.doublings(Passed(k.History, now) / 2)
 }
 
 func (r Rules) doublings(passed int) int { return max(0, min(r.Doublings, passed/r.Skips)) }

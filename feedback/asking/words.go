@@ -62,3 +62,15 @@ func (k Known) turn() string {
 	}
 	return fmt.Sprintf("it is not the turn of the schedule (every %s talk)", nth(k.Every))
 }
+
+// Because is the sentence of a reason to ask, by its code.
+func Because(code string) string {
+	return map[string]string{
+		"meaningful": "You talked for a while, and were not asked about this agent lately.",
+		"scheduled":  "It was the turn of the schedule.",
+		"quiet":      "You gave no feedback on this agent for a while, and you talk with it.",
+		"every":      "It was the turn of this answer.",
+		"new_tone":   "The agent tried something new here.",
+		"unsure":     "It is not clear how you like it so far.",
+	}[code]
+}
