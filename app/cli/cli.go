@@ -44,6 +44,7 @@ type commands struct {
 	World    worldCmd      `cmd:"" name:"simulate" help:"Let learners play for simulated people with hidden tastes, side by side."`
 	Login    loginCmd      `cmd:"" help:"Print a one-time link that logs you in to the pages."`
 	Chat     chatCmd       `cmd:"" help:"Talk with an agent and raise it."`
+	Feedback feedbackCmd   `cmd:"" help:"Say why somebody is asked what they think, or is not."`
 	Explain  explainCmd    `cmd:"" help:"Say what each rating did to an agent."`
 	Evaluate evaluateCmd   `cmd:"" help:"Say from the log how good other levels would have been."`
 	Compile  compileCmd    `cmd:"" help:"Show the prompt and parameters an agent's policy becomes."`
