@@ -340,7 +340,7 @@ func TestFreshAgentsLearnFasterAfterANight(t *testing.T) {
 		t.Fatalf("%+v, %v", p.Versions, err)
 	}
 	var gains []float64
-	for i := range 12 {
+	for i := range 6 {
 		ideal := policy.Neutral()
 		for j := range ideal {
 			ideal[j] = .2

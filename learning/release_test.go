@@ -72,6 +72,7 @@ func (b *bench) newest() Release {
 // they fall on, and gives how many got the release.
 func (b *bench) owners(from, n int, level func(got bool, r *policy.Stream) string) (got int) {
 	b.t.Helper()
+	var news []event.Event
 	for i := from; i < from+n; i++ {
 		s := newStory(fmt.Sprintf("fresh-%04d", i))
 		x, err := b.s.DefaultStart(context.Background(), event.PersonID(s.owner), event.AgentID(s.agent), 0, s.now)
@@ -89,8 +90,9 @@ func (b *bench) owners(from, n int, level func(got bool, r *policy.Stream) strin
 			f.Level = level(with, &r)
 			s.add(f)
 		}
-		b.feed(Batch, s.events...)
+		news = append(news, s.events...)
 	}
+	b.feed(Batch, news...)
 	return got
 }
 
