@@ -42,7 +42,8 @@ type ours struct {
 	Options
 	*known
 	seed    uint64
-	refits  int // sessions after which the parameters were last refitted
+	heard   int // sessions of an agent that were told of
+	refits  int // of them, when the parameters were last refitted
 	agents  []companion
 	raters  []string
 	folder  fold.Folder
@@ -119,8 +120,8 @@ func (l *ours) Next(starts []policy.Traits, seed uint64) Learner {
 }
 
 func (l *ours) Act(agent int, s Session) policy.Traits {
-	if s.Number >= min(l.refits+l.Refit, 1+l.refits*4/3) && s.Number > l.refits {
-		l.refits = s.Number
+	if n := l.heard; n > l.refits && n >= min(l.refits+l.Refit, 1+l.refits*4/3) {
+		l.refits = n
 		l.refit()
 	}
 	a := &l.agents[agent]
@@ -144,6 +145,7 @@ func (l *ours) Learn(agent int, x policy.Traits, signals []Signal) {
 	for i := range signals {
 		s := &signals[i]
 		e.At = event.Micros(s.Session)
+		l.heard = max(l.heard, s.Session+1)
 		c := fold.Contribution{At: e.At, Owner: s.Rater == Owner, Rater: l.raterName(s.Rater), Source: sources[s.Source], Value: s.Value, Share: 1}
 		switch s.Source {
 		case TonePress:
