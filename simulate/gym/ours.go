@@ -120,7 +120,7 @@ func (l *ours) Next(starts []policy.Traits, seed uint64) Learner {
 }
 
 func (l *ours) Act(agent int, s Session) policy.Traits {
-	if n := l.heard; n > l.refits && n >= min(l.refits+l.Refit, 1+l.refits*4/3) {
+	if n := l.heard; agent == 0 && n > l.refits && n >= min(l.refits+l.Refit, 1+l.refits*4/3) {
 		l.refits = n
 		l.refit()
 	}
