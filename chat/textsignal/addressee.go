@@ -252,38 +252,38 @@ func b(v bool) float64 {
 // on ten days of a public support room by cmd/rapport-bench addressee, which judges
 // such a fit on days that it has not seen.
 var AnswerWeights = [NAnswerFeatures]float64{
-	-1.954, // it answers nothing
-	0.607,  // … and asks
-	-2.003, // … and names somebody
-	1.559,  // … and its author is new
-	-0.415, // … own last line, log lines ago
-	0.087,  // … log seconds ago
-	1.147,  // … speaks to all ("anyone")
-	0.325,  // … log content words
-	-0.759, // … begins like an answer
-	0.107,  // … asks and is new
-	-2.017, // log lines ago
-	-0.067, // log seconds ago
-	-0.594, // the line before
-	1.056,  // own
-	1.435,  // own last
-	0.977,  // own and the line before
-	0.007,  // own, log seconds ago
-	0.198,  // the last line of whom it names
-	3.454,  // a line of whom it names
-	-2.096, // it names another
+	-1.988, // it answers nothing
+	0.608,  // … and asks
+	-1.999, // … and names somebody
+	1.588,  // … and its author is new
+	-0.408, // … own last line, log lines ago
+	0.081,  // … log seconds ago
+	1.127,  // … speaks to all ("anyone")
+	0.345,  // … log content words
+	-0.753, // … begins like an answer
+	0.091,  // … asks and is new
+	-2.011, // log lines ago
+	-0.071, // log seconds ago
+	-0.584, // the line before
+	1.051,  // own
+	1.426,  // own last
+	0.989,  // own and the line before
+	0.012,  // own, log seconds ago
+	0.202,  // the last line of whom it names
+	3.443,  // a line of whom it names
+	-2.090, // it names another
 	1.354,  // that line names the author
-	0.688,  // the last such
-	0.167,  // that line asks
-	0.328,  // it asks, and nobody named its author since
-	1.748,  // shared rare words
-	0.827,  // both name the same person
-	1.364,  // a line of whom the author spoke with last
-	0.347,  // the last such
-	-0.124, // somebody's last line
-	0.075,  // a line of whom it names, log seconds ago
-	-1.614, // that line is between others
+	0.686,  // the last such
+	0.158,  // that line asks
+	0.348,  // it asks, and nobody named its author since
+	1.742,  // shared rare words
+	0.825,  // both name the same person
+	1.371,  // a line of whom the author spoke with last
+	0.343,  // the last such
+	-0.119, // somebody's last line
+	0.079,  // a line of whom it names, log seconds ago
+	-1.634, // that line is between others
 	1.504,  // own, to the same person
-	0.584,  // begins like an answer, after the partner's line
-	0.234,  // own, and this one asks
+	0.574,  // begins like an answer, after the partner's line
+	0.249,  // own, and this one asks
 }

@@ -18,11 +18,11 @@ import (
 // what these answer.
 type ircDay struct {
 	lines []textsignal.Line
-	said  []bool        // false: the server speaks
+	said  []bool        // false: the server speaks, or nothing is said
 	links map[int][]int // line → lines it answers; itself: starts something
 }
 
-var ircLine = regexp.MustCompile(`^\[(\d\d):(\d\d)\] +(?:<([^>]+)>|\* (\S+)) ?(.*)$`)
+var ircLine = regexp.MustCompile(`^\[(\d\d):(\d\d)\] +<([^>]+)> ?(.+)$`)
 
 func readIRC() ([]ircDay, error) {
 	files, err := filepath.Glob(filepath.Join(dataDir(), "irc", "dev", "*.raw.txt"))
@@ -51,7 +51,7 @@ func readIRC() ([]ircDay, error) {
 				now += 24 * 3600e6
 			}
 			at = max(at, now)
-			day.lines = append(day.lines, textsignal.Line{Author: m[3] + m[4], Name: m[3] + m[4], At: at, Text: m[5]})
+			day.lines = append(day.lines, textsignal.Line{Author: m[3], Name: m[3], At: at, Text: m[4]})
 			day.said = append(day.said, true)
 		}
 		links, err := os.ReadFile(strings.Replace(name, ".raw.", ".annotation.", 1))
@@ -179,8 +179,10 @@ func addressee(ctx context.Context) (metrics, error) {
 	_, ci := meanInterval(perDay)
 	m := metrics{"accuracy": all.right / all.n, "accuracy_ci95": ci, "messages": all.n, "previous_line": all.previous / all.n, "rule": all.rule / all.n,
 		"reachable": all.reachable / all.n, "accuracy_shipped_in_sample": shipped / all.n, "shipped_weights_differ": 0.0}
+	m["acted_share"], m["wrong_share"], m["wrong_share_ci95"], m["reached_share"], m["wrong_share_stated"] = actedOn(cases, answers, textsignal.ActAt)
 	for _, at := range []float64{0, .5, .7, .8, .9, .95} {
-		m[fmt.Sprintf("at_%.2f", at)] = actedOn(cases, answers, at)
+		acted, wrong, half, reached, _ := actedOn(cases, answers, at)
+		m[fmt.Sprintf("at_%.2f", at)] = fmt.Sprintf("acted %.3f, wrong of these %.3f ±%.3f, of answers to somebody %.3f reach them", acted, wrong, half, reached)
 	}
 	for k, w := range fitAnswers(cases, func(ircCase) bool { return true }) {
 		m["shipped_weights_differ"] = max(m["shipped_weights_differ"].(float64), math.Abs(w-textsignal.AnswerWeights[k]))
@@ -207,19 +209,20 @@ func fitAnswers(cases []ircCase, use func(ircCase) bool) *[textsignal.NAnswerFea
 }
 
 // actedOn says what a threshold on the chance of the addressee costs: of all
-// messages the share whose signal goes to somebody, and of these the share that
-// goes to the wrong one (to another, or though nobody was spoken to).
-func actedOn(cases []ircCase, answers []textsignal.Answer, at float64) string {
-	var acted, wrong, spoken, reached float64
+// messages the share whose signal goes to somebody; of these the share that goes
+// to the wrong one (to another, or though nobody was spoken to); of the answers to
+// somebody the share that reaches them; and the wrong share that the chances state.
+func actedOn(cases []ircCase, answers []textsignal.Answer, at float64) (acted, wrong, half, reached, expected float64) {
+	spoken, said := 0.0, 0.0
 	for i, c := range cases {
 		spoken += indicator(len(c.people) > 0)
 		if a := answers[i]; a.Author != "" && a.AuthorP >= at {
 			acted++
+			said += 1 - a.AuthorP
 			wrong += indicator(!c.people[a.Author])
 			reached += indicator(c.people[a.Author])
 		}
 	}
-	share := wrong / acted
-	return fmt.Sprintf("acted %.3f, wrong of these %.3f ±%.3f, of answers to somebody %.3f reach them", acted/float64(len(cases)), share,
-		1.96*math.Sqrt(share*(1-share)/acted), reached/spoken)
+	wrong /= acted
+	return acted / float64(len(cases)), wrong, 1.96 * math.Sqrt(wrong*(1-wrong)/acted), reached / spoken, said / acted
 }
