@@ -58,12 +58,12 @@ func over(v []float64, quantile float64) Interval {
 }
 
 // student is the .975 quantile of Student's distribution (Cornish–Fisher, exact to
-// 1e-3 from three degrees of freedom on; tabled below).
+// 1e-3 from five degrees of freedom on; tabled below).
 func student(df int) float64 {
 	if df < 1 {
 		return math.NaN()
 	}
-	if table := [...]float64{12.706, 4.303}; df <= len(table) {
+	if table := [...]float64{12.706, 4.303, 3.182, 2.776}; df <= len(table) {
 		return table[df-1]
 	}
 	const z = 1.959964
