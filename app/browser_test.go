@@ -25,6 +25,8 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"rapport/event"
+	"rapport/feedback"
+	"rapport/feedback/asking"
 )
 
 // startBrowser starts a browser, or skips where there is none.
@@ -174,7 +176,7 @@ func (b *tab) login(r *rig, p *person, next string) {
 // texts are what the page shows as said, in its order.
 func (b *tab) texts() (out []string) {
 	b.t.Helper()
-	if err := json.Unmarshal([]byte(b.str(`JSON.stringify([...document.querySelectorAll("#said > li > p:not(.did)")].map(p => p.textContent))`)), &out); err != nil {
+	if err := json.Unmarshal([]byte(b.str(`JSON.stringify([...document.querySelectorAll("#said > li > p:not(.did, .ask)")].map(p => p.textContent))`)), &out); err != nil {
 		b.t.Fatal(err)
 	}
 	return out
@@ -236,7 +238,7 @@ func TestBrowser(t *testing.T) {
 		test func(*testing.T, context.Context, *rig)
 	}{
 		{"first minute", browseFirstMinute}, {"keyboard", browseByKeyboard}, {"double submit", browseTwiceSent}, {"guest", browseAsGuest},
-		{"markup", browseMarkup}, {"two tabs", browseTwoTabs}, {"reconnect", browseReconnect}, {"login ends", browseLoginEnds},
+		{"markup", browseMarkup}, {"two tabs", browseTwoTabs}, {"reconnect", browseReconnect}, {"login ends", browseLoginEnds}, {"asked", browseAsked},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, ctx, r.in(t)) })
 	}
@@ -303,7 +305,9 @@ func browseFirstMinute(t *testing.T, ctx context.Context, r *rig) {
 	b.until("a thumb given shows again", `document.querySelector("`+lastAnswer+`[data-value=up]")?.ariaPressed === "true"`)
 	b.live()
 	b.click("#end")
-	b.until("the sheet opens", `document.querySelector("#sheet").open`)
+	b.until("after a short talk nobody is asked", `document.querySelector("#room").dataset.ask === "none" && !document.querySelector("#sheet").open`)
+	b.click("#rate")
+	b.until("the sheet opens by hand", `document.querySelector("#sheet").open`)
 	b.shots("sheet")
 	b.click(`#sheet [value="good"]`)
 	b.until("the rating is thanked for", `document.querySelector("#status").textContent.includes("good")`)
@@ -335,6 +339,78 @@ func browseFirstMinute(t *testing.T, ctx context.Context, r *rig) {
 	b.shots("home")
 	b.click("#logout")
 	b.until("it is over", `location.pathname === "/login"`)
+}
+
+// browseAsked: what the server asks, where it does: how Nia is doing lately after a
+// week, the thumbs under an answer, the sheet after a longer talk; and how to be asked
+// less.
+func browseAsked(t *testing.T, ctx context.Context, r *rig) {
+	p := r.person("Ida")
+	nia := p.make("Nia", nil)
+	for range 4 { // they get to know each other
+		for range 7 {
+			nia.say(question)
+			r.clock.advance(80 * time.Second)
+		}
+		p.must("POST", "/v1/rooms/"+nia.room+"/end", nil, nil)
+		r.clock.advance(20 * time.Hour)
+	}
+	r.clock.advance(7 * 24 * time.Hour)
+	r.settle()
+	b := browser(t, ctx, r.URL())
+	b.login(r, p, "/")
+	b.until("the check-in is there", `!document.querySelector("#asked").hidden && document.querySelector("#asked").innerText.includes("How is Nia doing for you lately?")`)
+	b.shots("check-in")
+	b.click(`#asked [value="better"]`)
+	b.until("it is thanked for", `document.querySelector("#asked .thanks").textContent.includes("better") && document.querySelector("#asked .lately").hidden`)
+
+	r.clock.advance(25 * time.Hour)
+	b.open("/talk/nia")
+	b.live()
+	for i := range 7 {
+		nia.say(question)
+		r.clock.advance(40 * time.Second)
+		if i == 0 {
+			b.until("the thumbs are emphasised", `document.querySelector("`+lastAnswer+`.raise.asked") !== null && !document.querySelector("`+lastAnswer+`.ask").hidden`)
+			b.shots("inline")
+		}
+	}
+	if n := b.str(`String(document.querySelectorAll(".raise.asked").length)`); n != "2" {
+		t.Errorf("thumbs are emphasised under %s of seven answers", n)
+	}
+	b.click("#end")
+	b.until("the sheet opens", `document.querySelector("#sheet").open`)
+	b.shots("asked-sheet")
+	b.click(`#sheet [value="good"]`)
+	b.until("the rating is thanked for", `document.querySelector("#status").textContent.includes("good")`)
+	var why feedback.Why
+	if p.must("GET", "/v1/feedback/why?agent="+string(nia.ID), nil, &why); why.Asked != 2 || why.AskedAbout != 2 || why.PassedBy != 0 {
+		t.Errorf("%+v", why)
+	}
+	answered := 0
+	for _, one := range why.Prompts {
+		if one.State == asking.Answered {
+			answered++
+		}
+	}
+	if answered != 2 {
+		t.Errorf("%+v", why.Prompts)
+	}
+
+	b.open("/growth/nia")
+	b.do("look at asking", chromedp.ScrollIntoView("#asking"))
+	b.shots("asking")
+	b.click("#ask-gentle")
+	b.until("it is gentle", `document.querySelector("#ask-gentle")?.checked && document.querySelector("#status").textContent.includes("gentle")`)
+	b.open("/")
+	b.click("details summary")
+	b.until("the budget is there", `document.querySelector("#budget").value === "6"`)
+	b.str(`(() => { const e = document.querySelector("#budget"); e.value = 0; e.dispatchEvent(new Event("change")); return "" })()`)
+	b.until("it is set", `document.querySelector("#budgeted").textContent === "You are not asked."`)
+	b.shots("home-asking")
+	if p.must("GET", "/v1/feedback/why?agent="+string(nia.ID), nil, &why); why.Budget != 0 || why.Intensity != "gentle" || why.CheckIn.Code != "no_budget" {
+		t.Errorf("%+v", why)
+	}
 }
 
 // browseByKeyboard: everything but the mouse.
@@ -378,6 +454,9 @@ func browseByKeyboard(t *testing.T, ctx context.Context, r *rig) {
 		t.Errorf("pressing a button lost the place: %s", b.str(`document.activeElement.outerHTML.slice(0, 80)`))
 	}
 	b.do("from the top", chromedp.Focus("#end"))
+	b.press(kb.Enter)
+	b.until("the talk is ended", `document.querySelector("#room").dataset.ask === "none"`)
+	b.do("the rating", chromedp.Focus("#rate"))
 	b.press(kb.Enter)
 	b.until("the sheet opens", `document.querySelector("#sheet").open`)
 	b.press(kb.Escape)

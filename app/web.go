@@ -72,7 +72,7 @@ func (r reader) Growth(ctx context.Context, ref string) (web.Growth, error) {
 	if a.State == nil {
 		return web.Growth{}, fault.New(fault.NotFound, "agent_unknown", "There is no such agent of yours.")
 	}
-	g := web.Growth{Face: faceOf(a), Version: a.State.Version, Learning: a.State.Learning, StoppedBy: a.State.StoppedBy}
+	g := web.Growth{Face: faceOf(a), Version: a.State.Version, Learning: a.State.Learning, Asking: web.Asking(a.State.Asking), StoppedBy: a.State.StoppedBy}
 	versions, err := r.parts.Agents.Versions(ctx, string(a.ID), 0, shownVersions)
 	if err != nil {
 		return g, err

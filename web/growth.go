@@ -23,6 +23,7 @@ type Growth struct {
 	Face
 	Version   int64
 	Learning  bool
+	Asking    Asking
 	StoppedBy []string
 	Frozen    string     // why updates are frozen; empty when they are not
 	Better    string     // than when it began? yes, no or not enough data, with the numbers; empty before learning knows the agent
@@ -30,6 +31,35 @@ type Growth struct {
 	Ratings   []Rating   // newest first
 	Versions  []Version  // newest first
 	Waiting   []Proposal // for the owner's word
+}
+
+// Asking is how much the owner wants to be asked about the agent.
+type Asking struct {
+	Intensity string // off, gentle, normal, eager
+	Every     int    // also after every so many talks; 0 never
+}
+
+// Choice is one intensity.
+type Choice struct {
+	Word, Says string
+	Set        bool
+}
+
+// Choices are the intensities, the one that is set marked.
+func (a Asking) Choices() []Choice {
+	all := []Choice{{Word: "off", Says: "never"}, {Word: "gentle", Says: "at most once a week"}, {Word: "normal", Says: "at most twice a week"}, {Word: "eager", Says: "at most four times a week"}}
+	for i := range all {
+		all[i].Set = all[i].Word == a.Intensity
+	}
+	return all
+}
+
+// Scheduled is every so many talks as a word, the usual ten where none is set.
+func (a Asking) Scheduled() int {
+	if a.Every == 0 {
+		return 10
+	}
+	return a.Every
 }
 
 // Trait is what is believed of one trait, and how its level went.

@@ -69,7 +69,7 @@ func (w world) Growth(ctx context.Context, ref string) (Growth, error) {
 	}
 	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	return Growth{
-		Face: f, Version: 3, Learning: true, Frozen: w.words,
+		Face: f, Version: 3, Learning: true, Asking: Asking{"normal", 10}, Frozen: w.words,
 		Traits: []Trait{
 			{Name: "humor", Level: .62, Start: .5, Target: .6, Interval: [2]float64{-.01, .07}, Word: "trying", Standing: "trying, about 5 more ratings before it moves", History: []Past{{Level: .5}, {Level: .58, Ideal: .7, SD: .2, P: .8}, {Level: .62, Ideal: .66, SD: .1, P: .97}}},
 			{Name: "empathy", Level: .5, Start: .5, Target: .5, Word: "start", Standing: "pinned", Pinned: true, History: []Past{{Level: .5}, {Level: .5}, {Level: .5}}},

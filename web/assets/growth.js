@@ -38,6 +38,20 @@ for (const p of pins) {
   }));
 }
 
+// How often the owner is asked.
+const asking = document.querySelector('#asking');
+for (const x of asking.querySelectorAll('input')) {
+  x.addEventListener('change', once(asking, async () => {
+    const every = x.id === 'ask-every';
+    try {
+      await call('PUT', agent + '/settings', { asking: every ? { every: x.checked ? Number(x.value) : 0 } : { intensity: x.value } });
+      await again(every ? `The schedule is ${x.checked ? 'on' : 'off'}.` : `You are asked: ${x.value}.`, x.id);
+    } catch (err) {
+      tell(status, err);
+    }
+  }));
+}
+
 // Trying levels: the lines of the prompt that would be others.
 const form = document.querySelector('#try');
 const keep = document.querySelector('#keep');

@@ -60,6 +60,24 @@ export function raise(item, agent, message) {
   });
 }
 
+// emphasise asks for this answer in particular, when the server says so.
+export async function emphasise(item, agent, message) {
+  const ask = item.querySelector('.ask');
+  const bar = item.querySelector('.raise');
+  try {
+    const p = await patient(() => call('GET', `/v1/prompts?agent=${agent.id}&message=${message.id}`));
+    if (p.ask !== 'inline') return;
+    ask.hidden = false;
+    bar.classList.add('asked');
+    bar.addEventListener('click', () => { // answered, one way or another
+      ask.hidden = true;
+      bar.classList.remove('asked');
+    }, { once: true });
+    item.scrollIntoView({ block: 'nearest' });
+    await call('POST', `/v1/prompts/${p.promptId}/shown`);
+  } catch { /* nobody has to be asked */ }
+}
+
 // steered says what a wish did now and does later.
 async function steered(agent, d) {
   const { policy } = await call('GET', `/v1/agents/${agent.id}`);

@@ -1,7 +1,7 @@
 // A room, live: what was said comes from the messages and goes on with the stream
 // from its last change, so that nothing is lost or doubled when it breaks off.
 import { call, key, once, patient, pause, tell } from './api.js';
-import { raise } from './raise.js';
+import { emphasise, raise } from './raise.js';
 
 const room = document.querySelector('#room');
 const agent = { id: room.dataset.agent, name: room.dataset.name, yours: 'yours' in room.dataset };
@@ -33,7 +33,10 @@ function show(m, live) {
   if (old) return;
   item.id = 'm-' + m.id;
   item.dataset.sequence = m.sequence;
-  if (theirs && agent.yours) raise(item, agent, m);
+  if (theirs && agent.yours) {
+    raise(item, agent, m);
+    if (live) emphasise(item, agent, m);
+  }
   const end = atEnd();
   const after = [...list.children].findLast((li) => Number(li.dataset.sequence) < m.sequence);
   if (after) after.after(item); else list.prepend(item);
@@ -159,23 +162,52 @@ form.addEventListener('submit', once(form, async () => {
   text.focus();
 }));
 
-// Ending the talk; its owner may say how it was.
+// Ending the talk; its owner is asked how it was when the server says so, and may say
+// it at any time.
 const sheet = document.querySelector('#sheet');
-let ended = [];
+const rate = document.querySelector('#rate');
+const over = 'ended ' + agent.id;
+let ended = JSON.parse(sessionStorage.getItem(over) ?? '[]');
+let prompt = ''; // that opened the sheet
+
+function open(id) {
+  prompt = id;
+  sheet.returnValue = '';
+  sheet.showModal();
+}
+
+async function ask() {
+  try {
+    const p = await patient(() => call('GET', `/v1/prompts?agent=${agent.id}&session=${ended[0]}`));
+    room.dataset.ask = p.ask;
+    if (p.ask !== 'after_session' || sheet.open) return;
+    open(p.promptId);
+    await call('POST', `/v1/prompts/${p.promptId}/shown`);
+  } catch { /* nobody has to be asked */ }
+}
+
+if (rate) {
+  rate.hidden = ended.length === 0;
+  rate.addEventListener('click', () => open(''));
+}
 document.querySelector('#end').addEventListener('click', once(document.querySelector('#end'), async () => {
   try {
     ended = (await call('POST', `/v1/rooms/${roomID}/end`)).ended ?? [];
     status.textContent = ended.length ? 'The talk is ended. The next message begins another.' : 'No talk is going on.';
     if (ended.length && agent.yours) {
-      sheet.returnValue = '';
-      sheet.showModal();
+      sessionStorage.setItem(over, JSON.stringify(ended));
+      rate.hidden = false;
+      await ask();
     }
   } catch (err) {
     tell(status, err);
   }
 }));
 sheet.addEventListener('close', async () => {
-  if (!sheet.returnValue) return;
+  if (!sheet.returnValue) {
+    if (prompt) call('POST', `/v1/prompts/${prompt}/skipped`).catch(() => {});
+    return;
+  }
   try {
     for (const id of ended) await call('POST', '/v1/feedback', { kind: 'session', value: sheet.returnValue, sessionId: id }, { key: key() });
     status.textContent = `Thank you: “${sheet.returnValue.replace('_', ' ')}” counts towards how ${agent.name} speaks with you.`;
