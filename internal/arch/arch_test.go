@@ -164,6 +164,8 @@ func TestEveryRuleRejects(t *testing.T) {
 
 		{"pure packages use the standard library", "learning/step", "x.go", src("", `"gonum.org/v1/gonum/mat"`), true, "gonum"},
 		{"pure packages use the standard library", "gateway/compile", "x.go", src("", `"golang.org/x/text"`), true, "x/text"},
+		{"pure packages use the standard library", "feedback/signal", "x.go", src("", `"github.com/jonreiter/govader"`), true, "govader"},
+		{"pure packages use the standard library", "chat/textsignal", "x.go", src("", `"github.com/jonreiter/govader"`), false, ""},
 		{"pure packages use the standard library", "learning/population", "x.go", src("", `"gonum.org/v1/gonum/mat"`), false, ""},
 
 		{"gonum only in population and evaluate", "learning", "x.go", src("", `"gonum.org/v1/gonum/stat"`), true, "gonum"},
