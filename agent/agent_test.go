@@ -470,10 +470,12 @@ func TestBadActs(t *testing.T) {
 		"bounds into mockery": {func() (agent.Agent, error) {
 			return w.SetBounds(owner, r, map[string]policy.Range{"sarcasm": {Lo: .8, Hi: 1}})
 		}, "policy_refused"},
-		"pace":     {func() (agent.Agent, error) { return w.SetSettings(owner, r, agent.Settings{Pace: &slow}) }, "invalid_settings"},
-		"strategy": {func() (agent.Agent, error) { return w.SetSettings(owner, r, agent.Settings{Strategy: &slow}) }, "policy_refused"},
-		"epsilon":  {func() (agent.Agent, error) { return w.SetSettings(owner, r, agent.Settings{Epsilon: &half}) }, "policy_refused"},
-		"mood":     {func() (agent.Agent, error) { return w.SetSettings(owner, r, agent.Settings{MoodArousal: &half}) }, "invalid_settings"},
+		"pace":         {func() (agent.Agent, error) { return w.SetSettings(owner, r, agent.Settings{Pace: &slow}) }, "invalid_settings"},
+		"strategy":     {func() (agent.Agent, error) { return w.SetSettings(owner, r, agent.Settings{Strategy: &slow}) }, "policy_refused"},
+		"epsilon":      {func() (agent.Agent, error) { return w.SetSettings(owner, r, agent.Settings{Epsilon: &half}) }, "policy_refused"},
+		"asking":       {func() (agent.Agent, error) { return w.SetSettings(owner, r, agent.Settings{Asking: &slow}) }, "invalid_settings"},
+		"asking after": {func() (agent.Agent, error) { return w.SetSettings(owner, r, agent.Settings{AskEvery: &minus}) }, "invalid_settings"},
+		"mood":         {func() (agent.Agent, error) { return w.SetSettings(owner, r, agent.Settings{MoodArousal: &half}) }, "invalid_settings"},
 		"approval": {func() (agent.Agent, error) {
 			return w.SetSettings(owner, r, agent.Settings{Approval: &agent.Approval{Mode: "maybe"}})
 		}, "invalid_settings"},

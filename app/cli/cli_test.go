@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rapport/app"
+	"rapport/feedback"
 	"rapport/internal/httpapi"
 )
 
@@ -296,6 +297,21 @@ func TestChat(t *testing.T) {
 	again := must(t, "Hello again", "chat", "luna", "--data", dir)
 	if strings.Contains(again.out, "is new") || !strings.Contains(again.out, "luna> ") {
 		t.Errorf("the next talk:\n%s", again.out)
+	}
+	why := must(t, "", "feedback", "why", "me", "luna", "--data", dir)
+	for _, says := range []string{"after the talk", "no. ", "intensity normal: 2 a week about luna", "budget 6 a week", "none yet"} {
+		if !strings.Contains(why.out, says) {
+			t.Errorf("feedback why does not say %q:\n%s", says, why.out)
+		}
+	}
+	var told feedback.Why
+	if err := json.Unmarshal([]byte(must(t, "", "feedback", "why", "me", "luna", "--json", "--data", dir).out), &told); err != nil || told.Intensity != "normal" || told.AfterSession.Why == "" {
+		t.Errorf("%+v %v", told, err)
+	}
+	for _, bad := range [][]string{{"nobody", "luna"}, {"me", "nobody"}} {
+		if r := command("", "feedback", "why", bad[0], bad[1], "--data", dir); r.code != 1 || !strings.Contains(r.err, "There is no such") {
+			t.Errorf("%v: exit %d %s", bad, r.code, r.err)
+		}
 	}
 	if e := must(t, "", "explain", "luna", "--data", dir); !strings.Contains(e.out, "tone") || !strings.Contains(e.out, "by you") {
 		t.Errorf("explained:\n%s", e.out)

@@ -64,7 +64,7 @@ func (g *globals) sayWhy(agent string, w feedback.Why) {
 		if d.Until != 0 {
 			until = " Not before " + when(d.Until) + "."
 		}
-		g.say("  %-16s %s%s%s", what, yes, d.Why, until)
+		g.say("  %-17s %s%s%s", what, yes, d.Why, until)
 	}
 	g.say("Asked about %s now?", agent)
 	decision("after the talk", w.AfterSession)
