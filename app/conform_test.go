@@ -247,6 +247,14 @@ func TestTour(t *testing.T) {
 	r.settle()
 	ada.must("GET", luna.path("/learning"), nil, nil)
 	ada.must("GET", luna.path("/explanation"), nil, nil)
+	ada.must("GET", luna.path("/evaluation"), nil, nil)
+	ada.must("GET", "/v1/archetypes", nil, nil)
+	admin.must("GET", "/v1/admin/jobs", nil, nil)
+	admin.must("POST", "/v1/admin/jobs/calibrate", nil, nil)
+	var release struct{ ID string }
+	admin.must("POST", "/v1/admin/releases", map[string]any{"traits": map[string]float64{"humor": .55}}, &release)
+	admin.must("GET", "/v1/admin/releases", nil, nil)
+	admin.must("POST", "/v1/admin/releases/"+release.ID+"/revert", nil, nil)
 	ada.must("PUT", luna.path("/settings"), map[string]any{"asking": map[string]any{"intensity": "gentle", "every": 0}}, nil)
 	ada.must("PUT", "/v1/me/asking", map[string]any{"budget": 3}, nil)
 	ada.must("GET", "/v1/me/asking", nil, nil)
@@ -289,6 +297,7 @@ func TestTour(t *testing.T) {
 		"POST /v1/agents/{agent}/proposals/{proposal}/approve", // learning has to propose first: the demo of the command line
 		"POST /v1/agents/{agent}/proposals/{proposal}/refuse",
 		"POST /v1/admin/dead-letters/{group}/{id}/replay", // there are none
+		"GET /v1/admin/archetypes/{archetype}/evaluation", // takes five owners
 	}
 	if sqldbtest.OnPostgres() {
 		elsewhere = append(elsewhere, "POST /v1/admin/backup")
