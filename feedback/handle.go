@@ -176,9 +176,9 @@ func (s *Service) sessionStarted(tx *sqldb.Tx, e event.Event, p event.SessionSta
 }
 
 func (s *Service) sessionEnded(tx *sqldb.Tx, e event.Event, p event.SessionEnded) error {
-	if _, err := tx.Exec(`insert into sessions (session_id, agent_id, room_id, context, protected, imported, last_at) values ($1, $2, $3, '', $4, $5, $6)
-		on conflict (session_id) do update set protected = (sessions.protected or excluded.protected), imported = excluded.imported, last_at = excluded.last_at`,
-		p.SessionID, p.AgentID, p.RoomID, p.Protected, p.Imported, e.Time); err != nil {
+	if _, err := tx.Exec(`insert into sessions (session_id, agent_id, room_id, context, protected, imported, last_at, ended) values ($1, $2, $3, '', $4, $5, $6, $7)
+		on conflict (session_id) do update set protected = (sessions.protected or excluded.protected), imported = excluded.imported, last_at = excluded.last_at, ended = excluded.ended`,
+		p.SessionID, p.AgentID, p.RoomID, p.Protected, p.Imported, e.Time, true); err != nil {
 		return err
 	}
 	for _, person := range p.People {

@@ -61,8 +61,9 @@ func TestWaits(t *testing.T) {
 	if len(page.Waiting) != 1 || page.Waiting[0].Status != "lost" {
 		t.Errorf("%+v", page.Waiting)
 	}
-	late := event.SessionStarted{SessionID: "s7", AgentID: "luna", RoomID: "r1", StartedBy: "ann"}
-	w.happens(late)
+	late := decision("d7", "e7", 400, policy.Neutral())
+	late.SessionID = "s7"
+	w.happens(event.SessionStarted{SessionID: "s7", AgentID: "luna", RoomID: "r1", StartedBy: "ann"}, late)
 	if got := w.drain(); len(got) != 0 {
 		t.Errorf("emitted %+v", got)
 	}
@@ -80,6 +81,36 @@ func TestWaits(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	if n := w.count(`select count(*) from waiting`); n != 1 {
+		t.Errorf("%d wait", n)
+	}
+}
+
+// A rating can be quicker than the news of the answer it is about: it waits for that,
+// or for the end of a session without one.
+func TestRatedBeforeTheAnswerIsKnown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	w.scene()
+	for _, id := range []event.SessionID{"s8", "s9"} {
+		w.happens(event.SessionStarted{SessionID: id, AgentID: "luna", RoomID: "r1", StartedBy: "ann"})
+		if r := w.give("ann", Opinion{Kind: "session", SessionID: id, Value: "good"}); r.Status != Waiting {
+			t.Errorf("%+v", r)
+		}
+	}
+	answered := decision("d8", "e8", 400, policy.Neutral())
+	answered.SessionID = "s8"
+	w.happens(answered)
+	if got := created(t, w.drain()); len(got) != 1 || got[0].SessionID != "s8" || len(got[0].Shares) != 1 || got[0].Shares[0] != (event.Share{EpisodeID: "e8", Start: 400, Weight: 1}) {
+		t.Errorf("when the answer is known: %+v", got)
+	}
+	w.happens(event.SessionEnded{SessionID: "s9", AgentID: "luna", RoomID: "r1", StartedBy: "ann"})
+	if got := created(t, w.drain()); len(got) != 1 || got[0].SessionID != "s9" || len(got[0].Shares) != 0 {
+		t.Errorf("after a session without an answer: %+v", got)
+	}
+	if r := w.give("ann", Opinion{Kind: "session", SessionID: "s9", Value: "loved"}); r.Status != Stored {
+		t.Errorf("and later: %+v", r)
+	}
+	if n := w.count(`select count(*) from waiting`); n != 0 {
 		t.Errorf("%d wait", n)
 	}
 }

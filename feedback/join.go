@@ -211,18 +211,27 @@ func findDecision(tx *sqldb.Tx, id event.DecisionID) (t target, awaits string, e
 	return t, "", json.Unmarshal([]byte(tags), &t.tags)
 }
 
-// findSession joins a signal to the session's episodes by messages of the agent. An
+// findSession joins a signal to the session's episodes by messages of the agent. A
+// living session in which it has not answered yet, as far as is known here, is
+// waited for: a rating can be quicker than the news of the answer it is about. An
 // imported session that somebody rates is one episode with the mean of its
 // messages' levels; behaviour in one has no episode.
 func findSession(tx *sqldb.Tx, id event.SessionID, implicit bool) (t target, awaits string, err error) {
-	ok, err := tx.Get(`select s.agent_id, coalesce(a.owner_id, ''), coalesce(a.retired, false), room_id, context, protected, imported, last_at
-		from sessions s left join agents a on a.agent_id = s.agent_id where session_id = $1`, []any{id}, &t.agent, &t.owner, &t.retired, &t.room, &t.context, &t.protected, &t.imported, &t.at)
+	ended := false
+	ok, err := tx.Get(`select s.agent_id, coalesce(a.owner_id, ''), coalesce(a.retired, false), room_id, context, protected, imported, last_at, ended
+		from sessions s left join agents a on a.agent_id = s.agent_id where session_id = $1`, []any{id}, &t.agent, &t.owner, &t.retired, &t.room, &t.context, &t.protected, &t.imported, &t.at, &ended)
 	if err != nil || !ok {
 		return t, string(id), err
 	}
 	t.session = id
-	if t.shares, err = episodesOf(tx, id); err != nil || len(t.shares) > 0 || !t.imported || implicit {
+	if t.shares, err = episodesOf(tx, id); err != nil || len(t.shares) > 0 || implicit {
 		return t, "", err
+	}
+	if !ended {
+		return t, string(id), nil
+	}
+	if !t.imported {
+		return t, "", nil
 	}
 	measured, start, err := measuredSession(tx, t.room, id)
 	if err == nil && measured != nil {
