@@ -16,8 +16,11 @@ type Stage interface {
 	Pipeline
 	// AddAgentAt makes an agent that starts at these levels.
 	AddAgentAt(ctx context.Context, owner event.PersonID, name string, levels policy.Traits) (event.AgentID, error)
-	// Host lets people meet an agent in a group: from then on they talk with it there.
+	// Host lets people meet an agent in a group: from then on they talk with it
+	// there, and signals may be taken from what they do.
 	Host(ctx context.Context, agent event.AgentID, people []event.PersonID) error
+	// Night lets happen what the product does at night.
+	Night(ctx context.Context) error
 	// Policy reads an agent's published levels.
 	Policy(ctx context.Context, agent event.AgentID) (policy.Traits, error)
 }
@@ -29,7 +32,7 @@ type Stage interface {
 // raters speaking to the agent in a group of all of them, where a reviewer says
 // something first. Who is engaged talks longer, and what the product makes of that
 // is its own affair. Reviews of what owner and agent say alone are left out: nobody
-// else sees it. A day passes between two sessions.
+// else sees it. A day and a night pass between two sessions.
 //
 // It is a gym.Learner; after an error, see Err, nothing more happens in the
 // product and the starts are played.
@@ -114,10 +117,9 @@ func (t *Through) Act(agent int, s gym.Session) policy.Traits {
 	t.end(a)
 	if s.Number != t.day {
 		t.day = s.Number
-		if !t.try("a day ends", t.stage.Settle(t.ctx)) {
+		if !t.dawn() {
 			return a.start
 		}
-		t.stage.Advance(24 * time.Hour)
 	}
 	speaker := a.owner
 	if s.Place != gym.WithOwner {
@@ -130,6 +132,15 @@ func (t *Through) Act(agent int, s gym.Session) policy.Traits {
 		return a.start
 	}
 	return r.Rendered
+}
+
+// dawn ends a day and the night after it.
+func (t *Through) dawn() bool {
+	if !t.try("a day ends", t.stage.Settle(t.ctx)) {
+		return false
+	}
+	t.stage.Advance(24 * time.Hour)
+	return t.try("a night", t.stage.Night(t.ctx)) && t.try("a night ends", t.stage.Settle(t.ctx))
 }
 
 func (t *Through) talk(a *staged, session int, speaker event.PersonID) (Reply, bool) {

@@ -50,6 +50,8 @@ func (s *scene) Rate(_ context.Context, p event.PersonID, id event.SessionID, le
 	return s.do("rate")
 }
 
+func (s *scene) Night(context.Context) error { return s.do("night") }
+
 func (s *scene) Policy(_ context.Context, a event.AgentID) (policy.Traits, error) {
 	x := s.starts[a]
 	x[1] = .9
@@ -81,8 +83,8 @@ func TestThrough(t *testing.T) {
 	if s.did["person"] != 7 || s.did["agent"] != 3 || s.groups != 12 || s.did["end"] != 36 || s.did["talk"] < 36 {
 		t.Errorf("did %v, %d people in groups", s.did, s.groups)
 	}
-	if s.days.Hours() < 11*24 {
-		t.Errorf("twelve sessions took %v", s.days)
+	if s.days.Hours() < 11*24 || s.did["night"] != 11 {
+		t.Errorf("twelve sessions took %v and %d nights", s.days, s.did["night"])
 	}
 	for _, what := range []string{"rate", "thumb", "tone", "policy"} {
 		if s.did[what] == 0 {
@@ -112,7 +114,7 @@ func TestThrough(t *testing.T) {
 
 func TestThroughABrokenProduct(t *testing.T) {
 	t.Parallel()
-	for _, what := range []string{"talk", "thumb", "rate", "tone", "end", "policy", "settle"} {
+	for _, what := range []string{"talk", "thumb", "rate", "tone", "end", "policy", "settle", "night"} {
 		_, l, _, err := through(t, what, 0)
 		if l != nil {
 			err = errors.Join(err, l.Err())

@@ -29,6 +29,7 @@ func (g *globals) product(raters, sessions int) league.Entrant {
 		}
 		clock := &virtualClock{now: time.Now().Add(-time.Duration(sessions) * 26 * time.Hour)}
 		cfg.Clock, cfg.Provider.Offline, cfg.Listen = clock.Now, true, "127.0.0.1:0"
+		cfg.Learning.Jobs = 0 // the nights here are the clock's, not ours
 		a, err := app.Open(ctx, cfg)
 		if err != nil {
 			return nil, nil, err
@@ -42,7 +43,11 @@ func (g *globals) product(raters, sessions int) league.Entrant {
 			return nil, nil, err
 		}
 		p := &pipeline{admin: &client.Client{Base: a.URL(), Token: a.LocalToken()}, clock: clock, people: map[event.PersonID]*client.Client{}, rooms: map[string]string{}}
-		t, err := simulate.NewThrough(ctx, &stage{p, map[event.AgentID]event.PersonID{}, map[event.AgentID]string{}, map[event.MessageID]event.AgentID{}}, starts, raters)
+		night := func(ctx context.Context) error {
+			_, err := a.Learning.RunDue(ctx, clock.Now().UnixMicro(), 24*time.Hour)
+			return err
+		}
+		t, err := simulate.NewThrough(ctx, &stage{p, night, map[event.AgentID]event.PersonID{}, map[event.AgentID]string{}, map[event.MessageID]event.AgentID{}}, starts, raters)
 		if err != nil {
 			close()
 			return nil, nil, err
@@ -57,6 +62,7 @@ func (g *globals) product(raters, sessions int) league.Entrant {
 // stage lets the yardstick world's people use the HTTP API.
 type stage struct {
 	*pipeline
+	night  func(context.Context) error
 	owners map[event.AgentID]event.PersonID
 	slugs  map[event.AgentID]string
 	about  map[event.MessageID]event.AgentID // who said it
@@ -72,6 +78,9 @@ func (s *stage) AddAgentAt(ctx context.Context, owner event.PersonID, name strin
 	return id, err
 }
 
+// Host makes a group in which everybody allows that signals are taken from what
+// they do: without, the product hears neither their reactions nor how engaged they
+// are.
 func (s *stage) Host(ctx context.Context, agent event.AgentID, people []event.PersonID) error {
 	var room struct {
 		ID string `json:"id"`
@@ -81,9 +90,14 @@ func (s *stage) Host(ctx context.Context, agent event.AgentID, people []event.Pe
 	})
 	for _, person := range people {
 		s.rooms[string(person)+string(agent)] = room.ID
+		if err == nil {
+			err = s.as(person).Do(ctx, http.MethodPut, "/v1/rooms/"+room.ID+"/consent", map[string]bool{"consent": true}, nil)
+		}
 	}
 	return err
 }
+
+func (s *stage) Night(ctx context.Context) error { return s.night(ctx) }
 
 // Talk speaks to the agent by name, because a group has others, and reads the
 // answer's levels as the owner, because they are shown to nobody else.
@@ -94,6 +108,11 @@ func (s *stage) Talk(ctx context.Context, person event.PersonID, agent event.Age
 	r, err := s.talk(ctx, person, s.owners[agent], agent, text)
 	s.about[r.Message] = agent
 	return r, err
+}
+
+// Rate tries again while it is not known yet that the person takes part.
+func (s *stage) Rate(ctx context.Context, person event.PersonID, session event.SessionID, level string) error {
+	return retryMissing(ctx, func() error { return s.pipeline.Rate(ctx, person, session, level) })
 }
 
 // Thumb of somebody who is not the owner is a reaction to the message.
