@@ -64,25 +64,25 @@ const SureEnough = .9
 // To whom a signal goes: the agent whose message is answered; else the one that chat
 // says it speaks to, when that is sure enough, by that agent's latest message; else nobody.
 func Read(window []Seen, pauses map[string]Pauses, emoji Emoji) []Found {
-	w := ordered(window)
+	v := viewOf(ordered(window))
 	var out []Found
-	for i, s := range w {
+	for i, s := range v.w {
 		if s.Protected || s.Person != "" && !s.Consent {
 			continue
 		}
 		switch s.Kind {
 		case Spoke:
 			if s.Person != "" {
-				out = append(out, answered(w, i, pauses)...)
+				out = append(out, v.answered(i, pauses)...)
 			}
 		case Reacted:
-			out = append(out, reacted(w, s, emoji)...)
+			out = append(out, v.reacted(s, emoji)...)
 		case Left:
-			out = append(out, left(w, i)...)
+			out = append(out, v.left(i)...)
 		case Invited:
-			out = append(out, invited(w, i)...)
+			out = append(out, v.invited(i)...)
 		case Ended:
-			out = append(out, ended(w, i, pauses)...)
+			out = append(out, v.ended(i, pauses)...)
 		}
 	}
 	slices.SortFunc(out, func(a, b Found) int {
@@ -97,7 +97,12 @@ func Read(window []Seen, pauses map[string]Pauses, emoji Emoji) []Found {
 // differ count as the least of them.
 func ordered(window []Seen) []Seen {
 	w := slices.Clone(window)
-	slices.SortFunc(w, func(a, b Seen) int { return cmp.Or(cmp.Compare(a.ID, b.ID), byPlace(a, b)) })
+	slices.SortFunc(w, func(a, b Seen) int {
+		if c := cmp.Compare(a.ID, b.ID); c != 0 {
+			return c
+		}
+		return byPlace(a, b)
+	})
 	w = slices.CompactFunc(w, func(a, b Seen) bool { return a.ID == b.ID })
 	slices.SortFunc(w, byPlace)
 	return w
@@ -105,42 +110,60 @@ func ordered(window []Seen) []Seen {
 
 // byPlace is a total order: by place in the room, then by everything else.
 func byPlace(a, b Seen) int {
-	return cmp.Or(cmp.Compare(a.Sequence, b.Sequence), cmp.Compare(a.At, b.At), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Kind, b.Kind),
+	if c := cmp.Or(cmp.Compare(a.Sequence, b.Sequence), cmp.Compare(a.At, b.At), cmp.Compare(a.ID, b.ID)); c != 0 || a == b {
+		return c
+	}
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind),
 		cmp.Compare(a.Person, b.Person), cmp.Compare(a.Agent, b.Agent), cmp.Compare(a.On, b.On), cmp.Compare(a.To, b.To), cmp.Compare(a.Sure, b.Sure),
 		cmp.Compare(b2i(a.Named), b2i(b.Named)), cmp.Compare(b2i(a.Question), b2i(b.Question)), cmp.Compare(a.Mood, b.Mood), cmp.Compare(a.MoodVar, b.MoodVar),
 		cmp.Compare(a.Shift, b.Shift), cmp.Compare(a.Trouble, b.Trouble), cmp.Compare(a.Emoji, b.Emoji),
 		cmp.Compare(b2i(a.Consent), b2i(b.Consent)), cmp.Compare(b2i(b.Protected), b2i(a.Protected)))
 }
 
-// about is the agent's message that a person's message at i is about, -1 for none.
-func about(w []Seen, i int) int {
-	s := w[i]
-	if s.On != "" {
-		for j := i - 1; j >= 0; j-- {
-			if w[j].ID == s.On {
-				if w[j].Kind == Spoke && w[j].Person == "" {
-					return j
+// view is a window in order, with the place of the agent's message that each
+// person's message is about, -1 for none.
+type view struct {
+	w     []Seen
+	about []int
+	place map[string]int // of an id
+}
+
+func viewOf(w []Seen) *view {
+	v := &view{w: w, about: make([]int, len(w)), place: make(map[string]int, len(w))}
+	latest := map[string]int{} // message of each agent
+	for i, s := range w {
+		v.about[i] = -1
+		if s.Kind == Spoke && s.Person == "" {
+			latest[s.Agent] = i
+		}
+		if s.Kind == Spoke && s.Person != "" {
+			j, there := v.place[s.On]
+			switch {
+			case s.On != "":
+				if there && w[j].Kind == Spoke && w[j].Person == "" { // else it answers a person, or something unseen: unclear
+					v.about[i] = j
 				}
-				return -1 // answers a person
+			case s.To != "" && s.Sure >= SureEnough:
+				if j, there := latest[s.To]; there {
+					v.about[i] = j
+				}
 			}
 		}
-		return -1 // something that is not in the window: unclear
+		v.place[s.ID] = i
 	}
-	if s.To == "" || s.Sure < SureEnough {
-		return -1
-	}
-	for j := i - 1; j >= 0; j-- {
-		if w[j].Kind == Spoke && w[j].Person == "" && w[j].Agent == s.To {
-			return j
-		}
-	}
-	return -1
+	return v
+}
+
+// with says whether the message at i speaks to the agent.
+func (v *view) with(i int, agent string) bool {
+	m := v.about[i]
+	return m >= 0 && v.w[m].Agent == agent || v.w[i].To == agent && v.w[i].Sure >= SureEnough
 }
 
 // first says whether no earlier message of the person is about the message at m.
-func first(w []Seen, i, m int) bool {
+func (v *view) first(i, m int) bool {
 	for j := m + 1; j < i; j++ {
-		if w[j].Kind == Spoke && w[j].Person == w[i].Person && about(w, j) == m {
+		if v.about[j] == m && v.w[j].Person == v.w[i].Person {
 			return false
 		}
 	}
@@ -149,14 +172,13 @@ func first(w []Seen, i, m int) bool {
 
 // answered reads a person's message: tag, and what the first answer to a message of
 // an agent tells.
-func answered(w []Seen, i int, pauses map[string]Pauses) []Found {
-	s := w[i]
+func (v *view) answered(i int, pauses map[string]Pauses) []Found {
+	w, s, m := v.w, v.w[i], v.about[i]
 	var out []Found
-	m := about(w, i)
 	if s.Named && s.To != "" && (m < 0 || m != i-1) {
 		out = append(out, found(Tag, s.Person, s.To, s.ID, 1))
 	}
-	if m < 0 || w[m].Protected || !first(w, i, m) {
+	if m < 0 || w[m].Protected || !v.first(i, m) {
 		return out
 	}
 	say := func(detector string, score float64) {
@@ -181,27 +203,26 @@ func answered(w []Seen, i int, pauses map[string]Pauses) []Found {
 	return out
 }
 
-func reacted(w []Seen, s Seen, emoji Emoji) []Found {
+func (v *view) reacted(s Seen, emoji Emoji) []Found {
 	score, ok := emoji.Score(s.Emoji)
 	if !ok {
 		return nil
 	}
-	for _, m := range w {
-		if m.ID == s.On && m.Kind == Spoke && m.Person == "" && !m.Protected {
-			return []Found{found(Reaction, s.Person, m.Agent, m.ID, score)}
-		}
+	if j, there := v.place[s.On]; there && v.w[j].Kind == Spoke && v.w[j].Person == "" && !v.w[j].Protected {
+		return []Found{found(Reaction, s.Person, v.w[j].Agent, s.On, score)}
 	}
 	return nil
 }
 
 // left: the thing before in the room was a message of an agent that the person had
 // spoken with.
-func left(w []Seen, i int) []Found {
+func (v *view) left(i int) []Found {
+	w := v.w
 	for j := i - 1; j >= 0; j-- {
 		if w[j].Kind != Spoke {
 			continue
 		}
-		if w[j].Person != "" || w[j].Protected || !spokeWith(w[:j], w[i].Person, w[j].Agent) {
+		if w[j].Person != "" || w[j].Protected || !v.spokeWith(j, w[i].Person, w[j].Agent) {
 			return nil
 		}
 		return []Found{found(LeftAfter, w[i].Person, w[j].Agent, w[j].ID, LeftAfterScore)}
@@ -209,20 +230,19 @@ func left(w []Seen, i int) []Found {
 	return nil
 }
 
-// spokeWith says whether a message of the person is about the agent.
-func spokeWith(w []Seen, person, agent string) bool {
-	for i := range w {
-		if w[i].Kind == Spoke && w[i].Person == person && w[i].Consent && !w[i].Protected {
-			if m := about(w, i); m >= 0 && w[m].Agent == agent || w[i].To == agent && w[i].Sure >= SureEnough {
-				return true
-			}
+// spokeWith says whether a message of the person before place end speaks to the agent.
+func (v *view) spokeWith(end int, person, agent string) bool {
+	for i, s := range v.w[:end] {
+		if s.Kind == Spoke && s.Person == person && s.Consent && !s.Protected && v.with(i, agent) {
+			return true
 		}
 	}
 	return false
 }
 
 // invited: the agent had been in the room before and was taken out.
-func invited(w []Seen, i int) []Found {
+func (v *view) invited(i int) []Found {
+	w := v.w
 	for j := i - 1; j >= 0; j-- {
 		if w[j].Agent == w[i].Agent && w[j].Kind == Removed {
 			return []Found{found(InvitedAgain, w[i].Person, w[i].Agent, w[i].ID, 1)}
@@ -240,9 +260,8 @@ const (
 
 // ended reads one agent's session at its end: stayed, ignored, abandoned, and how
 // much of the room took part.
-func ended(w []Seen, i int, pauses map[string]Pauses) []Found {
-	agent := w[i].Agent
-	start := 0
+func (v *view) ended(i int, pauses map[string]Pauses) []Found {
+	w, agent, start := v.w, v.w[i].Agent, 0
 	for j := i - 1; j >= 0; j-- {
 		if w[j].Kind == Ended && w[j].Agent == agent {
 			start = j + 1
@@ -260,7 +279,7 @@ func ended(w []Seen, i int, pauses map[string]Pauses) []Found {
 	for person, said := range people {
 		var with, answer []int // messages about the agent; the agent's answers to this person
 		for _, j := range said {
-			if m := about(w, j); m >= 0 && w[m].Agent == agent || w[j].To == agent && w[j].Sure >= SureEnough {
+			if v.with(j, agent) {
 				with = append(with, j)
 			}
 		}
@@ -269,8 +288,10 @@ func ended(w []Seen, i int, pauses map[string]Pauses) []Found {
 		}
 		took++
 		for j := start; j < i; j++ {
-			if w[j].Kind == Spoke && w[j].Person == "" && w[j].Agent == agent && !w[j].Protected && slices.ContainsFunc(said, func(k int) bool { return w[k].ID == w[j].On }) {
-				answer = append(answer, j)
+			if w[j].Kind == Spoke && w[j].Person == "" && w[j].Agent == agent && !w[j].Protected {
+				if to, there := v.place[w[j].On]; there && w[to].Kind == Spoke && w[to].Person == person && w[to].Consent && !w[to].Protected {
+					answer = append(answer, j)
+				}
 			}
 		}
 		last := with[len(with)-1]
@@ -305,6 +326,7 @@ func ended(w []Seen, i int, pauses map[string]Pauses) []Found {
 // engagedPeople is the least number of people of whom a share is told.
 const engagedPeople = 3
 
+// leaves says whether a person left in a part of the window.
 func leaves(w []Seen, person string) bool {
 	return slices.ContainsFunc(w, func(s Seen) bool { return s.Kind == Left && s.Person == person })
 }

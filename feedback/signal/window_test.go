@@ -252,3 +252,15 @@ func TestPage(t *testing.T) {
 		t.Errorf("docs/signals.md is stale (%v); go test ./feedback/signal -update:\n%s", err, cmp.Diff(string(have), b.String()))
 	}
 }
+
+// BenchmarkRead reads a window of 60 happenings, the end of two sessions among them.
+func BenchmarkRead(b *testing.B) {
+	var w []Seen
+	for i := range 29 {
+		w = append(w, Seen{Person: []string{"ann", "bob", "eve"}[i%3], To: "luna", Sure: 1, MoodVar: .07}, Seen{Agent: "luna", On: fmt.Sprint("m", 2*i+1)})
+	}
+	w = room(append(w, Seen{Kind: Ended, Agent: "luna"}, Seen{Kind: Ended, Agent: "mark"})...)
+	for b.Loop() {
+		Read(w, nil, Emoji{})
+	}
+}
