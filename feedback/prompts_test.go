@@ -424,3 +424,54 @@ func TestAskedOnceByTwo(t *testing.T) {
 		t.Errorf("%d rows of somebody erased", n)
 	}
 }
+
+// TestHeavyUser: six agents, long talks all day for a fortnight, a third answered:
+// never more than the budget in seven days, never two prompts about one agent in a day.
+func TestHeavyUser(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	agents := []event.AgentID{"a1", "a2", "a3", "a4", "a5", "a6"}
+	for _, a := range agents {
+		w.happens(event.AgentCreated{AgentState: state(a, "ann")})
+	}
+	type ask struct {
+		agent event.AgentID
+		at    event.Micros
+	}
+	var asked []ask
+	for n := range 14 * 10 {
+		a := agents[(n*5+n/7)%len(agents)]
+		id := event.SessionID(fmt.Sprint("s", n))
+		w.happens(event.SessionStarted{SessionID: id, AgentID: a, RoomID: event.RoomID("room " + a), StartedBy: "ann"})
+		w.later(10 * time.Minute)
+		w.talk(id, func(e *event.SessionEnded) { e.AgentID, e.RoomID = a, event.RoomID("room "+a) })
+		now := w.now().UnixMicro()
+		if p := w.prompt("ann", Screen{Agent: a, Session: id}); p.Ask != asking.None {
+			asked = append(asked, ask{a, now})
+			if len(asked)%3 == 0 {
+				w.give("ann", Opinion{Kind: "session", SessionID: id, Value: "good"})
+			} else if _, err := w.s.Skip(t.Context(), by("ann"), p.PromptID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.later(134 * time.Minute)
+	}
+	const day = event.Micros(24 * 3600e6)
+	for i, from := range asked {
+		n := 0
+		for j, p := range asked {
+			if p.at >= from.at && p.at < from.at+7*day {
+				n++
+			}
+			if i != j && p.agent == from.agent && p.at-from.at < day && p.at >= from.at {
+				t.Errorf("%s twice in a day", p.agent)
+			}
+		}
+		if n > asking.Budget {
+			t.Errorf("%d prompts in seven days", n)
+		}
+	}
+	if len(asked) < asking.Budget || w.count(`select count(*) from prompts where state = 'answered'`) != len(asked)/3 {
+		t.Errorf("%d prompts", len(asked))
+	}
+}
