@@ -17,6 +17,7 @@ import (
 	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
 
+	"rapport/feedback/asking"
 	"rapport/internal/fault"
 )
 
@@ -36,6 +37,9 @@ func Settings() []Setting {
 		{Key: "data", Default: "rapport-data", Doc: "directory that holds everything; made with mode 0700 when absent"},
 		{Key: "listen", Default: "127.0.0.1:8080", Doc: "address to serve on; port 0 picks a free one. Listening beyond loopback needs this to be said"},
 		{Key: "log.level", Default: "warn", Doc: "debug, info, warn or error; logs go to standard error"},
+		{Key: "feedback.ask_budget", Default: 6, Doc: "prompts in any seven days across all agents of a person who did not say how many, 0 to 28"},
+		{Key: "feedback.ask_quiet", Default: "168h", Doc: "without feedback on an agent, until its owner can be asked how it is doing"},
+		{Key: "feedback.ask_rest", Default: "24h", Doc: "between two prompts about an agent, and between feedback on it and a prompt"},
 		{Key: "feedback.window", Default: "336h", Doc: "how long after a decision feedback on it still counts"},
 		{Key: "gateway.workers", Default: 8, Doc: "replies that are made at the same time"},
 		{Key: "kafka.brokers", Default: "", Doc: "brokers of Kafka or Redpanda as host:port, separated by commas; some of them are enough; the flag is --kafka. Empty: the log is in the data directory"},
@@ -64,7 +68,10 @@ type Config struct {
 		Level string `koanf:"level"`
 	} `koanf:"log"`
 	Feedback struct {
-		Window time.Duration `koanf:"window"`
+		Window    time.Duration `koanf:"window"`
+		AskBudget int           `koanf:"ask_budget"`
+		AskQuiet  time.Duration `koanf:"ask_quiet"`
+		AskRest   time.Duration `koanf:"ask_rest"`
 	} `koanf:"feedback"`
 	Gateway struct {
 		Workers int `koanf:"workers"`
@@ -194,6 +201,14 @@ func (c Config) check() error {
 	if c.Feedback.Window < time.Minute {
 		return bad("feedback.window", "is %v; use at least 1m", c.Feedback.Window)
 	}
+	if b := c.Feedback.AskBudget; b < 0 || b > asking.MaxBudget {
+		return bad("feedback.ask_budget", "is %d; use 0 to %d", b, asking.MaxBudget)
+	}
+	for key, d := range map[string]time.Duration{"feedback.ask_rest": c.Feedback.AskRest, "feedback.ask_quiet": c.Feedback.AskQuiet} {
+		if d < time.Hour || d > 365*24*time.Hour {
+			return bad(key, "is %v; use 1h to 8760h", d)
+		}
+	}
 	if j := c.Learning.Jobs; j != 0 && j < time.Minute {
 		return bad("learning.jobs", "is %v; use at least 1m, or 0 for never", j)
 	}
@@ -222,6 +237,13 @@ func (c Config) check() error {
 	return nil
 }
 
+// asking is when people are asked.
+func (c Config) asking() *asking.Rules {
+	r := asking.Defaults()
+	r.Budget, r.Rest, r.Quiet = c.Feedback.AskBudget, c.Feedback.AskRest.Microseconds(), c.Feedback.AskQuiet.Microseconds()
+	return &r
+}
+
 // Effective is one setting as it is in force.
 type Effective struct {
 	Key    string `json:"key"`
@@ -235,7 +257,7 @@ type Effective struct {
 func (c Config) Effective() []Effective {
 	values := map[string]any{
 		"data": c.Data, "listen": c.Listen, "log.level": c.LogConf.Level,
-		"feedback.window": c.Feedback.Window.String(), "gateway.workers": c.Gateway.Workers, "learning.jobs": c.Learning.Jobs.String(), "postgres": c.Postgres,
+		"feedback.window": c.Feedback.Window.String(), "feedback.ask_budget": c.Feedback.AskBudget, "feedback.ask_quiet": c.Feedback.AskQuiet.String(), "feedback.ask_rest": c.Feedback.AskRest.String(), "gateway.workers": c.Gateway.Workers, "learning.jobs": c.Learning.Jobs.String(), "postgres": c.Postgres,
 		"kafka.brokers": c.Kafka.Brokers, "kafka.prefix": c.Kafka.Prefix, "kafka.tls": c.Kafka.TLS, "kafka.user": c.Kafka.User, "kafka.password": c.Kafka.Password,
 		"kafka.partitions": c.Kafka.Partitions, "kafka.replication": c.Kafka.Replication,
 		"provider.base_url": c.Provider.BaseURL, "provider.key": c.Provider.Key, "provider.model": c.Provider.Model, "provider.offline": c.Provider.Offline,

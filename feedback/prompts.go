@@ -183,7 +183,7 @@ func (s *Service) known(tx *sqldb.Tx, person event.PersonID, agent event.AgentID
 	}
 	k.Agent, k.Owns = agent, owner == person
 	k.Intensity, _ = asking.Parse(intensity)
-	if k.Budget, err = budgetOf(tx, person); err != nil {
+	if k.Budget, err = s.budgetOf(tx, person); err != nil {
 		return k, err
 	}
 	if k.Protected, err = tx.Get(`select 1 from protections where person_id = $1 and protected and (until = 0 or until > $2)`, []any{person, now}, new(int)); err != nil {

@@ -108,7 +108,7 @@ func (s *Service) Why(ctx context.Context, p authz.Principal, person event.Perso
 
 // AskBudget is how much a person wants to be asked.
 type AskBudget struct {
-	Budget int `json:"budget" minimum:"0" maximum:"28" doc:"Prompts in any seven days across all your agents; 0 for none, 6 until you say otherwise."`
+	Budget int `json:"budget" minimum:"0" maximum:"28" doc:"Prompts in any seven days across all your agents; 0 for none."`
 }
 
 // Budget gives the principal's own.
@@ -117,7 +117,7 @@ func (s *Service) Budget(ctx context.Context, p authz.Principal) (b AskBudget, e
 		return b, err
 	}
 	err = s.db.Read(ctx, func(tx *sqldb.Tx) (err error) {
-		b.Budget, err = budgetOf(tx, p.Person)
+		b.Budget, err = s.budgetOf(tx, p.Person)
 		return err
 	})
 	return b, err
@@ -144,8 +144,8 @@ func self(p authz.Principal, v authz.Verb) error {
 	return p.Check(authz.Person, v, authz.Self)
 }
 
-func budgetOf(tx *sqldb.Tx, person event.PersonID) (int, error) {
-	n := asking.Budget
+func (s *Service) budgetOf(tx *sqldb.Tx, person event.PersonID) (int, error) {
+	n := s.rules.Budget
 	_, err := tx.Get(`select budget from ask_budgets where person_id = $1`, []any{person}, &n)
 	return n, err
 }

@@ -387,7 +387,7 @@ func TestConfig(t *testing.T) {
 		"data": dir + " from a flag", "listen": "127.0.0.1:9 from a flag", "log.level": "error from " + filepath.Join(dir, "rapport.yaml"), "gateway.workers": "5 from the environment",
 		"kafka.brokers": " from default", "kafka.partitions": "8 from default", "kafka.password": "not set from default", "kafka.prefix": "rapport. from default",
 		"kafka.replication": "0 from default", "kafka.tls": "false from default", "kafka.user": " from default", "learning.jobs": "24h0m0s from default", "postgres": "not set from default",
-		"feedback.window": "336h0m0s from default", "provider.base_url": " from default", "provider.model": " from default", "provider.key": "set from the environment", "provider.offline": "true from the environment",
+		"feedback.window": "336h0m0s from default", "feedback.ask_budget": "6 from default", "feedback.ask_quiet": "168h0m0s from default", "feedback.ask_rest": "24h0m0s from default", "provider.base_url": " from default", "provider.model": " from default", "provider.key": "set from the environment", "provider.offline": "true from the environment",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
@@ -405,7 +405,7 @@ func TestConfig(t *testing.T) {
 	if !strings.Contains(text.err, "RAPPORT_LISTN") || strings.Contains(text.err, "RAPPORT_GATEWAY_WORKERS") {
 		t.Errorf("rapport config says of names that are no settings: %q", text.err)
 	}
-	for _, c := range [][2]string{{"RAPPORT_LOG_LEVEL", "loud"}, {"RAPPORT_GATEWAY_WORKERS", "many"}, {"RAPPORT_FEEDBACK_WINDOW", "a while"}, {"RAPPORT_FEEDBACK_WINDOW", "1s"}, {"RAPPORT_LISTEN", "8080"}} {
+	for _, c := range [][2]string{{"RAPPORT_LOG_LEVEL", "loud"}, {"RAPPORT_GATEWAY_WORKERS", "many"}, {"RAPPORT_FEEDBACK_WINDOW", "a while"}, {"RAPPORT_FEEDBACK_WINDOW", "1s"}, {"RAPPORT_FEEDBACK_ASK_BUDGET", "29"}, {"RAPPORT_FEEDBACK_ASK_REST", "1m"}, {"RAPPORT_LISTEN", "8080"}} {
 		t.Run(c[0]+" "+c[1], func(t *testing.T) {
 			t.Setenv(c[0], c[1])
 			if r := command("", "config", "--data", dir); r.code != 1 || !strings.Contains(r.err, "setting") {

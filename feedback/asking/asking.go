@@ -70,7 +70,8 @@ type Pace struct {
 
 // Rules are the numbers; times in microseconds.
 type Rules struct {
-	Paces map[Intensity]Pace // off 0, 0 · gentle 1, 10 · normal 2, 5 · eager 4, 3
+	Paces  map[Intensity]Pace // off 0, 0 · gentle 1, 10 · normal 2, 5 · eager 4, 3
+	Budget int                // of people who did not say: 6
 
 	Rest event.Micros // between two prompts about an agent, or feedback on it and a prompt: 24 h
 
@@ -97,8 +98,8 @@ type Rules struct {
 // Defaults are the numbers of the comments above.
 func Defaults() Rules {
 	return Rules{
-		Paces: map[Intensity]Pace{Off: {}, Gentle: {1, 10}, Normal: {2, 5}, Eager: {4, 3}},
-		Rest:  day, Long: 3 * minute, Spoke: 5, Engaged: .5, Today: 12 * hour,
+		Paces: map[Intensity]Pace{Off: {}, Gentle: {1, 10}, Normal: {2, 5}, Eager: {4, 3}}, Budget: Budget,
+		Rest: day, Long: 3 * minute, Spoke: 5, Engaged: .5, Today: 12 * hour,
 		Quiet: 7 * day, Close: .3, High: .7, Lately: 30 * day,
 		NewTone: .08, Unsure: .2, Skips: 3, Doublings: 3,
 	}
