@@ -385,7 +385,7 @@ func (a *record) facts() map[string]any {
 	return map[string]any{
 		"ownerId": a.owner, "version": a.version, "texts": a.texts, "baseline": a.baseline, "learning": a.learning,
 		"stoppedBy": notNil(a.stops.names()), "pace": a.pace, "approval": a.approval,
-		"mood":   map[string]any{"off": a.moodOff, "baselineValence": a.moodValence, "baselineArousal": a.moodArousal}, "asking": a.asking,
+		"mood": map[string]any{"off": a.moodOff, "baselineValence": a.moodValence, "baselineArousal": a.moodArousal}, "asking": a.asking,
 		"traits": a.doc.Traits, "actionPolicy": a.doc.ActionPolicy, "exploration": a.doc.Exploration, "memory": a.doc.Memory,
 		"runtime": a.doc.Runtime, "pinned": a.doc.Pinned, "bounds": a.doc.Bounds, "autonomyLevel": a.doc.AutonomyLevel,
 		"retired": a.retired,
