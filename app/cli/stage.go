@@ -20,34 +20,11 @@ import (
 // own, with the virtual clock, for each population.
 func (g *globals) product(raters, sessions int) league.Entrant {
 	return league.Staged("product", "the whole product, through its doors", func(ctx context.Context, starts []policy.Traits) (gym.Learner, func() error, error) {
-		cfg, err := g.config()
+		s, close, err := g.stage(ctx, sessions)
 		if err != nil {
 			return nil, nil, err
 		}
-		if cfg.Data, err = os.MkdirTemp("", "rapport-simulate-"); err != nil {
-			return nil, nil, err
-		}
-		clock := &virtualClock{now: time.Now().Add(-time.Duration(sessions) * 26 * time.Hour)}
-		cfg.Clock, cfg.Provider.Offline, cfg.Listen = clock.Now, true, "127.0.0.1:0"
-		cfg.Learning.Jobs = 0 // the nights here are the clock's, not ours
-		a, err := app.Open(ctx, cfg)
-		if err != nil {
-			return nil, nil, err
-		}
-		close := func() {
-			a.Close()
-			os.RemoveAll(cfg.Data)
-		}
-		if err := a.Start(ctx); err != nil {
-			close()
-			return nil, nil, err
-		}
-		p := &pipeline{admin: &client.Client{Base: a.URL(), Token: a.LocalToken()}, clock: clock, people: map[event.PersonID]*client.Client{}, rooms: map[string]string{}}
-		night := func(ctx context.Context) error {
-			_, err := a.Learning.RunDue(ctx, clock.Now().UnixMicro(), 24*time.Hour)
-			return err
-		}
-		t, err := simulate.NewThrough(ctx, &stage{p, night, map[event.AgentID]event.PersonID{}, map[event.AgentID]string{}, map[event.MessageID]event.AgentID{}}, starts, raters)
+		t, err := simulate.NewThrough(ctx, s, starts, raters)
 		if err != nil {
 			close()
 			return nil, nil, err
@@ -57,6 +34,38 @@ func (g *globals) product(raters, sessions int) league.Entrant {
 			return t.Err()
 		}, nil
 	})
+}
+
+// stage starts the product, so many virtual days ago and a few more.
+func (g *globals) stage(ctx context.Context, days int) (_ *stage, close func(), err error) {
+	cfg, err := g.config()
+	if err != nil {
+		return nil, nil, err
+	}
+	if cfg.Data, err = os.MkdirTemp("", "rapport-simulate-"); err != nil {
+		return nil, nil, err
+	}
+	clock := &virtualClock{now: time.Now().Add(-time.Duration(days) * 26 * time.Hour)}
+	cfg.Clock, cfg.Provider.Offline, cfg.Listen = clock.Now, true, "127.0.0.1:0"
+	cfg.Learning.Jobs = 0 // the nights here are the clock's, not ours
+	a, err := app.Open(ctx, cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	close = func() {
+		a.Close()
+		os.RemoveAll(cfg.Data)
+	}
+	if err := a.Start(ctx); err != nil {
+		close()
+		return nil, nil, err
+	}
+	p := &pipeline{admin: &client.Client{Base: a.URL(), Token: a.LocalToken()}, clock: clock, people: map[event.PersonID]*client.Client{}, rooms: map[string]string{}}
+	night := func(ctx context.Context) error {
+		_, err := a.Learning.RunDue(ctx, clock.Now().UnixMicro(), 24*time.Hour)
+		return err
+	}
+	return &stage{p, night, map[event.AgentID]event.PersonID{}, map[event.AgentID]string{}, map[event.MessageID]event.AgentID{}}, close, nil
 }
 
 // stage lets the yardstick world's people use the HTTP API.
