@@ -117,8 +117,11 @@ func run(t testing.TB, dir string, change ...func(*Config)) *rig {
 
 func (r *rig) settle() {
 	r.t.Helper()
-	if err := r.admin.Settle(context.Background(), nil); err != nil {
-		r.t.Fatal(err)
+	ctx, stop := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer stop()
+	if err := r.admin.Settle(ctx, nil); err != nil {
+		lag, _ := r.Lag(context.Background())
+		r.t.Fatalf("what was said has not taken effect: %v, behind %v", err, lag.Groups)
 	}
 }
 
