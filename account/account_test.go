@@ -254,23 +254,23 @@ func TestCreateIsIdempotentAndKeepsNoNames(t *testing.T) {
 	make := func(key, handle, password string) (Person, error) {
 		return w.s.Create(t.Context(), p, key, NewPerson{Handle: handle, Name: "Somebody", Password: password})
 	}
-	a, err := make("k", "ada", "")
-	b, err2 := make("k", "ada", "")
+	a, err := make("k", "yuki", "")
+	b, err2 := make("k", "yuki", "")
 	if err != nil || err2 != nil || a != b {
 		t.Errorf("%+v %v, again %+v %v", a, err, b, err2)
 	}
 	// The password is no part of what is compared: it would be kept as a fast hash.
-	if c, err := make("k", "ada", "correct horse"); err != nil || c != a {
+	if c, err := make("k", "yuki", "correct horse"); err != nil || c != a {
 		t.Errorf("with a password: %+v %v", c, err)
 	}
 	if _, err := make("k", "bob", ""); !fault.Is(err, "idempotency_conflict") {
 		t.Errorf("another body: %v", err)
 	}
-	if _, err := make("l", "ada", ""); !fault.Is(err, "handle_taken") {
+	if _, err := make("l", "yuki", ""); !fault.Is(err, "handle_taken") {
 		t.Errorf("another key: %v", err)
 	}
 	for line := range strings.Lines(w.everything()) {
-		if strings.HasPrefix(line, "idempotency") && (strings.Contains(line, "Somebody") || strings.Contains(line, "ada")) {
+		if strings.HasPrefix(line, "idempotency") && (strings.Contains(line, "Somebody") || strings.Contains(line, "yuki")) {
 			t.Errorf("a name is kept with the answer: %s", line)
 		}
 	}

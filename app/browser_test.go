@@ -375,7 +375,8 @@ func browseAsked(t *testing.T, ctx context.Context, r *rig) {
 			b.shots("inline")
 		}
 	}
-	if n := b.str(`String(document.querySelectorAll(".raise.asked").length)`); n != "2" {
+	// every fifth, or from half of that on where a session tries a new tone, as chance has it
+	if n := b.str(`String(document.querySelectorAll(".raise.asked").length)`); n != "1" && n != "2" && n != "3" {
 		t.Errorf("thumbs are emphasised under %s of seven answers", n)
 	}
 	b.click("#end")
