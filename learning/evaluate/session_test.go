@@ -204,7 +204,6 @@ func TestJudgeAnAgent(t *testing.T) {
 func TestWeightsBetweenMixtures(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(41, 42))
-	c := crowd{r, 0}
 	theta := policy.Traits{.5, .6, .4, .5, .5, .5, .5, .5}
 	pinned := policy.MaskOf(3, 4, 5, 6, 7)
 	mix := func(epsilon float64, spread float64, strategy string, pinned policy.Mask, at policy.Traits) *policy.Mixture {
@@ -222,25 +221,31 @@ func TestWeightsBetweenMixtures(t *testing.T) {
 	moved := theta
 	moved[0] = .55
 	mixture, axes := policy.StrategyMixture, policy.StrategyEpsilon
-	for name, x := range map[string]struct{ logged, judged *policy.Mixture }{
-		"other centres":     {mix(1, .1, mixture, pinned, theta), mix(1, .03, mixture, pinned, theta)},
-		"explores more":     {mix(.5, .1, mixture, pinned, theta), mix(1, .05, mixture, pinned, theta)},
-		"explores less":     {mix(.5, .1, mixture, pinned, theta), mix(.2, .1, mixture, pinned, theta)},
-		"one trait a time":  {mix(.5, 0, axes, pinned, theta), mix(.2, 0, axes, pinned, theta)},
-		"nothing may vary":  {mix(1, 0, mixture, policy.AllTraits, theta), mix(1, 0, mixture, policy.AllTraits, theta)},
-		"the policy itself": {mix(.5, 0, mixture, pinned, theta), mix(0, 0, mixture, pinned, theta)},
+	// centres near each other keep the weights small: far apart, their mean is 1 by
+	// draws so rare that thousands of sessions may miss them
+	for i, x := range []struct {
+		name           string
+		logged, judged *policy.Mixture
+	}{
+		{"other centres", mix(1, .1, mixture, pinned, theta), mix(1, .03, mixture, pinned, theta)},
+		{"explores more", mix(.5, .1, mixture, pinned, theta), mix(1, .05, mixture, pinned, theta)},
+		{"explores less", mix(.5, .03, mixture, pinned, theta), mix(.2, .03, mixture, pinned, theta)},
+		{"one trait a time", mix(.5, 0, axes, pinned, theta), mix(.2, 0, axes, pinned, theta)},
+		{"nothing may vary", mix(1, 0, mixture, policy.AllTraits, theta), mix(1, 0, mixture, policy.AllTraits, theta)},
+		{"the policy itself", mix(.5, 0, mixture, pinned, theta), mix(0, 0, mixture, pinned, theta)},
 	} {
+		draws := rand.New(rand.NewPCG(43, uint64(i)))
 		w := []float64{}
-		for range 4000 {
-			v, _ := x.logged.Draw(key(c.r))
+		for range 20000 {
+			v, _ := x.logged.Draw(key(draws))
 			l, no := Between(x.logged, x.judged, v)
 			if no != nil {
-				t.Fatal(name, no)
+				t.Fatal(x.name, no)
 			}
 			w = append(w, math.Exp(l))
 		}
 		if e := estimate(w, 3.7); e.Lo > 1+1e-9 || e.Hi < 1-1e-9 {
-			t.Errorf("%s: the mean weight is %.3f ± %.3f", name, e.Value, e.SE)
+			t.Errorf("%s: the mean weight is %.3f ± %.3f", x.name, e.Value, e.SE)
 		}
 	}
 	logged := mix(1, .1, mixture, pinned, theta)
