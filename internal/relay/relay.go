@@ -12,7 +12,7 @@
 // order.
 //
 // Start reading at Emit (publish.go takes it from there), then Consumer and
-// Relay.Run here, then consume.go.
+// Relay.Run here, then consume.go (reading) and deliver.go (one batch).
 package relay
 
 import (
