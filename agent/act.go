@@ -10,7 +10,6 @@ import (
 	"rapport/internal/authz"
 	"rapport/internal/fault"
 	"rapport/internal/httpapi"
-	"rapport/internal/relay"
 	"rapport/internal/sqldb"
 	"rapport/policy"
 )
@@ -20,158 +19,6 @@ type Ref struct {
 	Agent   string // id or slug
 	Version int64  // the version the caller saw: fault version_conflict when another is in force; 0 for any
 	Key     string // Idempotency-Key, may be empty
-}
-
-// deed is one change of an agent: who did what because of what.
-type deed struct {
-	id       string // of its row of audit, the cause of what follows
-	kind     string // one of event's Change constants, or created, transferred, retired …
-	by       string // owner, learning, platform
-	actor    string // a person's id, or learning
-	at       event.Micros
-	cause    string
-	causes   []string // feedback ids
-	verdicts []event.Verdict
-	reason   string      // of the version; kind when empty
-	traits   policy.Mask // that the owner touched
-	actions  []string    // the action weights that the owner changed
-	texts    *Texts      // new ones
-	version  bool        // it is a version even when the document stays equal
-	extra    func(*record) []event.Payload
-	parent   *event.Event // what it follows from
-}
-
-// emit puts what a deed says to others in the outbox. Ids are derived where an
-// event led here, so that handling it twice says it once.
-func (d deed) emit(tx *sqldb.Tx, payloads ...event.Payload) error {
-	for _, p := range payloads {
-		id := event.NewID()
-		if d.parent != nil {
-			id = event.DerivedID("agent", 1, d.parent.ID, p.EventType(), p.Key(), 0)
-		}
-		e := event.New("agent", id, d.at, p)
-		if d.parent != nil {
-			e = e.CausedBy(*d.parent)
-		}
-		if err := relay.Emit(tx, e); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// insert writes a new agent.
-func insert(tx *sqldb.Tx, a *record, texts Texts, d deed) error {
-	d.id = event.NewID()
-	a.acts = 1
-	if err := put(tx, a, true); err != nil {
-		return err
-	}
-	if err := putTexts(tx, a, texts, d.at); err != nil {
-		return err
-	}
-	if err := putVersion(tx, a, d); err != nil {
-		return err
-	}
-	if err := putLevels(tx, nil, a, d); err != nil {
-		return err
-	}
-	if err := putAudit(tx, nil, a, d); err != nil {
-		return err
-	}
-	return d.emit(tx, event.AgentCreated{AgentState: a.state(talks{at: a.created})})
-}
-
-// commit writes the change from before to after, which differ or d says so: a
-// version when the policy or the texts changed, one row of audit, one
-// agent.updated. Versions are numbered here and nowhere else. Fault
-// policy_refused when what came out cannot be published.
-func commit(tx *sqldb.Tx, before, after *record, d deed) error {
-	if d.id == "" {
-		d.id = event.NewID()
-	}
-	if d.cause == "" {
-		d.cause = d.id
-	}
-	d.at = max(d.at, before.updated)
-	after.updated = d.at
-	after.acts = before.acts + 1
-	if d.texts != nil {
-		after.texts++
-		after.name = d.texts.Name
-		if err := putTexts(tx, after, *d.texts, d.at); err != nil {
-			return err
-		}
-	}
-	newVersion := d.version || after.texts != before.texts || !policy.Diff(before.doc, after.doc).Empty()
-	if newVersion {
-		after.version = before.version + 1
-		if d.by != policy.ByLearning {
-			after.ownerVersion = after.version
-		}
-		if d.reason == "" {
-			d.reason = d.kind
-		}
-		after.doc.Version, after.doc.Parent, after.doc.Reason = after.version, before.version, d.reason
-		after.doc.LastUpdatedBy, after.doc.LastUpdatedAt = d.by, d.at
-		if err := after.seal(); err != nil {
-			return err
-		}
-		if err := putVersion(tx, after, d); err != nil {
-			return err
-		}
-		if err := putLevels(tx, before, after, d); err != nil {
-			return err
-		}
-	}
-	if err := put(tx, after, false); err != nil {
-		return err
-	}
-	if err := putAudit(tx, before, after, d); err != nil {
-		return err
-	}
-	if d.extra != nil {
-		if err := d.emit(tx, d.extra(after)...); err != nil {
-			return err
-		}
-	}
-	if after.retired {
-		return nil
-	}
-	if d.by == policy.ByOwner {
-		d.actions = keys(policy.Diff(before.doc, after.doc).ActionPolicyDelta)
-	}
-	if err := announce(tx, after, d); err != nil {
-		return err
-	}
-	if newVersion && d.by != policy.ByLearning {
-		return overtake(tx, after, d)
-	}
-	return nil
-}
-
-// announce emits the agent.updated of a deed.
-func announce(tx *sqldb.Tx, a *record, d deed) error {
-	t, err := talksOf(tx, a.id)
-	if err != nil {
-		return err
-	}
-	c := event.Change{Kind: d.kind, By: d.by, Cause: d.cause, Actions: d.actions}
-	for _, t := range d.traits.Traits() {
-		c.Traits = append(c.Traits, t.String())
-	}
-	return d.emit(tx, event.AgentUpdated{AgentState: a.state(t), Change: c})
-}
-
-// state is the agent as others hear of it.
-func (a *record) state(t talks) event.AgentState {
-	m := a.mood(t, t.at)
-	return event.AgentState{
-		AgentID: a.id, OwnerID: a.owner, Version: a.version, Policy: a.raw, Baseline: slices.Clone(a.baseline[:]),
-		Learning: a.learning, Alive: a.stops == 0, Pace: a.pace,
-		Mood:   event.Mood{Valence: m.Valence, Arousal: m.Arousal, At: t.at, BaselineValence: m.BaselineValence, BaselineArousal: m.BaselineArousal, Off: m.Off},
-		Asking: &event.Asking{Intensity: a.asking.Intensity, Every: a.asking.Every},
-	}
 }
 
 // act runs one act of a principal on an agent, if they may: do changes a and
@@ -307,141 +154,11 @@ func (s *Service) SetBounds(ctx context.Context, ref Ref, bounds map[string]poli
 	})
 }
 
-// Settings is everything else an owner may set; what is nil stays.
-type Settings struct {
-	Pace          *string
-	Approval      *Approval
-	MoodOff       *bool
-	MoodValence   *float64 // the baselines, each in [-1,1]
-	MoodArousal   *float64
-	Epsilon       *float64
-	Strategy      *string
-	HoldoutOff    *bool
-	ActionPolicy  *policy.ActionPolicy
-	Runtime       *policy.Runtime
-	AutonomyLevel *int
-	Asking        *string // off, gentle, normal, eager
-	AskEvery      *int    // [0,1000]
-}
-
 // The trust that raising autonomy asks for.
 const (
 	trustAge      = event.Micros(14 * 24 * time.Hour / time.Microsecond)
 	trustSessions = 20
 )
-
-// SetSettings changes what is given. Autonomy is raised only for a trusted agent:
-// its owner's account is at least 14 days old and it has held 20 sessions; it is
-// lowered freely. Faults: invalid_settings, unknown_trait, not_trusted,
-// policy_refused.
-func (s *Service) SetSettings(ctx context.Context, ref Ref, c Settings) (Agent, error) {
-	return s.act(ctx, ref, "settings", c, authz.Policy, authz.Change, func(tx *sqldb.Tx, a *record, at event.Micros) (*deed, error) {
-		before := *a
-		if err := c.apply(a); err != nil {
-			return nil, err
-		}
-		if a.doc.AutonomyLevel > before.doc.AutonomyLevel {
-			if err := trusted(tx, a, at); err != nil {
-				return nil, err
-			}
-		}
-		// A support agent has narrower limits; its levels go inside.
-		a.doc.Traits = a.doc.Limits().Clamp(a.doc.Traits)
-		was, is, err := differ(&before, a)
-		if err != nil || was == is {
-			return nil, err
-		}
-		d := &deed{kind: event.ChangeSettings, traits: moved(before.doc, a.doc)}
-		a.rebase(d.traits)
-		return d, nil
-	})
-}
-
-func (c Settings) apply(a *record) error {
-	bad := func(what string) error {
-		return fault.New(fault.Invalid, "invalid_settings", "The settings are refused: %s.", what)
-	}
-	if c.Pace != nil {
-		if !slices.Contains([]string{PaceCareful, PaceNormal, PaceFast}, *c.Pace) {
-			return bad("pace is careful, normal or fast")
-		}
-		a.pace = *c.Pace
-	}
-	if c.Approval != nil {
-		if !slices.Contains([]string{ApprovalOff, ApprovalSome, ApprovalAll}, c.Approval.Mode) || !(c.Approval.Above >= 0 && c.Approval.Above <= 1) {
-			return bad("approval is off, some or all, with a size from 0 to 1")
-		}
-		for _, name := range c.Approval.Traits {
-			if _, ok := policy.ParseTrait(name); !ok {
-				return unknownTrait(name)
-			}
-		}
-		a.approval = *c.Approval
-		a.approval.Traits = slices.Compact(slices.Sorted(slices.Values(c.Approval.Traits)))
-	}
-	for _, m := range []struct {
-		from *float64
-		to   *float64
-	}{{c.MoodValence, &a.moodValence}, {c.MoodArousal, &a.moodArousal}} {
-		if m.from != nil {
-			if !(*m.from >= -1 && *m.from <= 1) {
-				return bad("a mood lies between -1 and 1")
-			}
-			*m.to = *m.from
-		}
-	}
-	if c.MoodOff != nil {
-		a.moodOff = *c.MoodOff
-	}
-	if c.Epsilon != nil {
-		a.doc.Exploration.Epsilon = *c.Epsilon
-	}
-	if c.Strategy != nil {
-		a.doc.Exploration.Strategy = *c.Strategy
-	}
-	if c.HoldoutOff != nil {
-		a.doc.Exploration.HoldoutOff = *c.HoldoutOff
-	}
-	if c.ActionPolicy != nil {
-		a.doc.ActionPolicy = *c.ActionPolicy
-	}
-	if c.Runtime != nil {
-		a.doc.Runtime = *c.Runtime
-	}
-	if c.AutonomyLevel != nil {
-		a.doc.AutonomyLevel = *c.AutonomyLevel
-	}
-	if c.Asking != nil {
-		if !slices.Contains([]string{AskOff, AskGentle, AskNormal, AskEager}, *c.Asking) {
-			return bad("asking is off, gentle, normal or eager")
-		}
-		a.asking.Intensity = *c.Asking
-	}
-	if c.AskEvery != nil {
-		if *c.AskEvery < 0 || *c.AskEvery > maxAskEvery {
-			return bad("asking after every so many talks goes from 0, never, to 1000")
-		}
-		a.asking.Every = *c.AskEvery
-	}
-	return nil
-}
-
-// trusted says why an agent may not do more unasked than it does.
-func trusted(tx *sqldb.Tx, a *record, at event.Micros) error {
-	since, _, err := person(tx, a.owner)
-	if err != nil {
-		return err
-	}
-	t, err := talksOf(tx, a.id)
-	if err != nil {
-		return err
-	}
-	if since < 0 || at-since < trustAge || t.sessions < trustSessions {
-		return fault.New(fault.Forbidden, "not_trusted",
-			"Autonomy can be raised when your account is 14 days old and the agent has held 20 sessions; it has held %d.", t.sessions)
-	}
-	return nil
-}
 
 // Pause stops learning; feedback is kept and not used.
 func (s *Service) Pause(ctx context.Context, ref Ref) (Agent, error) {
@@ -594,18 +311,6 @@ func (a *record) retire(tx *sqldb.Tx) (*deed, error) {
 	return &deed{kind: "retired", extra: func(a *record) []event.Payload {
 		return []event.Payload{event.AgentRetired{AgentID: a.id}}
 	}}, nil
-}
-
-// orNothing is the deed, or none when the document stays as it was; also runs
-// when it does not.
-func (d *deed) orNothing(before policy.Document, a *record, also func()) (*deed, error) {
-	if policy.Diff(before, a.doc).Empty() {
-		return nil, nil
-	}
-	if also != nil {
-		also()
-	}
-	return d, nil
 }
 
 // moved is the set of traits whose levels differ.

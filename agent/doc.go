@@ -20,6 +20,6 @@
 // settings. Handlers depend on their event and this agent's rows alone, and an
 // event handled twice changes nothing the second time.
 //
-// Start reading at agent.go, then act.go (what owners do), then dispose.go (what
-// becomes of a proposal).
+// Start reading at agent.go, then act.go and settings.go (what owners do), deed.go
+// (how any change is written), then dispose.go (what becomes of a proposal).
 package agent
