@@ -26,5 +26,7 @@
 // pinned trait never moves; a published level moves by at most the step bound per
 // entry of new evidence. Emitted ids follow from the event that caused them.
 //
-// Start reading at fold.Entry and fold.Folder, then handle.go; at night, jobs.go.
+// Start reading at fold.Entry and fold.Folder, then handle.go (what an event changes),
+// take.go (how), batch.go (many agents at once) and reach.go (what of a list must be
+// there for that); at night, jobs.go.
 package learning
