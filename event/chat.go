@@ -15,6 +15,7 @@ func init() {
 	register[AgentInvited]("chat", TopicAgents, "somebody asked an agent into a room")
 	register[SessionStarted]("chat", TopicAgents, "an agent and people began to talk in a room")
 	register[SessionEnded]("chat", TopicAgents, "the talk ended, with its counts")
+	register[PersonForgotten]("chat", TopicAgents, "somebody who shared a room with the agent was erased: what is known of the two goes")
 }
 
 // The kinds of author and member.
@@ -88,6 +89,20 @@ type Features struct {
 	Tags      []string `json:"tags,omitempty"`
 }
 
+// Turn is what a person's message is in its talk with an agent, as far as chat can
+// tell. Nothing of a text can be read back from it.
+type Turn struct {
+	Detector int       `json:"detector"`          // version of what found it
+	To       AgentID   `json:"to,omitempty"`      // the agent that it most probably speaks to
+	Chance   float64   `json:"chance,omitempty"`  // that it does, 0…1; 1 when a reply, a name or the absence of others says so
+	Named    bool      `json:"named,omitempty"`   // it calls the agent by name
+	About    MessageID `json:"about,omitempty"`   // the message of the agent that it answers; absent when the chance is too small to act on
+	Next     bool      `json:"next,omitempty"`    // nothing was said between the two
+	First    bool      `json:"first,omitempty"`   // it is the person's first answer to that message
+	Shift    float64   `json:"shift,omitempty"`   // chance that it changes the topic, 0…1
+	Trouble  float64   `json:"trouble,omitempty"` // how badly the agent's message seems to have gone, 0…1
+}
+
 // MessageSession names the session a message belongs to for one agent of the room.
 type MessageSession struct {
 	AgentID   AgentID   `json:"agentId"`
@@ -105,6 +120,7 @@ type MessageCreated struct {
 	Sessions   []MessageSession `json:"sessions,omitempty"`
 	DecisionID DecisionID       `json:"decisionId,omitempty"` // of an agent's message made here
 	Features   Features         `json:"features"`
+	Turn       *Turn            `json:"turn,omitempty"` // of a person who allows signals, in a room with agents
 	Direct     bool             `json:"direct"`
 	People     int              `json:"people"` // people in the room
 	Members    int              `json:"members"`
@@ -119,12 +135,18 @@ type MessageEdited struct {
 	RoomID    RoomID    `json:"roomId"`
 	MessageID MessageID `json:"messageId"`
 	Features  Features  `json:"features"`
+	Turn      *Turn     `json:"turn,omitempty"`     // what it is in its talk now
+	PersonID  PersonID  `json:"personId,omitempty"` // its author
+	Consent   bool      `json:"consent,omitempty"`
+	Protected bool      `json:"protected,omitempty"`
 }
 
 // MessageDeleted: a message is gone.
 type MessageDeleted struct {
 	RoomID    RoomID    `json:"roomId"`
 	MessageID MessageID `json:"messageId"`
+	PersonID  PersonID  `json:"personId,omitempty"` // its author
+	About     MessageID `json:"about,omitempty"`    // the message of an agent that it answered
 }
 
 // ReactionAdded: an emoji on a message.
@@ -134,6 +156,8 @@ type ReactionAdded struct {
 	PersonID  PersonID  `json:"personId"`
 	Emoji     string    `json:"emoji"`
 	Consent   bool      `json:"consent"`
+	Protected bool      `json:"protected,omitempty"`
+	Platform  string    `json:"platform,omitempty"` // the foreign platform that the room is of
 }
 
 // ReactionRemoved: the emoji was taken back.
@@ -151,6 +175,8 @@ type AgentInvited struct {
 	By      PersonID `json:"by"`
 	Again   bool     `json:"again"` // this person had invited it before
 	Consent bool     `json:"consent"`
+
+	Protected bool `json:"protected,omitempty"`
 }
 
 // SessionStarted: an agent and people began to talk in a room.
@@ -172,6 +198,15 @@ type SessionPerson struct {
 	LeftAfter    bool     `json:"leftAfter"`    // left the room right after a message of the agent
 	Abandoned    bool     `json:"abandoned"`    // never answered the last of the agent's one or two messages, and 20 minutes passed
 	Consent      bool     `json:"consent"`
+
+	With      int       `json:"with,omitempty"`      // messages of theirs that speak to the agent
+	WithMilli int64     `json:"withMilli,omitempty"` // from the first to the last of them
+	Gone      bool      `json:"gone,omitempty"`      // left the room before the end
+	Answer    MessageID `json:"answer,omitempty"`    // the agent's last answer to them
+	Heard     bool      `json:"heard,omitempty"`     // they spoke to the agent after it
+	Others    int       `json:"others,omitempty"`    // what they said after it to others
+	Stood     int64     `json:"stood,omitempty"`     // milliseconds from it to the end
+	Spoken    int       `json:"spoken,omitempty"`    // messages of the agent after their last one
 }
 
 // SessionEnded: the talk ended.
@@ -189,6 +224,13 @@ type SessionEnded struct {
 	Direct        bool            `json:"direct"`
 	Protected     bool            `json:"protected"`
 	Imported      bool            `json:"imported,omitempty"`
+}
+
+// PersonForgotten: somebody who shared a room with the agent was erased. No session
+// that comes later names them.
+type PersonForgotten struct {
+	AgentID  AgentID  `json:"agentId"`
+	PersonID PersonID `json:"personId"` // a pseudonym without a mapping from now on
 }
 
 // Duration is how long the talk lasted, never negative: of an imported session by
@@ -212,6 +254,7 @@ func (ReactionRemoved) EventType() Type { return "reaction.removed" }
 func (AgentInvited) EventType() Type    { return "agent.invited" }
 func (SessionStarted) EventType() Type  { return "session.started" }
 func (SessionEnded) EventType() Type    { return "session.ended" }
+func (PersonForgotten) EventType() Type { return "person.forgotten" }
 
 func (e RoomCreated) Key() string     { return string(e.RoomID) }
 func (e RoomJoined) Key() string      { return string(e.RoomID) }
@@ -225,3 +268,4 @@ func (e ReactionRemoved) Key() string { return string(e.RoomID) }
 func (e AgentInvited) Key() string    { return string(e.AgentID) }
 func (e SessionStarted) Key() string  { return string(e.AgentID) }
 func (e SessionEnded) Key() string    { return string(e.AgentID) }
+func (e PersonForgotten) Key() string { return string(e.AgentID) }

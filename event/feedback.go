@@ -61,6 +61,7 @@ type FeedbackCreated struct {
 	Score      float64    `json:"score"`            // -1…1; of an engagement 0…1
 
 	Direction *Direction `json:"direction,omitempty"`
+	Noise      float64    `json:"noise,omitempty"`  // of a behaviour: variance of what the score does not mean, on its scale
 	Measured  *Measured  `json:"measured,omitempty"`
 
 	MessageID  MessageID  `json:"messageId,omitempty"`

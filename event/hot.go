@@ -24,6 +24,7 @@ func (p *FeedbackCreated) readHot(data []byte) bool {
 	hotText(&r, `"signal":`, &p.Signal)
 	hotText(&r, `"level":`, &p.Level)
 	r.float(`"score":`, &p.Score)
+	r.float(`"noise":`, &p.Noise)
 	if r.field(`"measured":`) {
 		p.Measured = &Measured{}
 		r.object(func() {
