@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"slices"
 	"strings"
 
 	"rapport/gateway/rule"
@@ -20,46 +21,94 @@ const (
 	VendorOffline    = "offline-demo" // no model at all
 )
 
+// Vendors are those that answer over a network.
+var Vendors = []string{VendorOpenAI, VendorAnthropic, VendorGemini, VendorOllama, VendorVLLM, VendorLlamaCPP, VendorCompatible}
+
+// openWeights are the rows of models that anybody may serve.
+const openWeights = "open weights"
+
 // Capability is what a family of models accepts. A Range of zero width means
 // that the number must not be sent.
 type Capability struct {
 	Vendor      string
-	Prefix      string // of the model's id
-	From, Below int    // version cut-offs, major·100 + minor: From ≤ version < Below; 0 for none
+	Prefixes    []string // of the model's id without its publisher; any when nil
+	From, Below int      // version cut-offs, major·100 + minor: From ≤ version < Below; 0 for none
 
 	Temperature, TopP, Presence, Frequency policy.Range
 	Exclusive                              bool // temperature and top_p not together
-	Effort, Verbosity                      bool
+	Effort                                 Effort
+	Verbosity                              bool
 	TokensField                            string
 	Headroom                               int // tokens for hidden thinking
 }
+
+// Effort is how a family is told to think: the field, and its words for a
+// little, some and much. The zero Effort cannot be told.
+type Effort struct{ Field, Low, Medium, High string }
+
+// word gives the word for a share of [0,1].
+func (e Effort) word(v float64) string {
+	switch lowMediumHigh(v) {
+	case "low":
+		return e.Low
+	case "medium":
+		return e.Medium
+	}
+	return e.High
+}
+
+// The fields that take an effort.
+const (
+	EffortOpenAI    = "reasoning_effort"
+	EffortAnthropic = "output_config.effort"
+	EffortLevel     = "thinkingLevel"  // Gemini from 3 on
+	EffortBudget    = "thinkingBudget" // Gemini 2.5, in tokens
+)
 
 var (
 	zeroTwo = policy.Range{Lo: 0, Hi: 2}
 	zeroOne = policy.Range{Lo: 0, Hi: 1}
 	topP    = policy.Range{Lo: .01, Hi: 1}
 	penalty = policy.Range{Lo: -2, Hi: 2}
+	below2  = policy.Range{Lo: -2, Hi: 1.99}
+
+	reasoning = Effort{EffortOpenAI, "low", "medium", "high"}
+	thinking  = Effort{EffortAnthropic, "low", "medium", "high"}
+	level     = Effort{EffortLevel, "LOW", "MEDIUM", "HIGH"}
+	budget    = Effort{EffortBudget, "512", "1024", "2048"}
 )
 
 // capabilities is the table, first match wins. A hosted model that is newer than
 // what is known here falls to its vendor's last row, which sends no sampling:
-// new hosted models refuse it (page on the gateway; vendors' references, 2026).
+// new hosted models refuse it. Sources: the vendors' references and the refusals
+// that their users reported, November 2026; docs/providers.md has the table for
+// people.
 var capabilities = []Capability{
-	{Vendor: VendorOpenAI, Prefix: "gpt-5-chat", Temperature: zeroTwo, TopP: zeroOne, Presence: penalty, Frequency: penalty, TokensField: "max_completion_tokens"},
-	{Vendor: VendorOpenAI, Prefix: "gpt-", Below: 500, Temperature: zeroTwo, TopP: zeroOne, Presence: penalty, Frequency: penalty, TokensField: "max_completion_tokens"},
-	{Vendor: VendorOpenAI, Prefix: "ft:gpt-", Below: 500, Temperature: zeroTwo, TopP: zeroOne, Presence: penalty, Frequency: penalty, TokensField: "max_completion_tokens"},
-	{Vendor: VendorOpenAI, Prefix: "o", From: 100, Below: 500, Effort: true, TokensField: "max_completion_tokens", Headroom: 4096},
-	{Vendor: VendorOpenAI, Effort: true, Verbosity: true, TokensField: "max_completion_tokens", Headroom: 4096},
+	{Vendor: VendorOpenAI, Prefixes: []string{"gpt-5-chat"}, Temperature: zeroTwo, TopP: zeroOne, Presence: penalty, Frequency: penalty, TokensField: "max_completion_tokens"},
+	{Vendor: VendorOpenAI, Prefixes: []string{"gpt-", "ft:gpt-", "chatgpt-"}, Below: 500, Temperature: zeroTwo, TopP: zeroOne, Presence: penalty, Frequency: penalty, TokensField: "max_completion_tokens"},
+	{Vendor: VendorOpenAI, Prefixes: []string{"o"}, From: 100, Below: 500, Effort: reasoning, TokensField: "max_completion_tokens", Headroom: 4096},
+	{Vendor: VendorOpenAI, Prefixes: []string{"gpt-5-pro"}, Effort: Effort{EffortOpenAI, "high", "high", "high"}, Verbosity: true, TokensField: "max_completion_tokens", Headroom: 16384},
+	// From gpt-5.1 on sampling is taken with effort none only, and the newest know
+	// no none: the effort is worth more than the temperature.
+	{Vendor: VendorOpenAI, Effort: reasoning, Verbosity: true, TokensField: "max_completion_tokens", Headroom: 4096},
 
-	{Vendor: VendorAnthropic, Prefix: "claude-3", Temperature: zeroOne, TopP: zeroOne, TokensField: "max_tokens"},
-	{Vendor: VendorAnthropic, Prefix: "claude-opus-", From: 400, Below: 407, Temperature: zeroOne, TopP: zeroOne, Exclusive: true, TokensField: "max_tokens"},
-	{Vendor: VendorAnthropic, Prefix: "claude-sonnet-", From: 400, Below: 500, Temperature: zeroOne, TopP: zeroOne, Exclusive: true, TokensField: "max_tokens"},
-	{Vendor: VendorAnthropic, Prefix: "claude-haiku-", From: 400, Below: 500, Temperature: zeroOne, TopP: zeroOne, Exclusive: true, TokensField: "max_tokens"},
-	{Vendor: VendorAnthropic, Effort: true, TokensField: "max_tokens", Headroom: 4096},
+	{Vendor: VendorAnthropic, Prefixes: []string{"claude-3"}, Temperature: zeroOne, TopP: zeroOne, TokensField: "max_tokens"},
+	{Vendor: VendorAnthropic, Prefixes: []string{"claude-opus-"}, From: 400, Below: 406, Temperature: zeroOne, TopP: zeroOne, Exclusive: true, TokensField: "max_tokens"},
+	{Vendor: VendorAnthropic, Prefixes: []string{"claude-sonnet-", "claude-haiku-"}, From: 400, Below: 406, Temperature: zeroOne, TopP: zeroOne, Exclusive: true, TokensField: "max_tokens"},
+	{Vendor: VendorAnthropic, Prefixes: []string{"claude-opus-", "claude-sonnet-"}, From: 406, Below: 407, Temperature: zeroOne, TopP: zeroOne, Exclusive: true, Effort: thinking, TokensField: "max_tokens"},
+	{Vendor: VendorAnthropic, Effort: thinking, TokensField: "max_tokens", Headroom: 4096},
 
-	{Vendor: VendorGemini, Prefix: "gemini-", Below: 205, Temperature: zeroTwo, TopP: zeroOne, Presence: policy.Range{Lo: -2, Hi: 1.99}, Frequency: policy.Range{Lo: -2, Hi: 1.99}, TokensField: "maxOutputTokens"},
-	{Vendor: VendorGemini, Prefix: "gemini-2", Temperature: zeroTwo, TopP: zeroOne, TokensField: "maxOutputTokens", Headroom: 4096},
-	{Vendor: VendorGemini, TokensField: "maxOutputTokens", Headroom: 4096},
+	{Vendor: VendorGemini, Prefixes: []string{"gemini-"}, Below: 205, Temperature: zeroTwo, TopP: zeroOne, Presence: below2, Frequency: below2, TokensField: "maxOutputTokens"},
+	{Vendor: VendorGemini, Prefixes: []string{"gemini-"}, From: 205, Below: 300, Temperature: zeroTwo, TopP: zeroOne, Effort: budget, TokensField: "maxOutputTokens", Headroom: 4096},
+	{Vendor: VendorGemini, Prefixes: []string{"gemini-3-pro"}, Effort: Effort{EffortLevel, "LOW", "LOW", "HIGH"}, TokensField: "maxOutputTokens", Headroom: 4096},
+	{Vendor: VendorGemini, Prefixes: []string{"gemma-"}, Below: 400, Temperature: zeroTwo, TopP: zeroOne, TokensField: "maxOutputTokens"},
+	{Vendor: VendorGemini, Prefixes: []string{"gemma-"}, Effort: Effort{EffortLevel, "MINIMAL", "MINIMAL", "HIGH"}, TokensField: "maxOutputTokens", Headroom: 4096},
+	{Vendor: VendorGemini, Effort: level, TokensField: "maxOutputTokens", Headroom: 4096},
+
+	{Vendor: openWeights, Prefixes: []string{"gpt-oss"}, Temperature: zeroTwo, TopP: topP, Presence: penalty, Frequency: penalty, Effort: reasoning, TokensField: "max_tokens", Headroom: 2048},
+	{Vendor: openWeights, Prefixes: []string{"qwen3", "qwq", "deepseek-r1", "magistral"}, Temperature: zeroTwo, TopP: topP, Presence: penalty, Frequency: penalty, TokensField: "max_tokens", Headroom: 2048},
+	{Vendor: openWeights, Prefixes: []string{"llama", "meta-llama", "mistral", "mixtral", "ministral", "qwen", "gemma", "phi", "smollm", "tinyllama", "olmo", "granite"},
+		Temperature: zeroTwo, TopP: topP, Presence: penalty, Frequency: penalty, TokensField: "max_tokens"},
 
 	{Vendor: VendorOllama, Temperature: zeroTwo, TopP: topP, Presence: penalty, Frequency: penalty, TokensField: "max_tokens"},
 	{Vendor: VendorLlamaCPP, Temperature: zeroTwo, TopP: topP, Presence: penalty, Frequency: penalty, TokensField: "max_tokens"},
@@ -69,39 +118,73 @@ var capabilities = []Capability{
 	{Vendor: VendorOffline, TokensField: "max_tokens"},
 }
 
-// CapabilityOf finds what a model accepts. Behind a compatible server the name
-// says whose model it is ("openai/gpt-4o"); its token field stays max_tokens.
+// CapabilityOf finds what a model accepts. Behind another server the name says
+// whose model it is ("openai/gpt-4o"); it is spoken to as that server is.
 func CapabilityOf(vendor, model string) Capability {
-	if i := strings.LastIndexByte(model, '/'); i >= 0 {
-		model = model[i+1:]
-	}
-	family := vendor
-	if vendor == VendorCompatible {
-		switch {
-		case strings.HasPrefix(model, "gpt-"):
-			family = VendorOpenAI
-		case strings.HasPrefix(model, "claude-"):
-			family = VendorAnthropic
-		case strings.HasPrefix(model, "gemini-"):
-			family = VendorGemini
+	name := strings.ToLower(model[strings.LastIndexByte(model, '/')+1:])
+	switch vendor {
+	case VendorOpenAI, VendorAnthropic, VendorGemini, VendorOffline:
+		if c, ok := row(vendor, name); ok {
+			return c
 		}
-	}
-	for _, c := range capabilities {
-		if c.Vendor != family || !strings.HasPrefix(model, c.Prefix) {
-			continue
+	case VendorOllama, VendorLlamaCPP, VendorVLLM:
+		if c, ok := row(openWeights, name); ok {
+			return c
 		}
-		if c.From > 0 || c.Below > 0 {
-			v, ok := version(model[len(c.Prefix):])
-			if !ok || v < c.From || c.Below > 0 && v >= c.Below {
-				continue
-			}
+		c, _ := row(vendor, name)
+		return c
+	case VendorCompatible:
+		if c, ok := row(openWeights, name); ok {
+			return c
 		}
-		if family != vendor {
-			c.TokensField = "max_tokens"
+		c, _ := row(hosted(name), name)
+		if c.TokensField = "max_tokens"; c.Effort.Field != "" {
+			c.Effort = reasoning
 		}
 		return c
 	}
 	return Capability{Vendor: vendor, TokensField: "max_tokens", Headroom: 2048}
+}
+
+// hosted says whose model it is by its name.
+func hosted(name string) string {
+	for vendor, prefixes := range map[string][]string{
+		VendorOpenAI: {"gpt-", "chatgpt-", "o1", "o3", "o4"}, VendorAnthropic: {"claude-"}, VendorGemini: {"gemini-"},
+	} {
+		if slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) }) {
+			return vendor
+		}
+	}
+	return VendorCompatible
+}
+
+// row is the first that fits.
+func row(vendor, name string) (Capability, bool) {
+	for _, c := range capabilities {
+		if c.Vendor == vendor && c.fits(name) {
+			return c, true
+		}
+	}
+	return Capability{}, false
+}
+
+func (c *Capability) fits(name string) bool {
+	if c.Prefixes == nil {
+		return true
+	}
+	for _, prefix := range c.Prefixes {
+		rest, ok := strings.CutPrefix(name, prefix)
+		if !ok {
+			continue
+		}
+		if c.From == 0 && c.Below == 0 {
+			return true
+		}
+		if v, ok := version(rest); ok && v >= c.From && (c.Below == 0 || v < c.Below) {
+			return true
+		}
+	}
+	return false
 }
 
 // version reads "5.1-mini", "4o", "4-6" as major·100 + minor: 501, 400, 406. A
@@ -136,7 +219,7 @@ func (c *Capability) accepts(p rule.Param) bool {
 	case rule.Words:
 		return true
 	case rule.Effort:
-		return c.Effort
+		return c.Effort.Field != ""
 	case rule.Verbosity:
 		return c.Verbosity
 	}
@@ -156,6 +239,13 @@ func (c *Capability) limits(p rule.Param) policy.Range {
 		return c.Frequency
 	}
 	return policy.Range{}
+}
+
+// Plain gives what a call is sent that no persona makes: a cap of so many tokens,
+// with room for hidden thinking, and nothing else.
+func Plain(m Model, tokens int) Params {
+	c := CapabilityOf(m.Vendor, m.ID)
+	return Params{MaxTokens: tokens + c.Headroom, TokensField: c.TokensField, Temperature: Unset, TopP: Unset, PresencePenalty: Unset, FrequencyPenalty: Unset}
 }
 
 func traitNames() []string {

@@ -36,8 +36,9 @@ func (n *Number) UnmarshalJSON(b []byte) error {
 // Params are the numbers and words a model is called with: only what it accepts.
 type Params struct {
 	MaxTokens        int    `json:"maxTokens"`
-	TokensField      string `json:"tokensField"` // max_tokens or max_completion_tokens
-	Effort           string `json:"effort,omitempty"`
+	TokensField      string `json:"tokensField"`      // max_tokens, max_completion_tokens or maxOutputTokens
+	Effort           string `json:"effort,omitempty"` // in the model's own words
+	EffortField      string `json:"effortField,omitempty"`
 	Verbosity        string `json:"verbosity,omitempty"`
 	Temperature      Number `json:"temperature"`
 	TopP             Number `json:"topP"`
@@ -108,7 +109,7 @@ func (p *ParamsMapper) build(in *rule.Inputs, maxWords int, out *Profile) {
 		case rule.Verbosity:
 			out.Params.Verbosity = lowMediumHigh(v)
 		case rule.Effort:
-			out.Params.Effort = lowMediumHigh(v)
+			out.Params.Effort, out.Params.EffortField = p.capability.Effort.word(v), p.capability.Effort.Field
 		case rule.Temperature:
 			out.Params.Temperature = Number(v)
 		case rule.TopP:
