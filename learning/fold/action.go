@@ -183,24 +183,76 @@ func (b *Block) Difference(noise, scale, from, to float64) (mean, variance float
 	return mean, float64(scale * variance)
 }
 
-// move lets the weight follow the belief: by at most the step bound to the best one
-// near, if that is better with at least the gate's probability.
-func (b *Block) move(noise, scale float64, gate safety.Gate) {
+// How far a weight may go. What is believed of it is mostly the prior for a long
+// time: near its start it leans by its own gate, beyond that all that are beyond must
+// be sure together.
+const (
+	lean        = .08 // from the start
+	farEpisodes = 10  // evidence of the weight before it goes beyond
+	farRatings  = 3.
+)
+
+// beyond says whether a level is farther from the start than a lean.
+func (b *Block) beyond(level float64) bool { return math.Abs(level-float64(b.Start)) > lean+1e-6 }
+
+// moveAction lets the weight of an action follow its belief: by at most the step bound
+// to the best one near, if that is better with at least the gate's probability. Where
+// it would go farther from its start than a lean, it needs more evidence, and all
+// weights that are so far, moved there from their starts together, must be an
+// improvement with at least the probability of together; else it stays within the
+// lean, or where it is. noise is σ0².
+//
+// Blocks are believed apart, so that means and variances add.
+func (s *State) moveAction(k Action, noise float64, gate, together safety.Gate) {
+	b, scale := &s.Actions[k], s.B/s.A
 	if b.Episodes < safety.MinEpisodes || b.Info < safety.MinRatings {
 		return
 	}
-	m, _ := b.belief(noise)
 	from := float64(b.Level)
-	lo, hi := max(0, from-step.StepBound), min(1, from+step.StepBound)
-	to := hi
+	to := b.best(noise, max(0, from-step.StepBound), min(1, from+step.StepBound))
+	if mean, variance := b.Difference(noise, scale, from, to); !(mean > 0 && mean >= float64(gate.Z*math.Sqrt(variance))) {
+		return
+	}
+	start := float64(b.Start)
+	if outward := math.Abs(to-start) > math.Abs(from-start); outward && b.beyond(to) &&
+		(b.Episodes < farEpisodes || b.Info < farRatings || !s.sureOf(k, to, noise, together)) {
+		if to = start + math.Copysign(lean, to-start); math.Abs(to-start) <= math.Abs(from-start) {
+			return
+		}
+	}
+	b.Level = float32(wire.Micro(to))
+}
+
+// sureOf says whether all weights beyond a lean, the one of an action being moved to a
+// level, are together better than their starts with at least a gate's probability.
+func (s *State) sureOf(k Action, to, noise float64, gate safety.Gate) bool {
+	mean, variance := 0., 0.
+	for i := range s.Actions {
+		b := &s.Actions[i]
+		level := float64(b.Level)
+		if Action(i) == k {
+			level = to
+		}
+		if b.beyond(level) {
+			m, v := b.Difference(noise, s.B/s.A, float64(b.Start), level)
+			mean += m
+			variance += v
+		}
+	}
+	return mean >= float64(gate.Z*math.Sqrt(variance))
+}
+
+// best is the level in [lo,hi] that is believed to be best.
+func (b *Block) best(noise, lo, hi float64) float64 {
+	m, _ := b.belief(noise)
 	if m[2] < 0 {
-		to = min(max((1-m[1]/(2*m[2]))/2, lo), hi)
-	} else if z0, z1 := 2*lo-1, 2*hi-1; float64(m[1]*z0)+float64(m[2]*float64(z0*z0)) >= float64(m[1]*z1)+float64(m[2]*float64(z1*z1)) {
-		to = lo
+		return min(max((1-m[1]/(2*m[2]))/2, lo), hi)
 	}
-	if mean, variance := b.Difference(noise, scale, from, to); mean > 0 && mean >= float64(gate.Z*math.Sqrt(variance)) {
-		b.Level = float32(wire.Micro(to))
+	z0, z1 := 2*lo-1, 2*hi-1
+	if float64(m[1]*z0)+float64(m[2]*float64(z0*z0)) >= float64(m[1]*z1)+float64(m[2]*float64(z1*z1)) {
+		return lo
 	}
+	return hi
 }
 
 func (b *Block) append(to []byte) []byte {

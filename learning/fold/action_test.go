@@ -108,6 +108,64 @@ func TestAnActionFollowsWhatTraitsDoNotExplain(t *testing.T) {
 	}
 }
 
+// TestBeyondALeanAllMustBeSureTogether: a weight near its start follows its own gate;
+// farther it goes only with more evidence, and only while all that are so far are an
+// improvement together. The way back is free.
+func TestBeyondALeanAllMustBeSureTogether(t *testing.T) {
+	t.Parallel()
+	gate, together := safety.GateOf(safety.Normal, false), safety.Together(safety.Normal)
+	const noise = .2
+	push := func(b *Block, start float64, slope float64, n int) {
+		b.set(start)
+		for k := range n {
+			v := start + .16*(float64(k%2)-.5)
+			b.observe(v, slope*(v-start), .5)
+		}
+	}
+	walk := func(s *State, k Action) float64 {
+		for range 60 {
+			s.moveAction(k, noise, gate, together)
+		}
+		return math.Abs(float64(s.Actions[k].Level - s.Actions[k].Start))
+	}
+	fresh := func() State { s := New(); s.A, s.B = 10, 2; return s }
+
+	s := fresh()
+	push(&s.Actions[Post], .9, -1, 12) // leans, but nobody is sure
+	if far := walk(&s, Post); math.Abs(far-lean) > 1e-6 {
+		t.Errorf("with weak evidence it goes %v, want the lean %v", far, lean)
+	}
+	s = fresh()
+	push(&s.Actions[Post], .6, -3, 300)
+	if far := walk(&s, Post); far < 2*lean {
+		t.Errorf("with strong evidence it goes %v", far)
+	}
+	sure := s.Actions[Post]
+	sure.Episodes = farEpisodes - 1
+	sure.Level = sure.Start
+	s.Actions[Post] = sure
+	if far := walk(&s, Post); far > lean+1e-6 {
+		t.Errorf("after %d episodes it goes %v", sure.Episodes, far)
+	}
+	s.Actions[Post].Episodes = 300
+	bad := &s.Actions[Invite] // one that is far and was a mistake speaks against all
+	push(bad, .2, -8, 300)
+	bad.Level = .9
+	if far := walk(&s, Post); far > lean+1e-6 {
+		t.Errorf("beside one that is far and worse it goes %v", far)
+	}
+	before := bad.Level
+	if s.moveAction(Invite, noise, gate, together); bad.Level >= before {
+		t.Errorf("the mistake is not taken back: %v", bad.Level)
+	}
+	if far := walk(&s, Invite); bad.Level > .2 {
+		t.Errorf("it stays at %v, %v from its start", bad.Level, far)
+	}
+	if far := walk(&s, Post); far < 2*lean {
+		t.Errorf("after that was taken back the other goes %v", far)
+	}
+}
+
 func ones() (x policy.Traits) {
 	for j := range x {
 		x[j] = 1

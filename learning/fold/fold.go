@@ -220,7 +220,7 @@ func (f *Folder) act(s *State, e *Episode, phi *step.Vec, y, w float64, may bool
 	b := &s.Actions[e.Did-1]
 	b.observe(e.Weight, y, w)
 	if may {
-		b.move(f.prior.Noise, s.B/s.A, safety.GateOf(paces[s.Pace], !s.Backed()))
+		s.moveAction(Action(e.Did-1), f.prior.Noise, safety.GateOf(paces[s.Pace], !s.Backed()), safety.Together(paces[s.Pace]))
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 
 // Generation numbers the formula of the fold. Stored states carry it, with the
 // numeric profile they were computed under.
-const Generation = 3
+const Generation = 4
 
 // State is an agent's learner after some entries of its list: the trait block,
 // and what bounds its influence. Of computes it; what is stored is a cache.

@@ -150,7 +150,7 @@ func (p *plain) learn(e *episode) error {
 		from := &p.weights[e.action]
 		to, mean, variance := block.toward(at, p.origin(e.action), *from, 0, 1, scale, one)
 		if mean > 0 && mean >= sure.Z*math.Sqrt(variance) {
-			*from = to
+			*from = p.within(e.action, to)
 		}
 	}
 	if p.may(ofTraits) {
@@ -166,6 +166,55 @@ func put(f []float64, v, origin float64) {
 
 func (p *plain) may(i fold.Action) bool {
 	return p.episodes[i] >= safety.MinEpisodes && p.info[i] >= safety.MinRatings
+}
+
+// The product's bounds on how far a weight goes.
+const (
+	lean        = .08
+	farEpisodes = 10
+	farRatings  = 3
+)
+
+func beyond(k fold.Action, level float64) bool { return math.Abs(level-starts[k]) > lean+1e-6 }
+
+// within is the level that the weight of an action may have on its way to another, as
+// fold.State moves it: beyond a lean all weights there must be sure together.
+func (p *plain) within(k fold.Action, to float64) float64 {
+	from, start := p.weights[k], starts[k]
+	outward := math.Abs(to-start) > math.Abs(from-start)
+	if !outward || !beyond(k, to) || p.episodes[k] >= farEpisodes && p.info[k] >= farRatings && p.sureOf(k, to) {
+		return to
+	}
+	if edge := start + math.Copysign(lean, to-start); math.Abs(edge-start) > math.Abs(from-start) {
+		return edge
+	}
+	return from
+}
+
+// sureOf says whether all weights beyond a lean, one of them being moved to a level,
+// are together better than their starts.
+func (p *plain) sureOf(k fold.Action, to float64) bool {
+	mean, variance, together := 0., 0., make([]float64, len(p.f))
+	for i, level := range p.weights {
+		i := fold.Action(i)
+		if i == k {
+			level = to
+		}
+		if !beyond(i, level) {
+			continue
+		}
+		if p.form != Plain {
+			difference(together[ofAction(i):], p.origin(i), starts[i], level)
+			continue
+		}
+		var f [3]float64
+		difference(f[1:], p.origin(i), starts[i], level)
+		mean, variance = mean+p.apart[i].expects(f[:]), variance+p.apart[i].spread(f[:])
+	}
+	if p.form != Plain {
+		mean, variance = p.main.expects(together), p.main.spread(together)
+	}
+	return mean >= safety.Together(pace).Z*math.Sqrt(variance*p.main.b/p.main.a)
 }
 
 // move moves the levels as step.Move does.
