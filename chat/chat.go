@@ -11,6 +11,7 @@ import (
 
 	"rapport/event"
 	"rapport/internal/authz"
+	"rapport/internal/erasure"
 	"rapport/internal/fault"
 	"rapport/internal/httpapi"
 	"rapport/internal/relay"
@@ -61,7 +62,8 @@ type Service struct {
 	options Options
 	live    live
 
-	called sync.Map // event.AgentID → []string, the handles of an agent
+	called   sync.Map // event.AgentID → []string, the handles of an agent
+	hearings hearings
 }
 
 //go:embed migrations/*.sql
@@ -87,6 +89,9 @@ func Migrate(ctx context.Context, db *sqldb.DB) error {
 		return err
 	}
 	if err := httpapi.MigrateIdempotency(ctx, db); err != nil {
+		return err
+	}
+	if err := erasure.Migrate(ctx, db); err != nil {
 		return err
 	}
 	sub, err := fs.Sub(migrations, "migrations")

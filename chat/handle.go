@@ -63,6 +63,7 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, e event.Event) error {
 		p, err := event.As[event.AccountErased](e)
 		if err != nil {
 			return err
+		s.hearings.forget(p.PersonID)
 		}
 		return s.erase(tx, e, p.PersonID)
 	}

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -87,11 +88,15 @@ func (s *Service) Ingest(ctx context.Context, source string, items []Ingested) (
 	if err != nil {
 		return nil, err
 	}
-	features := make([]event.Features, len(items))
+	if err := s.callSpeakers(ctx, source, items); err != nil {
+		return nil, err
+	}
+	read := make([]*textsignal.Text, len(items))
 	checks := make([]error, len(items))
 	for i := range items {
 		if checks[i] = items[i].check(known); checks[i] == nil && items[i].Type == ItemMessage {
-			features[i] = textsignal.Measure(items[i].Text)
+			read[i] = textsignal.Read(items[i].Text)
+			read[i].Features() // before the transaction
 		}
 	}
 	results := make([]Result, len(items))
@@ -101,7 +106,7 @@ func (s *Service) Ingest(ctx context.Context, source string, items []Ingested) (
 			if checks[i] != nil {
 				continue
 			}
-			f := foreign{act: a, source: source, Ingested: items[i], features: features[i], handles: handles}
+			f := foreign{act: a, source: source, Ingested: items[i], read: read[i], handles: handles}
 			var err error
 			if results[i], err = f.take(); err != nil {
 				if fault.KindOf(err) == fault.Internal || fault.KindOf(err) == fault.Unavailable {
@@ -182,6 +187,18 @@ func (s *Service) heardOf(ctx context.Context, source string, items []Ingested) 
 	return handles, known, err
 }
 
+// callSpeakers learns how those of a batch are called who say something.
+func (s *Service) callSpeakers(ctx context.Context, source string, items []Ingested) error {
+	rooms, speakers := map[event.RoomID]bool{}, map[event.Member]bool{}
+	for _, it := range items {
+		if it.Type == ItemMessage && it.Room != "" {
+			rooms[ForeignRoom(source, it.Room)] = true
+			speakers[it.Who] = true
+		}
+	}
+	return s.callThem(ctx, sortedKeys(rooms), slices.Collect(maps.Keys(speakers)))
+}
+
 // check refuses what needs no look at the tables.
 func (it *Ingested) check(known map[event.AgentID]bool) error {
 	for _, id := range []string{it.ID, it.Room, it.Message, it.ReplyTo} {
@@ -232,9 +249,9 @@ const maxTime = 253402300799_000000 // the end of 9999
 type foreign struct {
 	*act
 	Ingested
-	source   string
-	features event.Features
-	handles  map[event.AgentID][]string
+	source  string
+	read    *textsignal.Text
+	handles map[event.AgentID][]string
 }
 
 func (f foreign) take() (Result, error) {
@@ -308,7 +325,7 @@ func (f foreign) taken() (bool, error) {
 func (f foreign) item() string { return event.HashID(f.source, "item", f.ID) }
 
 func (f foreign) message(r *room) (Result, error) {
-	d := draft{id: ForeignMessage(f.source, f.Message), author: f.Who, text: f.Text, features: f.features, handles: f.handles,
+	d := draft{id: ForeignMessage(f.source, f.Message), author: f.Who, text: f.Text, read: f.read, handles: f.handles,
 		imported: true, occurred: f.At, consent: f.Consent}
 	if f.ReplyTo != "" {
 		d.replyTo = ForeignMessage(f.source, f.ReplyTo)

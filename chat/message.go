@@ -37,7 +37,11 @@ func (s *Service) Post(ctx context.Context, id event.RoomID, n NewMessage, key s
 	if err != nil {
 		return Message{}, err
 	}
-	features := textsignal.Measure(n.Text)
+	if err := s.callThem(ctx, []event.RoomID{id}, []event.Member{person(p.Person)}); err != nil {
+		return Message{}, err
+	}
+	read := textsignal.Read(n.Text)
+	read.Features() // before the transaction
 	var posted event.MessageID
 	err = s.write(ctx, func(a *act) error {
 		r, err := a.enter(id, p.Person)
@@ -45,7 +49,7 @@ func (s *Service) Post(ctx context.Context, id event.RoomID, n NewMessage, key s
 			return err
 		}
 		posted, err = httpapi.Idempotent(a.tx, p, key, "message.post "+string(id), n, a.at, func() (event.MessageID, error) {
-			d := draft{id: event.MessageID(event.NewID()), author: person(p.Person), text: n.Text, features: features, replyTo: n.ReplyTo, handles: handles}
+			d := draft{id: event.MessageID(event.NewID()), author: person(p.Person), text: n.Text, read: read, replyTo: n.ReplyTo, handles: handles}
 			_, err := a.say(r, d)
 			return d.id, err
 		})
@@ -84,7 +88,10 @@ func (s *Service) PostReply(ctx context.Context, n Reply) (event.MessageID, erro
 	if err != nil {
 		return "", err
 	}
-	d := draft{id: ReplyID(n.DecisionID), author: agentMember(n.AgentID), text: n.Text, features: textsignal.Measure(n.Text),
+	if err := s.callThem(ctx, []event.RoomID{n.RoomID}, []event.Member{agentMember(n.AgentID)}); err != nil {
+		return "", err
+	}
+	d := draft{id: ReplyID(n.DecisionID), author: agentMember(n.AgentID), text: n.Text, read: textsignal.Read(n.Text),
 		replyTo: n.ReplyTo, decision: n.DecisionID, session: n.SessionID, handles: handles}
 	err = s.write(ctx, func(a *act) error {
 		if _, there, err := a.message(d.id); there || err != nil {
@@ -136,7 +143,7 @@ type draft struct {
 	id       event.MessageID
 	author   event.Member
 	text     string
-	features event.Features
+	read     *textsignal.Text
 	replyTo  event.MessageID
 	decision event.DecisionID
 	session  event.SessionID // of the decision
@@ -170,13 +177,26 @@ func (a *act) say(r *room, d draft) (bool, error) {
 		}
 	}
 	consent := d.author.Kind == event.KindAgent || r.consents(d.author.PersonID)
+	h, err := a.hearing(r)
+	if err != nil {
+		return false, err
+	}
+	var turn *event.Turn
+	if d.author.Kind == event.KindPerson && consent && !r.protected() && r.count(event.KindAgent) > 0 {
+		if turn, err = a.turn(r, h, d, to, known); err != nil {
+			return false, err
+		}
+	}
+	toAgent, about := surely(turn)
+	features := d.read.Features()
 	n, err := a.tx.Exec(`insert into messages (message_id, room_id, seq, changed, kind, author_id, text, reply_to, decision_id, at, occurred_at,
-		edited_at, deleted_at, chars, sentiment, consent) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, $12, $13, $14) on conflict do nothing`,
+		edited_at, deleted_at, chars, sentiment, consent, to_agent, about) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, $12, $13, $14, $15, $16) on conflict do nothing`,
 		d.id, r.id, r.seq+1, r.change+1, d.author.Kind, d.author.ID(), d.text, d.replyTo, d.decision, a.at, d.occurred,
-		d.features.Chars, d.features.Sentiment, consent)
+		features.Chars, features.Sentiment, consent, toAgent, about)
 	if err != nil || n == 0 {
 		return false, err
 	}
+	h.hear(a.s, heard{seq: r.seq + 1, id: d.id, author: d.author, about: about}, a.at, d.read)
 	heard := a.at
 	if d.occurred > 0 {
 		heard = d.occurred
@@ -188,7 +208,7 @@ func (a *act) say(r *room, d draft) (bool, error) {
 	r.seq++
 	a.emitAs(event.HashID("chat", "message.created", string(d.id)), event.MessageCreated{
 		RoomID: r.id, MessageID: d.id, Author: d.author, Sequence: r.seq, ReplyTo: d.replyTo, Addressed: r.addressed(d, to, known),
-		Sessions: stamps, DecisionID: d.decision, Features: d.features, Direct: r.alone(), People: r.people(), Members: len(r.members),
+		Sessions: stamps, DecisionID: d.decision, Features: features, Turn: turn, Direct: r.alone(), People: r.people(), Members: len(r.members),
 		Consent: consent, Protected: r.protected(), Imported: d.imported, OccurredAt: d.occurred,
 	})
 	r.next()
@@ -222,21 +242,32 @@ func (a *act) stamp(r *room, d draft, heard event.Micros) ([]event.MessageSessio
 // addressed lists the agents that a message speaks to: those it mentions, the one
 // it replies to, and alone with a person always the one. By id, never its author.
 func (r *room) addressed(d draft, to stored, known bool) []event.AgentID {
-	var out []event.AgentID
+	out := r.named(d)
+	for _, m := range r.members {
+		if m.Kind == event.KindAgent && m.AgentID != d.author.AgentID && (r.alone() || known && to.author.AgentID == m.AgentID) {
+			out = append(out, m.AgentID)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// named lists the agents that a message calls by name, by id, never its author.
+func (r *room) named(d draft) []event.AgentID {
+	if len(d.handles) == 0 {
+		return nil
+	}
 	var agents []event.AgentID
 	var handles []string
 	for _, m := range r.members {
 		if m.Kind != event.KindAgent || m.AgentID == d.author.AgentID {
 			continue
 		}
-		if r.alone() || known && to.author.AgentID == m.AgentID {
-			out = append(out, m.AgentID)
-			continue
-		}
 		for _, h := range d.handles[m.AgentID] {
 			agents, handles = append(agents, m.AgentID), append(handles, h)
 		}
 	}
+	var out []event.AgentID
 	if len(handles) > 0 {
 		for i, yes := range textsignal.Mentions(d.text, handles) {
 			if yes {
@@ -248,11 +279,22 @@ func (r *room) addressed(d draft, to stored, known bool) []event.AgentID {
 	return slices.Compact(out)
 }
 
+// surely is what a turn says that may be acted on.
+func surely(t *event.Turn) (to event.AgentID, about event.MessageID) {
+	if t == nil || t.Chance < textsignal.ActAt {
+		return "", ""
+	}
+	return t.To, t.About
+}
+
 // stored is what verbs need of a message that exists.
 type stored struct {
 	room    event.RoomID
+	seq     int64
 	author  event.Member
 	text    string
+	replyTo event.MessageID
+	about   event.MessageID
 	edited  bool
 	deleted bool
 }
@@ -264,8 +306,8 @@ func (a *act) message(id event.MessageID) (m stored, found bool, err error) {
 	}
 	var kind, author string
 	var edited, deleted event.Micros
-	found, err = a.tx.Get(`select room_id, kind, author_id, text, edited_at, deleted_at from messages where message_id = $1`, []any{id},
-		&m.room, &kind, &author, &m.text, &edited, &deleted)
+	found, err = a.tx.Get(`select room_id, seq, kind, author_id, text, reply_to, about, edited_at, deleted_at from messages where message_id = $1`, []any{id},
+		&m.room, &m.seq, &kind, &author, &m.text, &m.replyTo, &m.about, &edited, &deleted)
 	m.author, m.edited, m.deleted = memberOf(kind, author), edited > 0, deleted > 0
 	return m, found, err
 }
@@ -281,7 +323,14 @@ func (s *Service) Edit(ctx context.Context, id event.RoomID, message event.Messa
 	if err := checkText(text, false); err != nil {
 		return Message{}, err
 	}
-	f := textsignal.Measure(text)
+	handles, err := s.mentionable(ctx, id, text)
+	if err != nil {
+		return Message{}, err
+	}
+	if err := s.callThem(ctx, []event.RoomID{id}, nil); err != nil {
+		return Message{}, err
+	}
+	read := textsignal.Read(text)
 	err = s.write(ctx, func(a *act) error {
 		r, err := a.enter(id, p.Person)
 		if err != nil {
@@ -300,17 +349,39 @@ func (s *Service) Edit(ctx context.Context, id event.RoomID, message event.Messa
 		if m.text == text {
 			return nil
 		}
-		if _, err := a.tx.Exec(`update messages set text = $1, edited_at = $2, chars = $3, sentiment = $4, changed = $5 where message_id = $6`,
-			text, a.at, f.Chars, f.Sentiment, r.next(), message); err != nil {
-			return err
-		}
-		a.emit(event.MessageEdited{RoomID: id, MessageID: message, Features: f})
-		return nil
+		return a.edit(r, m, draft{id: message, author: m.author, text: text, read: read, replyTo: m.replyTo, handles: handles})
 	})
 	if err != nil {
 		return Message{}, err
 	}
 	return s.Message(ctx, id, message)
+}
+
+// edit gives a person's message another text and says anew what it is in its talk.
+func (a *act) edit(r *room, m stored, d draft) error {
+	e := event.MessageEdited{RoomID: r.id, MessageID: d.id, Features: d.read.Features(), PersonID: d.author.PersonID,
+		Consent: r.consents(d.author.PersonID), Protected: r.protected()}
+	if e.Consent && !e.Protected && r.count(event.KindAgent) > 0 {
+		to, known, err := a.message(m.replyTo)
+		if err != nil {
+			return err
+		}
+		h, err := a.recall(r, m.seq-1, !r.alone())
+		if err != nil {
+			return err
+		}
+		if e.Turn, err = a.turn(r, h, d, to, known && to.room == r.id); err != nil {
+			return err
+		}
+	}
+	toAgent, about := surely(e.Turn)
+	if _, err := a.tx.Exec(`update messages set text = $1, edited_at = $2, chars = $3, sentiment = $4, to_agent = $5, about = $6, changed = $7 where message_id = $8`,
+		d.text, a.at, e.Features.Chars, e.Features.Sentiment, toAgent, about, r.next(), d.id); err != nil {
+		return err
+	}
+	a.s.hearings.drop(r.id)
+	a.emit(e)
+	return nil
 }
 
 func authorship(m stored, p authz.Principal) []authz.Relation {
@@ -361,13 +432,18 @@ func (s *Service) Delete(ctx context.Context, id event.RoomID, message event.Mes
 
 // wipe takes a message's text and reactions away.
 func (a *act) wipe(r *room, id event.MessageID) error {
+	m, _, err := a.message(id)
+	if err != nil {
+		return err
+	}
+	a.s.hearings.drop(r.id)
 	if _, err := a.tx.Exec(`update messages set text = '', deleted_at = $1, changed = $2 where message_id = $3`, a.at, r.next(), id); err != nil {
 		return err
 	}
 	if _, err := a.tx.Exec(`delete from reactions where message_id = $1`, id); err != nil {
 		return err
 	}
-	a.emit(event.MessageDeleted{RoomID: r.id, MessageID: id})
+	a.emit(event.MessageDeleted{RoomID: r.id, MessageID: id, PersonID: m.author.PersonID, About: m.about})
 	return nil
 }
 
@@ -412,7 +488,7 @@ func (a *act) react(r *room, message event.MessageID, p event.PersonID, emoji st
 	if err != nil || added == 0 {
 		return false, err
 	}
-	a.emit(event.ReactionAdded{RoomID: r.id, MessageID: message, PersonID: p, Emoji: emoji, Consent: r.consents(p)})
+	a.emit(event.ReactionAdded{RoomID: r.id, MessageID: message, PersonID: p, Emoji: emoji, Consent: r.consents(p), Protected: r.protected(), Platform: r.source})
 	return true, a.touch(r, message)
 }
 

@@ -34,7 +34,7 @@ func TestPostTellsNumbersOnly(t *testing.T) {
 	}
 	want := event.MessageCreated{RoomID: r.ID, MessageID: m.ID, Author: event.Member{Kind: "person", PersonID: ada}, Sequence: 1,
 		Addressed: []event.AgentID{luna}, Sessions: []event.MessageSession{{AgentID: luna, SessionID: started[0].SessionID}},
-		Features: created[0].Features, Direct: true, People: 1, Members: 2, Consent: true}
+		Features: created[0].Features, Turn: &event.Turn{Detector: 1, To: luna, Chance: 1}, Direct: true, People: 1, Members: 2, Consent: true}
 	same(t, want, created[0])
 	f := created[0].Features
 	if f.Questions != 1 || f.Words != 7 || f.Sentiment <= 0 || f.Tags[0] != "humor" {

@@ -377,7 +377,7 @@ func (a *act) invite(r *room, agent event.AgentID, by event.PersonID) error {
 		by, agent, r.id, a.at); err != nil {
 		return err
 	}
-	a.emit(event.AgentInvited{AgentID: agent, RoomID: r.id, By: by, Again: n > 0, Consent: r.consents(by)})
+	a.emit(event.AgentInvited{AgentID: agent, RoomID: r.id, By: by, Again: n > 0, Consent: r.consents(by), Protected: r.protected()})
 	return a.join(r, agentMember(agent), by)
 }
 

@@ -157,6 +157,7 @@ func (a *act) end(r *room, s *session, silent bool) error {
 		}
 	}
 	e.AgentMessages, e.People = tally(lines, s.agent, present, left, waited)
+	together(lines, s.agent, e.People, left, waited)
 	for i := range e.People {
 		p := &e.People[i]
 		p.Consent = p.Consent && r.consents(p.PersonID)
@@ -168,6 +169,8 @@ func (a *act) end(r *room, s *session, silent bool) error {
 
 // line is what a session's counts need of one message.
 type line struct {
+	id, replyTo  event.MessageID
+	to           event.AgentID // whom a person surely speaks to
 	kind, author string
 	chars        int
 	sentiment    float64
@@ -176,10 +179,10 @@ type line struct {
 }
 
 func (a *act) lines(r *room, s *session) ([]line, error) {
-	rows, err := a.tx.Query(`select kind, author_id, chars, sentiment, consent, case when occurred_at > 0 then occurred_at else at end
+	rows, err := a.tx.Query(`select message_id, reply_to, to_agent, kind, author_id, chars, sentiment, consent, case when occurred_at > 0 then occurred_at else at end
 		from messages where room_id = $1 and seq >= $2 and seq <= $3 order by seq`, r.id, s.firstSeq, s.lastSeq)
 	return collect(rows, err, func(l *line) []any {
-		return []any{&l.kind, &l.author, &l.chars, &l.sentiment, &l.consent, &l.heard}
+		return []any{&l.id, &l.replyTo, &l.to, &l.kind, &l.author, &l.chars, &l.sentiment, &l.consent, &l.heard}
 	})
 }
 

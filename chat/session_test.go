@@ -50,7 +50,8 @@ func TestSessionOfTwoIsCounted(t *testing.T) {
 	p[0].Sentiment = 0
 	same(t, event.SessionEnded{SessionID: ids[0], AgentID: luna, RoomID: r.ID, StartedBy: ada, StartedAt: start, EndedAt: w.clock.Load(),
 		AgentMessages: 4, Messages: 8, Direct: true,
-		People: []event.SessionPerson{{PersonID: ada, Turns: 4, MedianChars: 5, LatencyMilli: 10_000, Consent: true}}}, got[0])
+		People: []event.SessionPerson{{PersonID: ada, Turns: 4, MedianChars: 5, LatencyMilli: 10_000, Consent: true, With: 4, WithMilli: got[0].People[0].WithMilli,
+			Answer: got[0].People[0].Answer, Stood: got[0].People[0].Stood, Spoken: 1}}}, got[0])
 	same(t, 165*time.Second, got[0].Duration())
 
 	ids, err = w.End(as(ada), r.ID)

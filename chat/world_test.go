@@ -256,3 +256,16 @@ func dump(t testing.TB, db *sqldb.DB, tables ...string) map[string][][]any {
 	}
 	return out
 }
+
+// undo takes the newest message of a room out of the tables, as if its transaction
+// had failed.
+func (w *world) undo(r chat.Room, id event.MessageID) {
+	w.Helper()
+	w.must(w.db.Write(context.Background(), func(tx *sqldb.Tx) error {
+		if _, err := tx.Exec(`delete from messages where message_id = $1`, id); err != nil {
+			return err
+		}
+		_, err := tx.Exec(`update rooms set last_seq = last_seq - 1 where room_id = $1`, r.ID)
+		return err
+	}))
+}

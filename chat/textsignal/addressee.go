@@ -12,6 +12,7 @@ type Line struct {
 	Name   string // what others call the author
 	At     int64  // microseconds
 	Text   string
+	Read   *Text // the same, read; nil: it is read here
 }
 
 // Reach is how many lines back an answer is looked for.
@@ -110,9 +111,13 @@ func (t *Talk) Hear(l Line) {
 // understand finds whom a line names: the author called by its first word, or by
 // any other word that is no everyday word.
 func (t *Talk) understand(l Line) heard {
-	s := scan(strings.ToLower(l.Text), nil)
-	h := heard{Line: l, terms: terms(s), question: s.questions > 0 || strings.Contains(l.Text, "?")}
-	for n, w := range strings.Fields(strings.ToLower(l.Text)) {
+	x := l.Read
+	if x == nil {
+		x = Read(l.Text)
+	}
+	h := heard{Line: l, terms: x.terms, question: x.questions > 0 || x.asks}
+	h.Text, h.Read = "", nil
+	for n, w := range strings.Fields(x.lower) {
 		bare := strings.Trim(w, ".,:;!?@()<>'\"")
 		if n == 0 {
 			h.first = bare

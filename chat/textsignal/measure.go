@@ -1,7 +1,6 @@
 package textsignal
 
 import (
-	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -23,22 +22,7 @@ const Version = 2
 //   - Tags: see Tags; "other" when nothing fits.
 //
 // Any input is accepted, also text that is not valid UTF-8.
-func Measure(text string) event.Features {
-	lower := strings.ToLower(text)
-	var buf [64]token
-	t := scan(lower, buf[:0])
-	mood := sentiment(text, t)
-	return event.Features{
-		Detector:  Version,
-		Chars:     utf8.RuneCountInString(text),
-		Words:     t.words,
-		Sentences: t.sentences,
-		Questions: t.questions,
-		Sentiment: mood.Value,
-		Variance:  mood.Variance,
-		Tags:      tags(lower, t),
-	}
-}
+func Measure(text string) event.Features { return Read(text).Features() }
 
 // token is one word or emoji of a text in lower case, or a mark.
 type token struct {

@@ -2,6 +2,7 @@ package textsignal
 
 import (
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -18,9 +19,13 @@ func Shift(before []string, text string) float64 {
 	if len(before) == 0 {
 		return 0
 	}
+	return logistic(ShiftWeights[:], ShiftFeatures(before, text))
+}
+
+func logistic(w []float64, f [NShiftFeatures]float64) float64 {
 	z := 0.0
-	for k, f := range ShiftFeatures(before, text) {
-		z += float64(ShiftWeights[k] * f)
+	for k, x := range f {
+		z += float64(w[k] * x)
 	}
 	return 1 / (1 + math.Exp(-z))
 }
@@ -31,25 +36,33 @@ const ShiftAt = .28
 
 // ShiftFeatures are the numbers by which a change of topic is judged.
 func ShiftFeatures(before []string, text string) [NShiftFeatures]float64 {
-	before = before[max(0, len(before)-6):]
-	lower := strings.ToLower(text)
-	now := scan(lower, nil)
-	own := terms(now)
+	before = before[max(0, len(before)-ShiftReads):]
+	past := make([]Past, len(before))
+	for i, s := range before {
+		past[i] = pastOf(s)
+	}
+	return shiftFeatures(past, Read(text))
+}
+
+// ShiftReads is how many turns before a turn are read.
+const ShiftReads = 6
+
+func shiftFeatures(before []Past, x *Text) [NShiftFeatures]float64 {
+	before = before[max(0, len(before)-ShiftReads):]
+	lower, now, own := x.lower, x.t, x.terms
 	var f [NShiftFeatures]float64
 	f[0] = 1
-	last := strings.ToLower(before[len(before)-1])
-	previous := scan(last, nil)
+	previous := before[len(before)-1]
 
 	near, all := 0.0, 0.0 // share of content words said in the last two turns, in all six
-	said := map[string]int{}
-	for i, s := range before {
-		for _, w := range terms(scan(strings.ToLower(s), nil)) {
-			said[w] = i + 1
-		}
-	}
 	for _, w := range own {
-		all += b(said[w] > 0)
-		near += b(said[w] >= len(before)-1)
+		for i := len(before) - 1; i >= 0; i-- {
+			if slices.Contains(before[i].terms, w) {
+				all++
+				near += b(i+1 >= len(before)-1)
+				break
+			}
+		}
 	}
 	content := float64(len(own))
 	f[1] = near / max(1, content)
@@ -59,7 +72,7 @@ func ShiftFeatures(before []string, text string) [NShiftFeatures]float64 {
 	f[5] = math.Log1p(float64(now.words))
 	f[6] = math.Log1p(float64(previous.words))
 
-	asks, asked := strings.Contains(lower, "?"), strings.Contains(last, "?")
+	asks, asked := x.asks, previous.asks
 	f[7], f[8] = b(asks), b(asked)
 	f[9] = b(asks && asked)
 	f[10] = b(asks && !asked)
@@ -88,7 +101,7 @@ func ShiftFeatures(before []string, text string) [NShiftFeatures]float64 {
 	f[24] = math.Log1p(float64(len(before)))
 	f[25] = b(!asks && asked)
 	f[26] = b(you > 0 && near == 0 && !follow && asks)
-	f[27] = b(len(terms(previous)) <= 2 && !asked)
+	f[27] = b(len(previous.terms) <= 2 && !asked)
 	return f
 }
 

@@ -15,9 +15,13 @@ const NTroubleFeatures = 15
 //
 // It holds for talks with a machine in English. Weak: see docs/learning-results.md.
 func Trouble(own, before, text string) float64 {
+	return trouble(TroubleFeatures(own, before, text))
+}
+
+func trouble(f [NTroubleFeatures]float64) float64 {
 	v := 0.0
-	for k, f := range TroubleFeatures(own, before, text) {
-		v += float64(TroubleWeights[k] * f)
+	for k, x := range f {
+		v += float64(TroubleWeights[k] * x)
 	}
 	return math.Round(1000*min(1, max(0, v))) / 1000
 }
@@ -28,16 +32,18 @@ const TroubleNoise = .0258
 
 // TroubleFeatures are the numbers by which trouble is judged.
 func TroubleFeatures(own, before, text string) [NTroubleFeatures]float64 {
-	lower := strings.ToLower(text)
-	now, said, earlier := scan(lower, nil), scan(strings.ToLower(before), nil), scan(strings.ToLower(own), nil)
-	mine, theirs, mineBefore := terms(now), terms(said), terms(earlier)
-	mood := sentiment(text, now)
+	return troubleFeatures(pastOf(own), pastOf(before), Read(text))
+}
+
+func troubleFeatures(earlier, said Past, x *Text) [NTroubleFeatures]float64 {
+	lower, now, mood := x.lower, x.t, x.sentiment()
+	mine, theirs, mineBefore := x.terms, said.terms, earlier.terms
 	var f [NTroubleFeatures]float64
 	f[0] = 1
 	f[1] = max(0, mood.Value)
 	f[2] = max(0, -mood.Value)
 	f[3] = math.Log1p(float64(now.words))
-	f[4] = b(now.questions > 0 || strings.Contains(text, "?"))
+	f[4] = b(now.questions > 0 || x.asks)
 	f[5] = b(repairs(lower, now))
 	f[6] = b(anyPhrase(lower, corrections))
 	f[7] = shared(mine, theirs)
