@@ -11,6 +11,7 @@ import (
 
 	"rapport/event"
 	"rapport/internal/authz"
+	"rapport/internal/erasure"
 	"rapport/internal/fault"
 	"rapport/internal/httpapi"
 	"rapport/internal/relay"
@@ -28,11 +29,13 @@ type Service struct {
 	limits  *limiter
 	known   *knownSecrets
 	foreign *knownPeople
+	erased  func()
 }
 
 // Options join the context to the rest.
 type Options struct {
-	Clock func() time.Time // time.Now when nil
+	Clock  func() time.Time // time.Now when nil
+	Erased func()           // called when somebody was erased here, for who finishes it elsewhere; may be nil, must not block
 }
 
 // New makes the context's tables in db and the context.
@@ -43,15 +46,21 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 	if err := httpapi.MigrateIdempotency(ctx, db); err != nil {
 		return nil, err
 	}
+	if err := erasure.Migrate(ctx, db); err != nil {
+		return nil, err
+	}
 	if err := db.Migrate(ctx, "account", migrations); err != nil {
 		return nil, err
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
+	if o.Erased == nil {
+		o.Erased = func() {}
+	}
 	return &Service{
 		db: db, clock: o.Clock, hasher: newHasher(), limits: &limiter{full: map[string]time.Time{}},
-		known: newKnownSecrets(), foreign: newKnownPeople(),
+		known: newKnownSecrets(), foreign: newKnownPeople(), erased: o.Erased,
 	}, nil
 }
 
@@ -317,49 +326,6 @@ func (s *Service) Protect(ctx context.Context, p authz.Principal, id event.Perso
 
 func inForce(protected bool, until, now event.Micros) bool {
 	return protected && (until == 0 || until > now)
-}
-
-// Erase removes everything account holds of a person, by themselves or an
-// operator: name, handle, password, logins, tokens, what they are called on
-// foreign platforms. What stays is the pseudonym with the time of erasure. Emits
-// account.erased, upon which the other contexts do the same. Fault person_unknown,
-// also the second time.
-func (s *Service) Erase(ctx context.Context, p authz.Principal, id event.PersonID) error {
-	var self []authz.Relation
-	if p.Person == id {
-		self = append(self, authz.Self)
-	}
-	if err := p.Check(authz.Person, authz.Erase, self...); err != nil {
-		return err
-	}
-	if err := personally(p); err != nil {
-		return err
-	}
-	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		n, err := tx.Exec(`delete from people where person_id = $1`, id)
-		if err != nil || n == 0 {
-			return orUnknown(err)
-		}
-		for _, q := range []string{
-			`delete from foreign_people where person_id = $1`,
-			`delete from sessions where person_id = $1`,
-			`delete from tokens where person_id = $1`,
-			`delete from links where person_id = $1`,
-		} {
-			if _, err := tx.Exec(q, id); err != nil {
-				return err
-			}
-		}
-		if err := httpapi.ForgetAnswers(tx, id); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(`insert into erasures (person_id, erased) values ($1, $2)`, id, s.now()); err != nil {
-			return err
-		}
-		tx.OnCommit(s.known.forget)
-		tx.OnCommit(s.foreign.forget)
-		return relay.Emit(tx, event.New("account", event.NewID(), s.now(), event.AccountErased{PersonID: id}))
-	})
 }
 
 // personally refuses tokens made for programs: what concerns the account itself is

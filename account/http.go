@@ -49,6 +49,19 @@ type protectRequest struct {
 	Body   Protection
 }
 
+type personRequest struct {
+	Person event.PersonID `path:"person" maxLength:"64"`
+}
+
+type receiptRequest struct {
+	Receipt string `path:"receipt" maxLength:"128"`
+}
+
+type proofsRequest struct {
+	Before event.Micros `query:"before" minimum:"0" doc:"A time: erasures from before it."`
+	Limit  int          `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+}
+
 type linkRequest struct {
 	Body struct {
 		Person event.PersonID `json:"person,omitempty" maxLength:"64" doc:"Who logs in with it; yourself without."`
@@ -101,13 +114,28 @@ func (s *Service) Routes(api *httpapi.API) {
 	httpapi.Patch(api, "/v1/me", op("Change your name, handle or password", 200, 409, 429, 503), func(ctx context.Context, in *changeRequest) (Person, error) {
 		return s.ChangeMe(ctx, authz.From(ctx), httpapi.Peer(ctx), in.Body)
 	})
-	httpapi.Delete(api, "/v1/me", op("Erase yourself, everywhere and for good", 204), func(ctx context.Context, _ *none) (none, error) {
+	httpapi.Delete(api, "/v1/me", op("Erase yourself, everywhere and for good; the answer is your receipt", 200), func(ctx context.Context, _ *none) (Erasure, error) {
 		p := authz.From(ctx)
-		err := s.Erase(ctx, p, p.Person)
+		e, err := s.Erase(ctx, p, p.Person)
 		if err == nil {
 			httpapi.SetCookie(ctx, sessionCookie("", 0))
 		}
-		return none{}, err
+		return e, err
+	})
+	httpapi.Delete(api, "/v1/people/{person}", admin("Erase somebody who cannot do it themselves, everywhere and for good", 200, 404), func(ctx context.Context, in *personRequest) (Erasure, error) {
+		p := authz.From(ctx)
+		if err := s.Note(ctx, p, "erase", string(in.Person)); err != nil {
+			return Erasure{}, err
+		}
+		return s.Erase(ctx, p, in.Person)
+	})
+	receipt := op("Say what became of an erasure, to who has its receipt", 200, 404)
+	receipt.Public = true
+	httpapi.Get(api, "/v1/erasures/{receipt}", receipt, func(ctx context.Context, in *receiptRequest) (Erasure, error) {
+		return s.Proof(ctx, in.Receipt)
+	})
+	httpapi.Get(api, "/v1/admin/erasures", admin("List the proofs of erasures, newest first", 200), func(ctx context.Context, in *proofsRequest) ([]Erasure, error) {
+		return s.Proofs(ctx, authz.From(ctx), in.Before, in.Limit)
 	})
 	httpapi.Post(api, "/v1/people", admin("Make a person", 201, 409, 503), func(ctx context.Context, in *createRequest) (Person, error) {
 		return s.Create(ctx, authz.From(ctx), in.IdempotencyKey, in.Body)

@@ -13,6 +13,7 @@ const (
 	tokenPrefix   = "rpt_"
 	sessionPrefix = "rps_"
 	linkPrefix    = "rpl_"
+	receiptPrefix = "rpe_"
 )
 
 // newSecret makes a secret of 256 random bits and what is stored of it. Against

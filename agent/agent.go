@@ -8,6 +8,7 @@ import (
 
 	"rapport/event"
 	"rapport/internal/authz"
+	"rapport/internal/erasure"
 	"rapport/internal/fault"
 	"rapport/internal/httpapi"
 	"rapport/internal/relay"
@@ -50,6 +51,9 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 		return nil, err
 	}
 	if err := httpapi.MigrateIdempotency(ctx, db); err != nil {
+		return nil, err
+	}
+	if err := erasure.Migrate(ctx, db); err != nil {
 		return nil, err
 	}
 	if err := db.Migrate(ctx, "agent", migrations); err != nil {

@@ -2,9 +2,10 @@ package agent
 
 import (
 	"context"
+	"database/sql"
 
 	"rapport/event"
-	"rapport/internal/httpapi"
+	"rapport/internal/erasure"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
 	"rapport/policy"
@@ -80,14 +81,29 @@ func talked(tx *sqldb.Tx, e event.Event, p event.SessionEnded) error {
 	return announce(tx, a, deed{kind: event.ChangeMood, by: policy.ByPlatform, cause: string(p.SessionID), at: max(e.Time, a.updated), parent: &e})
 }
 
-// erased retires a person's agents with them.
+// erased takes a person's agents away with them: those that live are retired, and
+// nothing of any stays here.
 func erased(tx *sqldb.Tx, e event.Event, person event.PersonID) error {
 	if _, err := tx.Exec(`insert into known_people (person_id, since, erased) values ($1, $2, true)
 		on conflict (person_id) do update set erased = excluded.erased`, person, e.Time); err != nil {
 		return err
 	}
-	if err := httpapi.ForgetAnswers(tx, person); err != nil {
+	gone := erasure.Begin(tx, e, person).Drop("idempotency", `delete from idempotency where person = $1`)
+	theirs := func(tables ...string) {
+		for _, table := range tables {
+			gone.Drop(table, `delete from `+table+` where agent_id in (select id from agents where owner_id = $1)`)
+		}
+	}
+	theirs("texts", "levels", "proposals")
+	past, err := collectIDs(tx.Query(`select id from agents where owner_id = $1 and retired order by id`, person))
+	if err != nil {
 		return err
+	}
+	for _, id := range past {
+		p := event.AgentRetired{AgentID: id, Erased: true}
+		if err := relay.Emit(tx, event.New("agent", event.DerivedID("agent", 1, e.ID, p.EventType(), string(id), 0), e.Time, p).CausedBy(e)); err != nil {
+			return err
+		}
 	}
 	all, err := ownedBy(tx, person)
 	if err != nil {
@@ -99,11 +115,30 @@ func erased(tx *sqldb.Tx, e event.Event, person event.PersonID) error {
 		if err != nil {
 			return err
 		}
+		d.extra = func(a *record) []event.Payload {
+			return []event.Payload{event.AgentRetired{AgentID: a.id, Erased: true}}
+		}
 		d.id, d.by, d.actor = event.HashID("agent", "audit", e.ID, string(a.id)), policy.ByPlatform, string(person)
 		d.at, d.parent = e.Time, &e
 		if err := commit(tx, &before, a, *d); err != nil {
 			return err
 		}
 	}
-	return nil
+	theirs("versions", "audit")
+	return gone.Drop("agents", `delete from agents where owner_id = $1`).End()
+}
+
+func collectIDs(rows *sql.Rows, err error) (ids []event.AgentID, _ error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id event.AgentID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
 }

@@ -57,6 +57,7 @@ type App struct {
 	loops     sync.WaitGroup
 	failed    chan error
 	away      away
+	erasing   chan struct{} // somebody was erased
 }
 
 // Open takes the data directory and makes every part, without running anything.
@@ -73,7 +74,7 @@ func Open(ctx context.Context, cfg Config) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{cfg: cfg, lock: lock, dbs: map[string]*sqldb.DB{}, failed: make(chan error, 8)}
+	a := &App{cfg: cfg, lock: lock, dbs: map[string]*sqldb.DB{}, failed: make(chan error, 8), erasing: make(chan struct{}, 1)}
 	if err := a.open(ctx); err != nil {
 		a.Close()
 		return nil, err
@@ -105,7 +106,12 @@ func (a *App) open(ctx context.Context) (err error) {
 		return err
 	}
 	runs, ran := countRuns()
-	a.ran = ran
+	a.ran, a.erased = ran, func() {
+		select {
+		case a.erasing <- struct{}{}:
+		default:
+		}
+	}
 	if err := a.makeContexts(ctx, key); err != nil {
 		return err
 	}
@@ -211,6 +217,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.loop(func() error { return a.Relay.Run(run) })
 	a.loop(func() error { return a.Chat.Run(run) })
 	a.loop(func() error { return a.Gateway.Run(run) })
+	a.loop(func() error { return a.erase(run) })
 	if every := a.cfg.Learning.Jobs; every > 0 {
 		a.loop(func() error { return a.Learning.RunJobs(run, a.cfg.Clock, every) })
 	}

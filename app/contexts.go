@@ -52,11 +52,12 @@ type parts struct {
 	Learning *learning.Service
 	Gateway  *gateway.Service
 
-	ran func(learning.Run) // told of every run of a job
+	ran    func(learning.Run) // told of every run of a job
+	erased func()             // told of every erasure of a person
 }
 
 func (p *parts) open(ctx context.Context, dbs map[string]*sqldb.DB, cfg Config, key []byte, models discover.Found) (err error) {
-	if p.Accounts, err = account.New(ctx, dbs["account"], account.Options{Clock: cfg.Clock}); err != nil {
+	if p.Accounts, err = account.New(ctx, dbs["account"], account.Options{Clock: cfg.Clock, Erased: p.erased}); err != nil {
 		return err
 	}
 	if p.Learning, err = learning.New(ctx, dbs["learning"], learning.Options{Sessions: tried{p}, Ran: p.ran}); err != nil {

@@ -27,6 +27,7 @@ var flow = map[event.Type][]string{
 	event.SessionEnded{}.EventType():    {"agent", "feedback", "learning"},
 
 	event.ReplyGenerated{}.EventType():    {"feedback", "learning"},
+	event.PersonForgotten{}.EventType(): {"learning"},
 	event.FeedbackCreated{}.EventType():   {"gateway", "learning"},
 	event.FeedbackRetracted{}.EventType(): {"learning"},
 

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"rapport/event"
-	"rapport/internal/httpapi"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
 )
@@ -63,8 +62,8 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, e event.Event) error {
 		p, err := event.As[event.AccountErased](e)
 		if err != nil {
 			return err
-		s.hearings.forget(p.PersonID)
 		}
+		s.hearings.forget(p.PersonID)
 		return s.erase(tx, e, p.PersonID)
 	}
 	return nil
@@ -74,73 +73,4 @@ func putAgent(tx *sqldb.Tx, a event.AgentState) error {
 	_, err := tx.Exec(`insert into agents (agent_id, owner_id, alive, retired) values ($1, $2, $3, false)
 		on conflict (agent_id) do update set owner_id = excluded.owner_id, alive = excluded.alive and not agents.retired`, a.AgentID, a.OwnerID, a.Alive)
 	return err
-}
-
-// erase drops what is held of a person: texts, titles, reactions, consent,
-// invitations, memberships and kept answers. Their messages keep place, pseudonym
-// and numbers. This is the one handler that changes records; what is gone already
-// changes nothing.
-func (s *Service) erase(tx *sqldb.Tx, e event.Event, p event.PersonID) error {
-	if err := httpapi.ForgetAnswers(tx, p); err != nil {
-		return err
-	}
-	a := &act{s: s, tx: tx, at: e.Time, cause: &e}
-	if err := a.forEach(`select x.room_id, x.message_id from members m join messages x on x.room_id = m.room_id and x.author_id = m.member_id
-		where m.member_id = $1 and x.deleted_at = 0 order by x.room_id, x.seq`, p,
-		func(r *room, id event.MessageID) error { return a.wipe(r, id) }); err != nil {
-		return err
-	}
-	if err := a.forEach(`select distinct m.room_id, m.message_id from reactions x join messages m on m.message_id = x.message_id
-		where x.person_id = $1 order by m.room_id, m.message_id`, p,
-		func(r *room, id event.MessageID) error {
-			if _, err := tx.Exec(`delete from reactions where message_id = $1 and person_id = $2`, id, p); err != nil {
-				return err
-			}
-			return a.touch(r, id)
-		}); err != nil {
-		return err
-	}
-	for _, q := range []string{
-		`delete from people where person_id = $1`,
-		`delete from consents where person_id = $1`,
-		`delete from invitations where person_id = $1`,
-		`update rooms set title = '' where created_by = $1`,
-	} {
-		if _, err := tx.Exec(q, p); err != nil {
-			return err
-		}
-	}
-	if err := a.forEach(`select room_id, '' from members where member_id = $1 and left_at = 0 order by room_id`, p,
-		func(r *room, _ event.MessageID) error {
-			m := r.find(string(p))
-			no := false
-			m.consent = &no
-			return a.leave(r, m)
-		}); err != nil {
-		return err
-	}
-	return a.close()
-}
-
-// forEach opens the room of every row of a query over a person's things.
-func (a *act) forEach(query string, p event.PersonID, do func(*room, event.MessageID) error) error {
-	type found struct {
-		room event.RoomID
-		id   event.MessageID
-	}
-	rows, err := a.tx.Query(query, p)
-	all, err := collect(rows, err, func(f *found) []any { return []any{&f.room, &f.id} })
-	if err != nil {
-		return err
-	}
-	for _, f := range all {
-		r, err := a.open(f.room)
-		if err != nil {
-			return err
-		}
-		if err := do(r, f.id); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -43,6 +43,8 @@ func TestErasure(t *testing.T) {
 		t.Errorf("%v", deleted)
 	}
 	same(t, 1, len(payloads[event.RoomLeft](t, events)))
+	last := payloads[event.PersonForgotten](t, events[len(events)-1:])
+	same(t, []event.PersonForgotten{{AgentID: luna, PersonID: bob}}, last)
 	for _, x := range events {
 		same(t, e.ID, x.Cause)
 	}
@@ -70,7 +72,7 @@ func TestErasure(t *testing.T) {
 	w.refused("room_unknown", err)
 
 	w.hear(w.event(event.AccountErased{PersonID: bob}), w.event(event.AccountErased{PersonID: "unknown"}))
-	same(t, 0, len(w.events()))
+	same(t, []event.PersonForgotten{{AgentID: luna, PersonID: bob}}, payloads[event.PersonForgotten](t, w.events()))
 }
 
 func TestNamesAreAskedAgainAfterAnUpdate(t *testing.T) {

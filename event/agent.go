@@ -86,6 +86,7 @@ type AgentTransferred struct {
 // AgentRetired: the agent is no more.
 type AgentRetired struct {
 	AgentID AgentID `json:"agentId"`
+	Erased  bool    `json:"erased,omitempty"` // with its owner: what was decided for it goes too
 }
 
 // AgentRolledBack: version From was left for the levels of version To, as

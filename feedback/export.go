@@ -8,7 +8,7 @@ func (s *Service) Exports() []sqldb.Export {
 	return []sqldb.Export{
 		{Table: "feedback_events"},
 		{Table: "waiting"},
-		{Table: "erasures"},
+		{Table: "erased_rows"},
 		{Table: "prompts"},
 		{Table: "ask_budgets"},
 	}

@@ -9,6 +9,7 @@ import (
 	"rapport/event"
 	"rapport/feedback/asking"
 	"rapport/internal/authz"
+	"rapport/internal/erasure"
 	"rapport/internal/fault"
 	"rapport/internal/httpapi"
 	"rapport/internal/relay"
@@ -75,6 +76,9 @@ func Migrate(ctx context.Context, db *sqldb.DB) error {
 // New makes the service over its database and migrates it.
 func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 	if err := Migrate(ctx, db); err != nil {
+	if err := erasure.Migrate(ctx, db); err != nil {
+		return err
+	}
 		return nil, err
 	}
 	s := &Service{db: db, clock: o.Clock, steer: o.Steer, window: o.Window.Microseconds(), rules: asking.Defaults(), people: o.People, notes: o.Notes}

@@ -7,7 +7,7 @@ import (
 	"math"
 
 	"rapport/event"
-	"rapport/internal/httpapi"
+	"rapport/internal/erasure"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
 	"rapport/policy"
@@ -252,8 +252,7 @@ func isErased(tx *sqldb.Tx, person event.PersonID) (bool, error) {
 	return tx.Get(`select 1 from erased where person_id = $1`, []any{person}, new(int))
 }
 
-// erase drops what is held of a person, tells each agent's listeners, and leaves a
-// proof.
+// erase drops what is held of a person and tells each agent's listeners.
 func erase(tx *sqldb.Tx, e event.Event, person event.PersonID) error {
 	rows, err := tx.Query(`select feedback_id, agent_id from feedback_events where rater_id = $1 and emitted and retracted_at = 0 order by created_at, feedback_id`, person)
 	if err != nil {
@@ -275,23 +274,19 @@ func erase(tx *sqldb.Tx, e event.Event, person event.PersonID) error {
 	if err := relay.Emit(tx, gone...); err != nil {
 		return err
 	}
-	signals, err := tx.Exec(`delete from feedback_events where rater_id = $1`, person)
-	if err != nil {
+	if _, err := tx.Exec(`insert into erased (person_id) values ($1) on conflict do nothing`, person); err != nil {
 		return err
 	}
-	waited, err := tx.Exec(`delete from waiting where rater_id = $1`, person)
-	if err != nil {
-		return err
-	}
-	for _, drop := range []string{`delete from participants where person_id = $1`, `delete from baselines where person_id = $1`, `delete from standing where person_id = $1`,
-		`delete from protections where person_id = $1`, `delete from prompts where person_id = $1`, `delete from ask_budgets where person_id = $1`, `insert into erased (person_id) values ($1) on conflict do nothing`} {
-		if _, err := tx.Exec(drop, person); err != nil {
-			return err
-		}
-	}
-	if err := httpapi.ForgetAnswers(tx, person); err != nil {
-		return err
-	}
-	_, err = tx.Exec(`insert into erasures (event_id, person_id, at, signals, waiting) values ($1, $2, $3, $4, $5) on conflict do nothing`, e.ID, person, e.Time, signals, waited)
-	return err
+	return erasure.Begin(tx, e, person).
+		Count("evidence", int64(len(gone))).
+		Drop("feedback_events", `delete from feedback_events where rater_id = $1`).
+		Drop("waiting", `delete from waiting where rater_id = $1`).
+		Drop("prompts", `delete from prompts where person_id = $1`).
+		Drop("ask_budgets", `delete from ask_budgets where person_id = $1`).
+		Drop("participants", `delete from participants where person_id = $1`).
+		Drop("baselines", `delete from baselines where person_id = $1`).
+		Drop("standing", `delete from standing where person_id = $1`).
+		Drop("protections", `delete from protections where person_id = $1`).
+		Drop("idempotency", `delete from idempotency where person = $1`).
+		End()
 }

@@ -318,8 +318,8 @@ func TestErase(t *testing.T) {
 	if !bytes.Contains(dump, []byte(ben.FeedbackID)) {
 		t.Error("ben's is gone too")
 	}
-	if n := w.count(`select count(*) from erasures where person_id = 'ann' and signals = 7 and waiting = 1`); n != 1 {
-		dump, _ := w.db.Dump(t.Context(), "erasures")
+	if n := w.count(`select count(*) from erased_rows where person_id = 'ann' and (tbl = 'feedback_events' and n = 7 or tbl = 'waiting' and n = 1 or tbl = 'evidence' and n = 4)`); n != 3 {
+		dump, _ := w.db.Dump(t.Context(), "erased_rows")
 		t.Errorf("no proof: %s", dump)
 	}
 	// What other topics still tell of them leaves nothing.
@@ -558,7 +558,7 @@ func TestRebuild(t *testing.T) {
 	if err := Migrate(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}
-	tables := append([]string{"feedback_events", "waiting", "outbox", "erasures"}, w.s.Projections()...)
+	tables := append([]string{"feedback_events", "waiting", "outbox", "erased_rows"}, w.s.Projections()...)
 	rapid.Check(t, func(r *rapid.T) {
 		err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
 			for _, table := range tables {

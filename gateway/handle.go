@@ -37,9 +37,7 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, e event.Event) error {
 			return s.change(tx, p.AgentID, `update agents set owner_id = $1, owner_acts = owner_acts + 1, folded = folded + 1 where agent_id = $2`, p.To, p.AgentID)
 		})
 	case event.AgentRetired{}.EventType():
-		return with(e, func(p event.AgentRetired) error {
-			return s.change(tx, p.AgentID, `delete from agents where agent_id = $1`, p.AgentID)
-		})
+		return with(e, func(p event.AgentRetired) error { return s.agentGone(tx, p) })
 	case event.ExplorationUpdated{}.EventType():
 		return with(e, func(p event.ExplorationUpdated) error {
 			return s.change(tx, p.AgentID, `update agents set mixture = $1, mix_version = $2, revision = $3, folded = folded + 1 where agent_id = $4`,
@@ -54,6 +52,23 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, e event.Event) error {
 		return with(e, func(p event.FeedbackCreated) error { return s.wished(tx, p) })
 	}
 	return nil
+}
+
+// agentGone forgets an agent; with an erased owner also what was drawn and decided
+// for it, which tells what they liked.
+func (s *Service) agentGone(tx *sqldb.Tx, p event.AgentRetired) error {
+	if p.Erased {
+		for _, q := range []string{
+			`delete from episodes where agent_id = $1`,
+			`delete from decisions where agent_id = $1 and state = 'done'`,
+			`delete from turns where agent_id = $1 and state = 'done'`,
+		} {
+			if _, err := tx.Exec(q, p.AgentID); err != nil {
+				return err
+			}
+		}
+	}
+	return s.change(tx, p.AgentID, `delete from agents where agent_id = $1`, p.AgentID)
 }
 
 // wished carries out a tone button that the press itself could not: it was pressed

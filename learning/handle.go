@@ -20,6 +20,7 @@ var decoders = map[event.Type]func(event.Event) (any, error){
 	event.PolicyRefused{}.EventType():     as[event.PolicyRefused],
 	event.ReplyGenerated{}.EventType():    as[event.ReplyGenerated],
 	event.SessionEnded{}.EventType():      as[event.SessionEnded],
+	event.PersonForgotten{}.EventType():   as[event.PersonForgotten],
 	event.FeedbackCreated{}.EventType():   as[event.FeedbackCreated],
 	event.FeedbackRetracted{}.EventType(): as[event.FeedbackRetracted],
 	event.PolicyProposed{}.EventType():    as[event.PolicyProposed],

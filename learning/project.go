@@ -226,7 +226,7 @@ func levelOf(strength float64) string {
 	return "dear"
 }
 
-// meet takes sessions and invitations into the relationships: 1 per session and
+// meet takes sessions and invitations into the relationships, and who was erased out of them: 1 per session and
 // min(minutes/10, 1), 1 per invitation, ½ for coming back within a week.
 func (w *work) meet(tx *sqldb.Tx) error {
 	if w.retired {
@@ -261,6 +261,10 @@ func (w *work) meet(tx *sqldb.Tx) error {
 			if p.Consent {
 				if err := touch(in, p.By, func(b *bond) { b.add(in.Time, 1) }); err != nil {
 					return err
+		case *event.PersonForgotten:
+			if _, err := tx.Exec(`delete from rl_relationships where agent_id = $1 and person_id = $2`, w.agent, p.PersonID); err != nil {
+				return err
+			}
 				}
 			}
 		case *event.SessionEnded:

@@ -82,10 +82,3 @@ func Idempotent[T any](tx *sqldb.Tx, p authz.Principal, key, op string, body any
 	_, err = tx.Exec(`update idempotency set answer = $1 where scope = $2`, string(answer), scope)
 	return out, err
 }
-
-// ForgetAnswers drops what is kept for a person: for the handler of
-// account.erased.
-func ForgetAnswers(tx *sqldb.Tx, person event.PersonID) error {
-	_, err := tx.Exec(`delete from idempotency where person = $1`, string(person))
-	return err
-}

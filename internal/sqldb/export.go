@@ -35,6 +35,19 @@ func (db *DB) Backup(ctx context.Context, path string) error {
 	return db.unavailable(err)
 }
 
+// Scrub takes what was deleted or replaced out of the database's files: SQLite
+// overwrites it when it goes, and this empties the write-ahead log, which still has
+// it. false: a long reader is in the way; try again later. On PostgreSQL it is the
+// server's matter (VACUUM, archives, replicas) and this does nothing.
+func (db *DB) Scrub(ctx context.Context) (done bool, err error) {
+	if err := db.enter(); err != nil {
+		return false, err
+	}
+	defer db.calls.Done()
+	done, err = db.engine.scrub(ctx)
+	return done, db.fault(err)
+}
+
 // Columns names what leaves of a table, in the order of its columns.
 func (db *DB) Columns(ctx context.Context, x Export) (names []string, err error) {
 	err = db.Read(ctx, func(tx *Tx) error {

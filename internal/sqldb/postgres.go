@@ -306,6 +306,8 @@ func (p *postgresSchema) migrations(ctx context.Context) (*migrations, error) {
 		func() { alone.Close(); conns.Close() }}, nil
 }
 
+func (p *postgresSchema) scrub(context.Context) (bool, error) { return true, nil }
+
 func (p *postgresSchema) backup(context.Context, string) error {
 	return fault.New(fault.Invalid, "backup_elsewhere",
 		"The %s database is on PostgreSQL, which has a tool of its own: run pg_dump --format=custom on the database of the setting postgres.", p.name)

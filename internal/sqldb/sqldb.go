@@ -64,6 +64,7 @@ type engine interface {
 	tables(tx *Tx) ([]string, error)                             // without the engine's own
 	migrations(ctx context.Context) (*migrations, error)
 	backup(ctx context.Context, path string) error
+	scrub(ctx context.Context) (done bool, err error)
 	close() error
 }
 

@@ -41,7 +41,8 @@ func openSQLite(ctx context.Context, o Options) (*DB, error) {
 	if s.write, err = openFile(path, url.Values{
 		"_synchronous": {sync},
 		// Fewer and larger checkpoints, and room for a large transaction's pages.
-		"_pragma": {"wal_autocheckpoint(4000)", "cache_size(-16000)", "journal_size_limit(67108864)"},
+		// What is deleted or replaced is overwritten with zeros: see Scrub.
+		"_pragma": {"wal_autocheckpoint(4000)", "cache_size(-16000)", "journal_size_limit(67108864)", "secure_delete(1)"},
 	}); err != nil {
 		return nil, err
 	}
@@ -196,6 +197,18 @@ func (s *sqliteFile) tables(tx *Tx) (names []string, err error) {
 	}
 	defer rows.Close()
 	return own(rows)
+}
+
+// scrub moves all pages from the write-ahead log into the file and empties the log.
+func (s *sqliteFile) scrub(ctx context.Context) (done bool, err error) {
+	c, err := openFile(s.path, url.Values{"_busy_timeout": {"500"}})
+	if err != nil {
+		return false, err
+	}
+	defer c.Close()
+	var busy, pages, moved int
+	err = c.QueryRowContext(ctx, `pragma wal_checkpoint(truncate)`).Scan(&busy, &pages, &moved)
+	return busy == 0, err
 }
 
 func (s *sqliteFile) backup(ctx context.Context, path string) (err error) {
