@@ -21,6 +21,8 @@ var flow = map[event.Type][]string{
 	event.RelationshipUpdated{}.EventType(): {"feedback"},
 
 	event.MessageCreated{}.EventType():  {"feedback", "gateway"},
+	event.MessageEdited{}.EventType():   {"feedback"},
+	event.MessageDeleted{}.EventType():  {"feedback"},
 	event.ReactionAdded{}.EventType():   {"feedback"},
 	event.ReactionRemoved{}.EventType(): {"feedback"},
 	event.SessionStarted{}.EventType():  {"feedback"},
@@ -31,7 +33,7 @@ var flow = map[event.Type][]string{
 	event.FeedbackCreated{}.EventType():   {"gateway", "learning"},
 	event.FeedbackRetracted{}.EventType(): {"learning"},
 
-	event.AccountCreated{}.EventType():    {"agent"},
+	event.AccountCreated{}.EventType():    {"agent", "feedback"},
 	event.AccountErased{}.EventType():     {"agent", "chat", "feedback"},
 	event.ProtectionChanged{}.EventType(): {"chat", "feedback"},
 }

@@ -23,6 +23,8 @@ const (
 	ChannelReaction  = "reaction"  // an emoji with a known sign
 	ChannelBehaviour = "behaviour" // derived by the server
 	ChannelReview    = "review"    // a reviewer's mark
+	ChannelReason    = "reason"    // why a message or session was bad, where that says in which direction
+	ChannelCorrected = "corrected" // what the owner would have said, measured against what was said
 )
 
 // Share is the part of a signal that one episode gets. Shares of one signal
@@ -33,8 +35,8 @@ type Share struct {
 	Weight    float64   `json:"weight"`
 }
 
-// Direction is what a tone button asks for: more (+1) or less (-1) of a trait
-// than the message at hand had.
+// Direction is what a tone button, a reason or a correction asks for: more (+1) or
+// less (-1) of a trait than the message at hand had.
 type Direction struct {
 	Trait string `json:"trait"`
 	Sign  int    `json:"sign"`
@@ -54,14 +56,14 @@ type FeedbackCreated struct {
 	OwnerID    PersonID   `json:"ownerId"`
 	RaterID    PersonID   `json:"raterId"`
 	Role       string     `json:"role"`
-	Source     string     `json:"source"` // owner, implicit, reviewer
+	Source     string     `json:"source"` // owner, participant, implicit, reviewer
 	Channel    string     `json:"channel"`
-	Signal     string     `json:"signal,omitempty"` // of a behaviour: detector and version, as engagement/1
+	Signal     string     `json:"signal,omitempty"` // what derived it, with its version: the detector of a behaviour, as engagement/1, or the meter of a correction
 	Level      string     `json:"level,omitempty"`  // loved, good, meh, not_great
 	Score      float64    `json:"score"`            // -1…1; of an engagement 0…1
+	Noise      float64    `json:"noise,omitempty"`  // of a behaviour: variance of what the score does not mean, on its scale
 
 	Direction *Direction `json:"direction,omitempty"`
-	Noise      float64    `json:"noise,omitempty"`  // of a behaviour: variance of what the score does not mean, on its scale
 	Measured  *Measured  `json:"measured,omitempty"`
 
 	MessageID  MessageID  `json:"messageId,omitempty"`
@@ -76,7 +78,14 @@ type FeedbackCreated struct {
 	Supersedes FeedbackID `json:"supersedes,omitempty"`
 	Protected  bool       `json:"protected,omitempty"`
 	Imported   bool       `json:"imported,omitempty"`
+	Weight     float64    `json:"weight,omitempty"` // less than 1: it counts for so much of one, because of signs that one person is behind many accounts; absent: fully
 	OccurredAt Micros     `json:"occurredAt,omitempty"`
+}
+
+// Commands says whether a direction also acts at once, for the rest of the session: a
+// reason and a correction are evidence only.
+func (e FeedbackCreated) Commands() bool {
+	return e.Direction != nil && (e.Channel == ChannelTone || e.Channel == ChannelMoreLess)
 }
 
 // FeedbackRetracted: a signal was withdrawn.
@@ -84,7 +93,7 @@ type FeedbackRetracted struct {
 	FeedbackID FeedbackID `json:"feedbackId"`
 	AgentID    AgentID    `json:"agentId"`
 	RaterID    PersonID   `json:"raterId"`
-	Reason     string     `json:"reason"` // withdrawn, erased, excluded
+	Reason     string     `json:"reason"` // withdrawn, erased, excluded, deleted (with the message it is about)
 }
 
 // FeedbackAsked: a prompt took a step. There is one event for each step it takes.

@@ -52,6 +52,7 @@ func (p *FeedbackCreated) readHot(data []byte) bool {
 	hotText(&r, `"supersedes":`, &p.Supersedes)
 	r.bool(`"protected":`, &p.Protected)
 	r.bool(`"imported":`, &p.Imported)
+	r.float(`"weight":`, &p.Weight)
 	hotInt(&r, `"occurredAt":`, &p.OccurredAt)
 	return r.done()
 }

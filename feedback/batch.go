@@ -12,13 +12,17 @@ import (
 // MaxBatch is how many marks GiveAll takes at once.
 const MaxBatch = 1000
 
-// Given is a reviewer's mark on an agent's message, brought by a foreign platform.
+// Given is what somebody said of an agent's message on a foreign platform: a
+// reviewer's mark, or a button under the message that was pressed.
 type Given struct {
 	FeedbackID event.FeedbackID // see MarkID
 	RaterID    event.PersonID
 	MessageID  event.MessageID
-	Mark       int          // -1, 0 or 1
-	OccurredAt event.Micros // the foreign clock's word, for display
+	DecisionID event.DecisionID // of a press: instead of the message
+	Mark       int              // -1, 0 or 1
+	Press      bool             // of whoever took part: the owner's is a thumb, anybody else's a reaction; never 0
+	Comment    string           // of a press
+	OccurredAt event.Micros     // the foreign clock's word, for display
 }
 
 // MarkID is the id of a foreign platform's mark: a hash of the platform and its id
@@ -37,12 +41,13 @@ type Result struct {
 	Err        error  // of Refused: a fault
 }
 
-// GiveAll stores marks in one durable transaction, in their order; results are in
+// GiveAll stores marks and presses in one durable transaction, in their order; results are in
 // that order too. One bad mark refuses itself alone; an error is the whole batch's
 // and means that nothing was stored: too_large above MaxBatch, unavailable. A mark
 // that is there already is Duplicate; a reviewer's newer mark on a message replaces
 // the older. Marks become feedback of role reviewer and channel review, with the
-// levels measured on a message that no variation of ours produced.
+// levels measured on a message that no variation of ours produced. A presser's newer
+// press on a message replaces the older; presses are limited like other opinions.
 func (s *Service) GiveAll(ctx context.Context, marks []Given) ([]Result, error) {
 	if len(marks) > MaxBatch {
 		return nil, fault.New(fault.TooLarge, "batch_too_large", "Send at most %d marks at once.", MaxBatch)
@@ -73,19 +78,43 @@ func (s *Service) GiveAll(ctx context.Context, marks []Given) ([]Result, error) 
 }
 
 func (s *Service) mark(tx *sqldb.Tx, g Given, look lookup, now event.Micros) (outcome, error) {
-	for _, id := range []string{string(g.FeedbackID), string(g.RaterID), string(g.MessageID)} {
+	on := string(g.MessageID)
+	if g.Press && on == "" {
+		on = string(g.DecisionID)
+	}
+	for _, id := range []string{string(g.FeedbackID), string(g.RaterID), on} {
 		if id == "" || len(id) > 64 {
-			return outcome{}, fault.New(fault.Invalid, "bad_id", "A mark needs the ids of itself, its reviewer and the message, of 64 bytes at most.")
+			return outcome{}, fault.New(fault.Invalid, "bad_id", "A mark needs the ids of itself, its giver and the message, of 64 bytes at most.")
 		}
 	}
-	if g.Mark < -1 || g.Mark > 1 {
+	switch {
+	case g.Mark < -1 || g.Mark > 1:
 		return outcome{}, fault.New(fault.Invalid, "unknown_value", "A mark is -1, 0 or 1.")
+	case g.Press && g.Mark == 0:
+		return outcome{}, fault.New(fault.Invalid, "unknown_value", "A button says up or down.")
+	case g.Press && g.DecisionID != "" && g.MessageID != "":
+		return outcome{}, fault.New(fault.Invalid, "aim_ambiguous", "Name the message or the decision, not both.")
+	}
+	if err := checkTexts(g.Comment); err != nil {
+		return outcome{}, err
 	}
 	score := float64(g.Mark)
-	return s.settle(tx, draft{
+	d := draft{
 		ID: g.FeedbackID, Rater: g.RaterID, Channel: event.ChannelReview, Value: [...]string{"down", "neutral", "up"}[g.Mark+1], Score: &score,
-		Message: g.MessageID, Created: now, Occurred: g.OccurredAt, Brought: true,
-	}, look)
+		Message: g.MessageID, Created: now, Occurred: g.OccurredAt, Brought: !g.Press, Pressed: g.Press,
+	}
+	if g.Press {
+		d.Channel, d.Decision, d.Comment = event.ChannelThumb, g.DecisionID, g.Comment
+	}
+	return s.settle(tx, d, look)
+}
+
+// becomes makes of a pressed button what its presser can give: the agent's owner a
+// thumb, others a reaction.
+func (d *draft) becomes(role string) {
+	if d.Channel = event.ChannelThumb; role != event.RoleOwner {
+		d.Channel = event.ChannelReaction
+	}
 }
 
 // remembered is find with a memory for one transaction: marks of a batch are often
@@ -98,6 +127,9 @@ func remembered() lookup {
 	}
 	known := map[event.MessageID]answer{}
 	return func(tx *sqldb.Tx, d draft) (target, string, error) {
+		if d.Message == "" {
+			return find(tx, d)
+		}
 		a, ok := known[d.Message]
 		if !ok {
 			a.t, a.awaits, a.err = find(tx, d)

@@ -10,8 +10,8 @@
 //
 // Listens to: agents (agent.created, agent.updated, agent.transferred,
 // agent.retired, ai.reply.generated, session.started, session.ended,
-// rl.relationship.updated), rooms (message.created, reaction.added, reaction.removed),
-// people (account.erased, account.protection.changed).
+// rl.relationship.updated), rooms (message.created, message.edited, message.deleted, reaction.added,
+// reaction.removed), people (account.created, account.erased, account.protection.changed).
 //
 // Emits: feedback.created, feedback.retracted, feedback.asked.
 //

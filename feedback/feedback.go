@@ -29,6 +29,9 @@ type Steerer interface {
 type Options struct {
 	Clock  func() time.Time // time.Now when nil
 	Steer  Steerer          // nil: wishes are evidence only
+	Meter  Meter            // of corrections; nil: they are words only
+	Shown  Effects          // nil: what feedback did is not told here
+	Key    []byte           // of the buckets of where feedback came from; nil: that is not noted
 	Window time.Duration    // how long after a decision feedback on it counts, 14 days when 0
 	Rate   int              // opinions per minute, rater and agent, 60 when 0; a minute's worth at once
 	Asking *asking.Rules    // when people are asked; asking.Defaults when nil
@@ -55,6 +58,9 @@ type Service struct {
 	db     *sqldb.DB
 	clock  func() time.Time
 	steer  Steerer
+	meter  Meter
+	shown  Effects
+	key    []byte
 	window event.Micros
 	limit  limiter
 	rules  asking.Rules
@@ -70,18 +76,18 @@ func Migrate(ctx context.Context, db *sqldb.DB) error {
 	if err := httpapi.MigrateIdempotency(ctx, db); err != nil {
 		return err
 	}
+	if err := erasure.Migrate(ctx, db); err != nil {
+		return err
+	}
 	return db.Migrate(ctx, "feedback", migrations)
 }
 
 // New makes the service over its database and migrates it.
 func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 	if err := Migrate(ctx, db); err != nil {
-	if err := erasure.Migrate(ctx, db); err != nil {
-		return err
-	}
 		return nil, err
 	}
-	s := &Service{db: db, clock: o.Clock, steer: o.Steer, window: o.Window.Microseconds(), rules: asking.Defaults(), people: o.People, notes: o.Notes}
+	s := &Service{db: db, clock: o.Clock, steer: o.Steer, meter: o.Meter, shown: o.Shown, key: o.Key, window: o.Window.Microseconds(), rules: asking.Defaults(), people: o.People, notes: o.Notes}
 	if o.Asking != nil {
 		s.rules = *o.Asking
 	}
@@ -101,7 +107,7 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 // Projections names the tables that a rebuild from the log gives again, byte for
 // byte.
 func (s *Service) Projections() []string {
-	return []string{"agents", "baselines", "decisions", "episodes", "erased", "messages", "participants", "protections", "sessions", "standing"}
+	return []string{"agents", "arrivals", "baselines", "decisions", "episodes", "erased", "messages", "participants", "protections", "sessions", "standing"}
 }
 
 func (s *Service) now() event.Micros { return s.clock().UnixMicro() }
@@ -155,6 +161,7 @@ func (s *Service) Give(ctx context.Context, p authz.Principal, key string, o Opi
 		return Receipt{}, err
 	}
 	d.ID, d.Rater, d.Created = event.FeedbackID(event.NewID()), p.Person, s.now()
+	d.Origin = s.origin(httpapi.Address(ctx), d.Created)
 	var done outcome
 	var receipt Receipt
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
@@ -177,7 +184,7 @@ func (s *Service) Give(ctx context.Context, p authz.Principal, key string, o Opi
 		}
 		receipt = done.Receipt
 	}
-	if done.Direction != nil && done.session != "" && s.steer != nil {
+	if done.Direction != nil && (d.Channel == event.ChannelTone || d.Channel == event.ChannelMoreLess) && done.session != "" && s.steer != nil {
 		if err := s.steer.Steer(ctx, done.FeedbackID, done.agent, done.session, p.Person, *done.Direction); err != nil {
 			slog.WarnContext(ctx, "a wish did not steer the session at hand", "feedback", done.FeedbackID, "err", err)
 		}

@@ -21,9 +21,9 @@ func (s *Service) Consumer() relay.Consumer {
 		Types: []event.Type{
 			event.AgentCreated{}.EventType(), event.AgentUpdated{}.EventType(), event.AgentTransferred{}.EventType(), event.AgentRetired{}.EventType(),
 			event.ReplyGenerated{}.EventType(), event.SessionStarted{}.EventType(), event.SessionEnded{}.EventType(),
-			event.MessageCreated{}.EventType(), event.ReactionAdded{}.EventType(), event.ReactionRemoved{}.EventType(),
+			event.MessageCreated{}.EventType(), event.MessageEdited{}.EventType(), event.MessageDeleted{}.EventType(), event.ReactionAdded{}.EventType(), event.ReactionRemoved{}.EventType(),
 			event.RelationshipUpdated{}.EventType(),
-			event.AccountErased{}.EventType(), event.ProtectionChanged{}.EventType(),
+			event.AccountCreated{}.EventType(), event.AccountErased{}.EventType(), event.ProtectionChanged{}.EventType(),
 		},
 		Handle: s.handle,
 	}
@@ -62,6 +62,10 @@ func (s *Service) apply(tx *sqldb.Tx, e event.Event) error {
 		return with(e, func(p event.SessionEnded) error { return s.sessionEnded(tx, e, p) })
 	case event.MessageCreated{}.EventType():
 		return with(e, func(p event.MessageCreated) error { return s.messageCreated(tx, e, p) })
+	case event.MessageEdited{}.EventType():
+		return with(e, func(p event.MessageEdited) error { return edited(tx, e, p) })
+	case event.MessageDeleted{}.EventType():
+		return with(e, func(p event.MessageDeleted) error { return s.gone(tx, e, p) })
 	case event.ReactionAdded{}.EventType():
 		return with(e, func(p event.ReactionAdded) error { return s.reacted(tx, e, p) })
 	case event.ReactionRemoved{}.EventType():
@@ -70,6 +74,8 @@ func (s *Service) apply(tx *sqldb.Tx, e event.Event) error {
 		return with(e, func(p event.RelationshipUpdated) error { return closer(tx, p) })
 	case event.ProtectionChanged{}.EventType():
 		return with(e, func(p event.ProtectionChanged) error { return protection(tx, p) })
+	case event.AccountCreated{}.EventType():
+		return with(e, func(p event.AccountCreated) error { return arrived(tx, p.PersonID, e.Time) })
 	case event.AccountErased{}.EventType():
 		return with(e, func(p event.AccountErased) error { return erase(tx, e, p.PersonID) })
 	}
@@ -286,6 +292,7 @@ func erase(tx *sqldb.Tx, e event.Event, person event.PersonID) error {
 		Drop("participants", `delete from participants where person_id = $1`).
 		Drop("baselines", `delete from baselines where person_id = $1`).
 		Drop("standing", `delete from standing where person_id = $1`).
+		Drop("arrivals", `delete from arrivals where person_id = $1`).
 		Drop("protections", `delete from protections where person_id = $1`).
 		Drop("idempotency", `delete from idempotency where person = $1`).
 		End()

@@ -533,6 +533,8 @@ func TestRebuild(t *testing.T) {
 	moved := state("mark", "cid")
 	moved.Version = 2
 	w.happens(
+		event.AccountCreated{PersonID: "ann"}, event.AccountCreated{PersonID: "cid"},
+		event.MessageEdited{RoomID: "r1", MessageID: "m4", Features: event.Features{Detector: 1, Words: 3, Chars: 9}}, event.MessageDeleted{RoomID: "r1", MessageID: "m5"},
 		personSays("m6", "ann", 6, "m5"), personSays("m7", "ben", 7, "m5"), brought,
 		event.AgentUpdated{AgentState: moved}, event.AgentTransferred{AgentID: "mark", From: "cid", To: "ben"},
 		event.ReactionAdded{RoomID: "r1", MessageID: "m2", PersonID: "ben", Emoji: "👍", Consent: true},

@@ -33,6 +33,7 @@ type target struct {
 	sentiment *float64
 	shares    []event.Share
 	measured  *event.Measured
+	features  *event.Features // of the message, when it is known
 	protected bool
 	imported  bool
 	leanTrait string // what the decision rendered farthest from the policy
@@ -75,12 +76,18 @@ func (s *Service) settle(tx *sqldb.Tx, d draft, look lookup) (outcome, error) {
 	if t.at != 0 && d.Created-t.at > s.window {
 		return outcome{}, fault.New(fault.Invalid, "feedback_too_late", "This was more than %d days ago and no longer counts; rate something newer.", s.window/(24*3600*1e6))
 	}
+	if d.Pressed {
+		d.becomes(role)
+	}
 	if !counted {
 		if err := s.limit.take(d.Rater, t.agent, d.Created); err != nil {
 			return outcome{}, err
 		}
 	}
 	r := newRecord(d, t, role)
+	if r.weight, err = s.worth(tx, &r); err != nil {
+		return outcome{}, err
+	}
 	status, err := r.insert(tx)
 	if err != nil {
 		return outcome{}, err
@@ -95,6 +102,11 @@ func (s *Service) settle(tx *sqldb.Tx, d draft, look lookup) (outcome, error) {
 	if r.emitted() {
 		e := r.event()
 		o.event = &e
+	}
+	if d.Channel == kindCorrection {
+		if err := s.compare(tx, &r); err != nil {
+			return outcome{}, err
+		}
 	}
 	if r.source == sourceOwner {
 		err = answered(tx, r)
@@ -117,6 +129,10 @@ func admit(tx *sqldb.Tx, d draft, t target) (role string, err error) {
 			return event.RoleOwner, nil
 		}
 		return event.RoleParticipant, nil
+	case d.Pressed && !own && t.protected:
+		return "", errProtected
+	case d.Pressed && !own && d.Message != "": // the platform brought the message, and says who pressed
+		return event.RoleParticipant, nil
 	case d.Brought && own:
 		return "", fault.New(fault.Invalid, "own_agent", "Nobody reviews an agent of their own.")
 	case d.Brought:
@@ -134,11 +150,13 @@ func admit(tx *sqldb.Tx, d draft, t target) (role string, err error) {
 	if !there || !authz.Allowed(authz.Feedback, authz.Create, authz.Participant) {
 		return "", errNotFound
 	}
-	if d.Channel != event.ChannelSession && d.Channel != kindComment {
+	if d.Channel != event.ChannelSession && d.Channel != kindComment && !d.Pressed {
 		return "", fault.New(fault.Forbidden, "owners_only", "Only the agent's owner gives this; you can react to the message, rate the session or comment.")
 	}
 	return event.RoleParticipant, nil
 }
+
+var errDeleted = fault.New(fault.Invalid, "message_deleted", "This message is gone, and what was said of it with it; rate another one.")
 
 var errProtected = fault.New(fault.Invalid, "protected", "Nothing is derived from what happens in a protected room.")
 
@@ -155,6 +173,14 @@ func find(tx *sqldb.Tx, d draft) (t target, awaits string, err error) {
 		var known bool
 		if known, err = tx.Get(`select agent_id, owner_id, retired from agents where agent_id = $1`, []any{d.Agent}, &t.agent, &t.owner, &t.retired); err == nil && !known {
 			err = errNotFound
+		}
+	}
+	if err == nil && awaits == "" && d.Channel == kindCorrection && t.features == nil && t.message != "" {
+		if d.Message == "" {
+			t, awaits, err = findMessage(tx, t.message)
+		}
+		if err == nil && awaits == "" && t.features == nil {
+			awaits = string(t.message) // what was said is not known yet
 		}
 	}
 	switch {
@@ -185,14 +211,18 @@ func findMessage(tx *sqldb.Tx, id event.MessageID) (t target, awaits string, err
 	if m.agent == "" {
 		return t, "", fault.New(fault.Invalid, "not_an_agent", "Feedback is for what an agent said; a person wrote this message.")
 	}
+	if m.deleted {
+		return t, "", errDeleted
+	}
+	features := m.features()
 	if m.decision != "" {
 		t, awaits, err = findDecision(tx, m.decision)
-		t.message, t.sentiment = id, &m.sentiment
+		t.message, t.sentiment, t.features = id, &m.sentiment, &features
 		t.protected = t.protected || m.protected
 		return t, awaits, err
 	}
-	measured := signal.Measure(m.features())
-	return target{
+	measured := signal.Measure(features)
+	return target{features: &features,
 		agent: m.agent, owner: m.owner, retired: m.retired, message: id, session: m.session, room: m.room, context: m.context, tags: m.tags, sentiment: &m.sentiment,
 		shares:   []event.Share{{EpisodeID: event.EpisodeID(id), Start: m.at, Weight: 1}},
 		measured: &measured, protected: m.protected, imported: m.imported, at: m.at,
@@ -202,10 +232,16 @@ func findMessage(tx *sqldb.Tx, id event.MessageID) (t target, awaits string, err
 func findDecision(tx *sqldb.Tx, id event.DecisionID) (t target, awaits string, err error) {
 	var tags string
 	var share = event.Share{Weight: 1}
-	ok, err := tx.Get(`select d.agent_id, coalesce(a.owner_id, ''), coalesce(a.retired, false), session_id, episode_id, start, room_id, message_id, context, tags, protected, lean_trait, lean_sign, at
-		from decisions d left join agents a on a.agent_id = d.agent_id where decision_id = $1`, []any{id}, &t.agent, &t.owner, &t.retired, &t.session, &share.EpisodeID, &share.Start, &t.room, &t.message, &t.context, &tags, &t.protected, &t.leanTrait, &t.leanSign, &t.at)
+	var deleted bool
+	ok, err := tx.Get(`select d.agent_id, coalesce(a.owner_id, ''), coalesce(a.retired, false), d.session_id, episode_id, start, d.room_id, d.message_id, d.context, d.tags, d.protected, lean_trait, lean_sign, d.at,
+			exists (select 1 from messages m where m.decision_id = d.decision_id and m.deleted)
+		from decisions d left join agents a on a.agent_id = d.agent_id where d.decision_id = $1`,
+		[]any{id}, &t.agent, &t.owner, &t.retired, &t.session, &share.EpisodeID, &share.Start, &t.room, &t.message, &t.context, &tags, &t.protected, &t.leanTrait, &t.leanSign, &t.at, &deleted)
 	if err != nil || !ok {
 		return t, string(id), err
+	}
+	if deleted {
+		return t, "", errDeleted
 	}
 	t.decision, t.shares = id, []event.Share{share}
 	return t, "", json.Unmarshal([]byte(tags), &t.tags)

@@ -34,6 +34,9 @@ type Item struct {
 	Supersedes event.FeedbackID `json:"supersedes,omitempty"`
 	CreatedAt  event.Micros     `json:"createdAt"`
 	OccurredAt event.Micros     `json:"occurredAt,omitempty"`
+	PartOf     event.FeedbackID `json:"partOf,omitempty" doc:"The correction that this was measured on."`
+	Edited     bool             `json:"edited,omitempty" doc:"The message has another text since."`
+	Effect     *Effect          `json:"effect,omitempty" doc:"What it did; to the agent's owner, who asks for one agent or one piece of feedback."`
 }
 
 // Guests is what at least MinGuests people together tell by their behaviour.
@@ -68,8 +71,8 @@ func (s *Service) List(ctx context.Context, p authz.Principal, agent event.Agent
 	if p.Person == "" {
 		return page, p.Check(authz.Feedback, authz.List)
 	}
+	owner := false
 	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
-		owner := false
 		if agent != "" && !mine {
 			if owner, err = tx.Get(`select 1 from agents where agent_id = $1 and owner_id = $2`, []any{agent, p.Person}, new(int)); err != nil {
 				return err
@@ -109,6 +112,9 @@ func (s *Service) List(ctx context.Context, p authz.Principal, agent event.Agent
 		page.Waiting, err = s.waitingOf(tx, p.Person, agent)
 		return err
 	})
+	if owner && err == nil {
+		s.explain(ctx, agent, page.Items)
+	}
 	return page, err
 }
 
@@ -119,6 +125,7 @@ func (s *Service) Get(ctx context.Context, p authz.Principal, id event.FeedbackI
 	if p.Person == "" {
 		return out, p.Check(authz.Feedback, authz.Read)
 	}
+	owner := false
 	err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
 		rows, err := tx.Query(columns+`where feedback_id = $1 and (rater_id = $2 or (owner_id = $3 and source <> 'implicit' and live
 			and exists (select 1 from agents where agents.agent_id = feedback_events.agent_id and agents.owner_id = feedback_events.owner_id)))`, id, p.Person, p.Person)
@@ -138,13 +145,20 @@ func (s *Service) Get(ctx context.Context, p authz.Principal, id event.FeedbackI
 			return errNotFound
 		}
 		out = found[0]
-		return nil
+		owner, err = tx.Get(`select 1 from agents where agent_id = $1 and owner_id = $2`, []any{out.AgentID, p.Person}, new(int))
+		return err
 	})
+	if owner && err == nil {
+		one := []Item{out}
+		s.explain(ctx, out.AgentID, one)
+		out = one[0]
+	}
 	return out, err
 }
 
 const columns = `select feedback_id, agent_id, rater_id, role, source, channel, signal, value, score, trait, sign, message_id, decision_id, session_id,
-	comment, correction, supersedes, live, retracted_at, created_at, occurred_at from feedback_events `
+	comment, correction, supersedes, live, retracted_at, created_at, occurred_at, part_of,
+	exists (select 1 from messages m where m.message_id = feedback_events.message_id and m.edited_at > feedback_events.created_at) from feedback_events `
 
 func items(rows *sql.Rows, reader event.PersonID) ([]Item, error) {
 	defer rows.Close()
@@ -157,7 +171,7 @@ func items(rows *sql.Rows, reader event.PersonID) ([]Item, error) {
 		var live bool
 		var retracted event.Micros
 		if err := rows.Scan(&i.FeedbackID, &i.AgentID, &rater, &role, &i.Source, &i.Kind, &i.Signal, &i.Value, &i.Score, &d.Trait, &d.Sign, &i.MessageID, &i.DecisionID,
-			&i.SessionID, &i.Comment, &i.Correction, &i.Supersedes, &live, &retracted, &i.CreatedAt, &i.OccurredAt); err != nil {
+			&i.SessionID, &i.Comment, &i.Correction, &i.Supersedes, &live, &retracted, &i.CreatedAt, &i.OccurredAt, &i.PartOf, &i.Edited); err != nil {
 			return nil, err
 		}
 		if d.Trait != "" {

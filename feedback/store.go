@@ -19,10 +19,12 @@ type record struct {
 	trait        string
 	sign         int
 	supersedes   event.FeedbackID
+	partOf       event.FeedbackID // the correction that it was measured on
+	weight       float64          // what it counts for, (0,1]
 }
 
 func newRecord(d draft, t target, role string) record {
-	r := record{draft: d, target: t, role: role, score: d.Score, trait: d.Trait, sign: d.Sign}
+	r := record{draft: d, target: t, role: role, score: d.Score, trait: d.Trait, sign: d.Sign, weight: 1}
 	switch {
 	case d.implicit():
 		r.source = sourceImplicit
@@ -48,15 +50,23 @@ func newRecord(d draft, t target, role string) record {
 // slotOf names what can hold one live signal. It begins with what the signal is
 // about, so that signals on one thing lie together.
 func slotOf(d draft, t target) string {
-	on := string(t.decision)
-	if on == "" {
-		on = string(t.message)
-	}
+	on := t.aim()
 	switch d.Channel {
 	case event.ChannelCheckIn, kindComment:
 		return string(d.ID) // they add up
 	case event.ChannelReaction:
+		if d.Pressed {
+			return slot(on, d.Rater, d.Channel, "button") // up or down, not both
+		}
 		return reactionSlot(d.Rater, t.message, d.Value)
+	case event.ChannelReason:
+		if on == "" {
+			on = string(t.session)
+		}
+		if d.Trait != "" {
+			return slot(on, d.Rater, d.Channel, d.Trait) // too long or too short, not both
+		}
+		return slot(on, d.Rater, d.Channel, d.Value)
 	case event.ChannelTone:
 		return slot(on, d.Rater, d.Channel, d.Trait) // funnier and shorter go together
 	}
@@ -64,6 +74,15 @@ func slotOf(d draft, t target) string {
 		on = string(t.session)
 	}
 	return slot(on, d.Rater, d.Channel, d.Signal)
+}
+
+// aim is the decision that a signal is about, without one the message; empty for a
+// session or an agent.
+func (t *target) aim() string {
+	if t.decision != "" {
+		return string(t.decision)
+	}
+	return string(t.message)
 }
 
 func reactionSlot(rater event.PersonID, m event.MessageID, emoji string) string {
@@ -109,11 +128,11 @@ func (r *record) insert(tx *sqldb.Tx) (status string, err error) {
 
 func (r *record) put(tx *sqldb.Tx) (int64, error) {
 	return tx.Exec(`insert into feedback_events (feedback_id, slot, live, agent_id, owner_id, rater_id, role, source, channel, signal, value, score, trait, sign,
-		message_id, decision_id, session_id, room_id, sentiment, comment, correction, protected, imported, emitted, created_at, occurred_at, supersedes, retracted_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, 0) on conflict do nothing`,
+		message_id, decision_id, session_id, room_id, sentiment, comment, correction, protected, imported, emitted, created_at, occurred_at, supersedes, part_of, origin, weight, retracted_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, 0) on conflict do nothing`,
 		string(r.ID), r.slot, true, string(r.agent), string(r.owner), string(r.Rater), r.role, r.source, r.Channel, r.Signal, r.Value, r.score, r.trait, r.sign,
 		string(r.message), string(r.decision), string(r.session), string(r.room), r.sentiment, r.Comment, r.Correction, r.protected, r.imported, r.emitted(),
-		r.Created, r.Occurred, string(r.supersedes))
+		r.Created, r.Occurred, string(r.supersedes), string(r.partOf), r.Origin, r.weight)
 }
 
 // event tells the others. Its id is the signal's own.
@@ -126,6 +145,9 @@ func (r *record) event() event.Event {
 	if r.score != nil {
 		p.Score = *r.score
 	}
+	if r.weight < 1 {
+		p.Weight = r.weight
+	}
 	if r.Channel == event.ChannelSession && isLevel(r.Value) {
 		p.Level = r.Value
 	}
@@ -135,17 +157,25 @@ func (r *record) event() event.Event {
 	return event.New("feedback", string(r.ID), r.Created, p)
 }
 
-// retract marks a row as taken back and tells the others, once.
+// retract marks a row as taken back, with its parts, and tells the others, once.
 func retract(tx *sqldb.Tx, id event.FeedbackID, now event.Micros, cause *event.Event) error {
+	return takeAway(tx, id, "withdrawn", now, cause)
+}
+
+func takeAway(tx *sqldb.Tx, id event.FeedbackID, reason string, now event.Micros, cause *event.Event) error {
 	var agent event.AgentID
 	var rater event.PersonID
 	var emitted bool
-	ok, err := tx.Get(`update feedback_events set retracted_at = $1, live = $2 where feedback_id = $3 and retracted_at = 0 returning agent_id, rater_id, emitted`,
-		[]any{now, false, id}, &agent, &rater, &emitted)
+	var channel string
+	ok, err := tx.Get(`update feedback_events set retracted_at = $1, live = $2 where feedback_id = $3 and retracted_at = 0 returning agent_id, rater_id, emitted, channel`,
+		[]any{now, false, id}, &agent, &rater, &emitted, &channel)
+	if err == nil && channel == kindCorrection {
+		err = takeParts(tx, id, now, cause)
+	}
 	if err != nil || !ok || !emitted {
 		return err
 	}
-	return relay.Emit(tx, retraction(id, agent, rater, "withdrawn", now, cause))
+	return relay.Emit(tx, retraction(id, agent, rater, reason, now, cause))
 }
 
 func retraction(id event.FeedbackID, agent event.AgentID, rater event.PersonID, reason string, now event.Micros, cause *event.Event) event.Event {
@@ -175,6 +205,7 @@ type said struct {
 	questions int
 	protected bool
 	imported  bool
+	deleted   bool
 	at        event.Micros
 }
 
@@ -185,9 +216,9 @@ func (m said) features() event.Features {
 func (m *said) get(tx *sqldb.Tx, id event.MessageID) (bool, error) {
 	var tags string
 	m.id = id
-	ok, err := tx.Get(`select m.agent_id, coalesce(a.owner_id, ''), coalesce(a.retired, false), room_id, sequence, session_id, decision_id, context, tags, sentiment, words, chars, questions, protected, imported, at
+	ok, err := tx.Get(`select m.agent_id, coalesce(a.owner_id, ''), coalesce(a.retired, false), room_id, sequence, session_id, decision_id, context, tags, sentiment, words, chars, questions, protected, imported, deleted, at
 		from messages m left join agents a on a.agent_id = m.agent_id where message_id = $1`, []any{id}, &m.agent, &m.owner, &m.retired, &m.room, &m.sequence, &m.session, &m.decision, &m.context, &tags, &m.sentiment,
-		&m.words, &m.chars, &m.questions, &m.protected, &m.imported, &m.at)
+		&m.words, &m.chars, &m.questions, &m.protected, &m.imported, &m.deleted, &m.at)
 	if err != nil || !ok {
 		return false, err
 	}

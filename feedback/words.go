@@ -16,18 +16,19 @@ import (
 //	thumb       value up, down                                   on messageId or decisionId
 //	more_less   value more, less                                 on messageId or decisionId
 //	tone        value one of policy.ToneButtons                  on messageId or decisionId
+//	reason      value one of Reasons                             on messageId, decisionId or sessionId
 //	check_in    value better, same, worse, not_sure              on agentId
 //	comment     comment                                          on any of them
 //	correction  correction: what it should have said             on messageId or decisionId
 type Opinion struct {
-	Kind       string           `json:"kind" enum:"session,thumb,more_less,tone,check_in,comment,correction" doc:"What is given."`
-	Value      string           `json:"value,omitempty" maxLength:"32" doc:"A word of the kind's vocabulary: session loved, good, meh, not_great, up, down; thumb up, down; more_less more, less; tone a button; check_in better, same, worse, not_sure."`
+	Kind       string           `json:"kind" enum:"session,thumb,more_less,tone,reason,check_in,comment,correction" doc:"What is given."`
+	Value      string           `json:"value,omitempty" maxLength:"32" doc:"A word of the kind's vocabulary: session loved, good, meh, not_great, up, down; thumb up, down; more_less more, less; tone a button; reason why it was good or bad; check_in better, same, worse, not_sure."`
 	AgentID    event.AgentID    `json:"agentId,omitempty" maxLength:"64"`
 	MessageID  event.MessageID  `json:"messageId,omitempty" maxLength:"64"`
 	DecisionID event.DecisionID `json:"decisionId,omitempty" maxLength:"64"`
 	SessionID  event.SessionID  `json:"sessionId,omitempty" maxLength:"64"`
 	Comment    string           `json:"comment,omitempty" maxLength:"4000" doc:"Read by you and the agent's owner only."`
-	Correction string           `json:"correction,omitempty" maxLength:"4000" doc:"What the agent should have said."`
+	Correction string           `json:"correction,omitempty" maxLength:"4000" doc:"What the agent should have said. It is measured against what was said; the text itself is read by you alone."`
 }
 
 // Kinds that are not channels of an event: words without a number.
@@ -53,7 +54,7 @@ var vocabulary = map[string][]word{
 }
 
 // kinds lists what an Opinion can be, in the order they are shown.
-var kinds = []string{event.ChannelSession, event.ChannelThumb, event.ChannelMoreLess, event.ChannelTone, event.ChannelCheckIn, kindComment, kindCorrection}
+var kinds = []string{event.ChannelSession, event.ChannelThumb, event.ChannelMoreLess, event.ChannelTone, event.ChannelReason, event.ChannelCheckIn, kindComment, kindCorrection}
 
 // isLevel says whether a word is one of the four levels of a session.
 func isLevel(value string) bool {
@@ -81,6 +82,8 @@ type draft struct {
 	Created    event.Micros     `json:"created"`
 	Occurred   event.Micros     `json:"occurred,omitempty"`
 	Brought    bool             `json:"brought,omitempty"`  // through the door: a reviewer's mark
+	Pressed    bool             `json:"pressed,omitempty"`  // through the door: a button under a message; whose it is decides what it is
+	Origin     string           `json:"origin,omitempty"`   // bucket of where it came from, see origin
 	Admitted   bool             `json:"admitted,omitempty"` // its rate was counted
 }
 
@@ -102,6 +105,10 @@ func (o Opinion) read() (draft, error) {
 			return d, unknownValue(o.Kind, names)
 		}
 		d.Trait, d.Sign = b.Trait.String(), b.Sign
+	case event.ChannelReason:
+		if err := d.readReason(); err != nil {
+			return d, err
+		}
 	case kindComment, kindCorrection:
 		if o.Value != "" {
 			return d, fault.New(fault.Invalid, "value_not_allowed", "A %s has no value; leave it out.", o.Kind)
@@ -141,17 +148,31 @@ func (o Opinion) read() (draft, error) {
 	if o.Correction != "" && o.MessageID == "" && o.DecisionID == "" {
 		return d, fault.New(fault.Invalid, "aim_missing", "A correction needs messageId or decisionId.")
 	}
-	for _, text := range []string{o.Comment, o.Correction} {
-		if utf8.RuneCountInString(text) > maxText {
-			return d, fault.New(fault.Invalid, "text_too_long", "comment and correction may have %d characters at most.", maxText)
-		}
+	if err := checkTexts(o.Comment, o.Correction); err != nil {
+		return d, err
 	}
-	for _, s := range []string{o.Comment, o.Correction, string(o.AgentID), string(o.MessageID), string(o.DecisionID), string(o.SessionID)} {
-		if strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s) {
-			return d, fault.New(fault.Invalid, "bad_text", "Texts must be UTF-8 without the character NUL; remove it.")
+	for _, s := range []string{string(o.AgentID), string(o.MessageID), string(o.DecisionID), string(o.SessionID)} {
+		if !clean(s) {
+			return d, errText
 		}
 	}
 	return d, nil
+}
+
+var errText = fault.New(fault.Invalid, "bad_text", "Texts must be UTF-8 without the character NUL; remove it.")
+
+func clean(s string) bool { return strings.IndexByte(s, 0) < 0 && utf8.ValidString(s) }
+
+func checkTexts(texts ...string) error {
+	for _, text := range texts {
+		if utf8.RuneCountInString(text) > maxText {
+			return fault.New(fault.Invalid, "text_too_long", "comment and correction may have %d characters at most.", maxText)
+		}
+		if !clean(text) {
+			return errText
+		}
+	}
+	return nil
 }
 
 // checkAim sees that exactly one thing is named, of the sort the kind is about;
@@ -181,6 +202,10 @@ func (o Opinion) checkAim() error {
 		need = "agentId alone"
 	case o.Kind == kindComment && n == 0 && o.AgentID == "":
 		need = "messageId, decisionId, sessionId or agentId"
+	case o.Kind == event.ChannelReason && n == 1:
+		return nil
+	case o.Kind == event.ChannelReason:
+		need = "messageId, decisionId or sessionId"
 	case o.Kind != event.ChannelSession && o.Kind != event.ChannelCheckIn && o.Kind != kindComment && !onMessage:
 		need = "messageId or decisionId"
 	default:

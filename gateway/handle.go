@@ -74,7 +74,7 @@ func (s *Service) agentGone(tx *sqldb.Tx, p event.AgentRetired) error {
 // wished carries out a tone button that the press itself could not: it was pressed
 // before its message was known everywhere.
 func (s *Service) wished(tx *sqldb.Tx, p event.FeedbackCreated) error {
-	if p.Direction == nil || p.SessionID == "" || p.Role != event.RoleOwner || p.Imported {
+	if !p.Commands() || p.SessionID == "" || p.Role != event.RoleOwner || p.Imported {
 		return nil
 	}
 	err := s.steer(tx, p.FeedbackID, p.AgentID, p.SessionID, p.RaterID, *p.Direction)

@@ -100,7 +100,7 @@ func signalOf(p *event.FeedbackCreated, at event.Micros) *Signal {
 		s.EngagementScore = &e
 	case p.Channel == event.ChannelBehaviour:
 		behaviour = reward.BehaviourOf(p.Signal)
-	case p.Channel != event.ChannelTone:
+	case !isWish(p):
 		v := wire.Micro(reward.Score(reward.V1, p.Channel, p.Level, p.Score))
 		s.FeedbackScore = &v
 		if p.Channel == event.ChannelSession {
@@ -112,6 +112,11 @@ func signalOf(p *event.FeedbackCreated, at event.Micros) *Signal {
 		s.Places = append(s.Places, place{share.Start, string(share.EpisodeID)})
 	}
 	return s
+}
+
+// isWish says that a feedback has a direction only, and no score.
+func isWish(p *event.FeedbackCreated) bool {
+	return p.Channel == event.ChannelTone || p.Channel == event.ChannelReason || p.Channel == event.ChannelCorrected
 }
 
 func isEngagement(p *event.FeedbackCreated) bool {
@@ -132,6 +137,14 @@ func actionOf(p *event.FeedbackCreated) string {
 	return "session"
 }
 
+// worthOf is what a signal counts for of one.
+func worthOf(p *event.FeedbackCreated) float64 {
+	if p.Weight > 0 && p.Weight < 1 {
+		return p.Weight
+	}
+	return 1
+}
+
 // contributionOf reads a feedback for the fold; false when it has no source that
 // the fold knows.
 func contributionOf(p *event.FeedbackCreated, at event.Micros, share float64) fold.Contribution {
@@ -139,7 +152,7 @@ func contributionOf(p *event.FeedbackCreated, at event.Micros, share float64) fo
 		Feedback: string(p.FeedbackID), Rater: string(p.RaterID), At: at, Owner: p.Role == event.RoleOwner,
 		CheckIn: p.Channel == event.ChannelCheckIn, Protected: p.Protected,
 		Value: wire.Micro(reward.Score(reward.V2, p.Channel, p.Level, p.Score)),
-		Share: wire.Micro(min(1, max(0, share))),
+		Share: wire.Micro(min(1, max(0, share)) * worthOf(p)),
 	}
 	switch p.Channel {
 	case event.ChannelSession, event.ChannelCheckIn:
@@ -169,7 +182,7 @@ func contributionOf(p *event.FeedbackCreated, at event.Micros, share float64) fo
 			c.Trait, c.Toward = t, int8(cmp.Compare(d.Sign, 0))
 		}
 	}
-	if p.Channel == event.ChannelTone && c.Toward == 0 {
+	if isWish(p) && c.Toward == 0 {
 		c.Share = 0 // a wish for nothing
 	}
 	if m := p.Measured; m != nil {

@@ -60,6 +60,7 @@ func ToneButtons() []ToneButton {
 		{"calmer", Assertiveness, -1}, {"bolder", Assertiveness, +1}, {"more_formal", Formality, +1},
 		{"more_casual", Formality, -1}, {"more_direct", Directness, +1}, {"softer", Directness, -1},
 		{"more_curious", Curiosity, +1}, {"less_sarcastic", Sarcasm, -1},
+		{"more_serious", Humor, -1}, {"more_matter_of_fact", Empathy, -1}, {"fewer_questions", Curiosity, -1}, {"more_sarcastic", Sarcasm, +1},
 	}
 }
 

@@ -7,8 +7,11 @@ import (
 	"rapport/policy"
 )
 
-// Meter is the version of Measure.
-const Meter = 1
+// Meter is the version of Measure, TextMeter its name in records.
+const (
+	Meter     = 1
+	TextMeter = "text_meter/1"
+)
 
 // Measure reads levels from the features of a message that no variation of ours
 // produced:

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"time"
 
@@ -31,6 +32,20 @@ type exchangeKey struct{}
 func exchangeOf(ctx context.Context) *exchange {
 	x, _ := ctx.Value(exchangeKey{}).(*exchange)
 	return x
+}
+
+// Address is the address that the request of ctx came from, as the connection says
+// it: behind a proxy the proxy's. The zero one outside a request.
+func Address(ctx context.Context) netip.Addr {
+	x := exchangeOf(ctx)
+	if x == nil {
+		return netip.Addr{}
+	}
+	from, err := netip.ParseAddrPort(x.r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return from.Addr().Unmap()
 }
 
 // SetCookie adds a cookie to the answer of the request that ctx belongs to,
