@@ -31,8 +31,8 @@ type work struct {
 	policy    []byte // the canonical document, JSON; of those that propose
 	tally     tally
 	actions   *actions
-	withdrawn map[string]bool
-	prior     map[string]*Signal // counted earlier and to be taken back now
+	withdrawn map[string]event.Micros // when, 0 when nobody noted it
+	prior     map[string]*Signal      // counted earlier and to be taken back now
 
 	// what the events changed
 	evidence   bool            // something the fold listens to
@@ -60,11 +60,11 @@ type work struct {
 	err error
 }
 
-func (w *work) tombstone(feedback string) {
+func (w *work) tombstone(feedback string, at event.Micros) {
 	if w.withdrawn == nil {
-		w.withdrawn = map[string]bool{}
+		w.withdrawn = map[string]event.Micros{}
 	}
-	w.withdrawn[feedback] = true
+	w.withdrawn[feedback] = at
 }
 
 // handle folds a batch: agents are folded side by side in memory, then everything
@@ -77,7 +77,7 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, events []event.Event) 
 		all[i].decode()
 	})
 	var works []*work
-	of, muted := map[string]*work{}, relay.Muted(tx)
+	of, muted, lib := map[string]*work{}, relay.Muted(tx), s.library()
 	for i := range all {
 		if all[i].err != nil {
 			return all[i].err
@@ -86,7 +86,7 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, events []event.Event) 
 			continue
 		}
 		if p, ok := all[i].body.(*event.ParametersAdopted); ok {
-			if err := s.lib.need(tx, versionsOf(p)); errors.Is(err, errParameters) {
+			if err := lib.need(tx, versionsOf(p)); errors.Is(err, errParameters) {
 				return fmt.Errorf("%w: agent %s cannot adopt this: %w", event.ErrMalformed, p.AgentID, err)
 			} else if err != nil {
 				return err
@@ -94,7 +94,7 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, events []event.Event) 
 		}
 		w := of[all[i].Subject]
 		if w == nil {
-			w = &work{agent: all[i].Subject, book: newBook(0, 0, nil, nil), muted: muted, lib: s.lib, horizon: s.horizon}
+			w = &work{agent: all[i].Subject, book: newBook(0, 0, nil, nil), muted: muted, lib: lib, horizon: s.horizon}
 			of[w.agent] = w
 			works = append(works, w)
 		}
@@ -219,6 +219,7 @@ func (w *work) run() error {
 		if err := w.book.seal(w.horizon, before); err != nil {
 			return err
 		}
+		w.cut(w.book.since())
 	}
 	if !w.book.changed() && !w.surround && !w.again {
 		return nil

@@ -47,10 +47,12 @@ type book struct {
 	begin  *fold.State          // instead of a state at merged that nobody can read
 }
 
-// seal is a place before which all is merged, and the newest adoption when that was
-// decided: a later exclusion does not reach what is before.
+// seal is a place before which all is merged, the time of the entry there, and the
+// newest adoption when that was decided: a later exclusion does not reach what is
+// before.
 type seal struct {
 	place  int
+	at     event.Micros
 	newest fold.Versions
 }
 
@@ -222,23 +224,29 @@ func (b *book) seal(h horizon, before int) error {
 		return err
 	}
 	for next := b.sealed + chunkSize; next <= n-chunkSize; next += chunkSize {
-		if n-next < h.entries {
-			at, known := b.firsts[next/chunkSize]
-			if i := next - b.base; i >= 0 {
-				e, err := b.slots[i].entry()
-				if err != nil {
-					return err
-				}
-				at, known = e.At, true
+		at, known := b.firsts[next/chunkSize]
+		if i := next - b.base; i >= 0 {
+			e, err := b.slots[i].entry()
+			if err != nil {
+				return err
 			}
-			if !known || newest.At-at <= h.age {
-				return nil
-			}
+			at, known = e.At, true
+		}
+		if n-next < h.entries && (!known || newest.At-at <= h.age) {
+			return nil
 		}
 		b.sealed = next
-		b.seals = append(b.seals, seal{next, b.adopted()})
+		b.seals = append(b.seals, seal{next, at, b.adopted()})
 	}
 	return nil
+}
+
+// since is when the first entry kept began, if that changed in this batch; else 0.
+func (b *book) since() event.Micros {
+	if len(b.seals) == 0 {
+		return 0
+	}
+	return b.seals[len(b.seals)-1].at
 }
 
 // newest is the adoption that says who is excluded from the entry at a place.
@@ -255,7 +263,8 @@ func (b *book) newest(place int, last fold.Versions) fold.Versions {
 type page struct {
 	checkpoints []checkpoint // state nil: delete
 	chunks      []chunkRow   // entries nil: delete
-	sealed      int          // what is stored before is deleted
+	sealed      int          // what is stored before is deleted,
+	since       event.Micros // and what was said before
 }
 
 type checkpoint struct {
@@ -354,7 +363,7 @@ func (b *book) fold(f *fold.Folder) (fold.State, page, error) {
 		p.chunks = append(p.chunks, row)
 	}
 	if b.sealed > b.merged {
-		p.sealed = b.sealed
+		p.sealed, p.since = b.sealed, b.since()
 	}
 	return s, p, nil
 }

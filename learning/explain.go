@@ -98,8 +98,8 @@ func (s *Service) Explain(ctx context.Context, agent event.AgentID) (*Explanatio
 	}
 	x.Version, x.Frozen = c.Version, c.frozenBecause()
 	entries := l.entries
-	f := fold.Folder{Library: s.lib, Newest: fold.Newest(entries, l.begin.Adopted)}
-	with, err := fold.After(l.begin, entries, s.lib)
+	f := fold.Folder{Library: l.lib, Newest: fold.Newest(entries, l.begin.Adopted)}
+	with, err := fold.After(l.begin, entries, l.lib)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (s *Service) Explain(ctx context.Context, agent event.AgentID) (*Explanatio
 			}
 		}
 	}
-	before, other := l.begin, fold.Folder{Library: s.lib, Newest: f.Newest}
+	before, other := l.begin, fold.Folder{Library: l.lib, Newest: f.Newest}
 	for _, e := range entries[:from] {
 		if err := other.Apply(&before, e); err != nil {
 			return nil, err

@@ -116,11 +116,11 @@ func TestLearnerBytesAreAFunctionOfTheSet(t *testing.T) {
 		}
 		// and they are the fold
 		entries := b.entries("a")
-		state, err := fold.Of(entries, b.s.lib)
+		state, err := fold.Of(entries, b.library())
 		if err != nil {
 			rt.Fatal(err)
 		}
-		before, f := fold.New(), fold.Folder{Library: b.s.lib, Newest: fold.Newest(entries, fold.Versions{})}
+		before, f := fold.New(), fold.Folder{Library: b.library(), Newest: fold.Newest(entries, fold.Versions{})}
 		for _, e := range entries[:len(entries)-1] {
 			if err := f.Apply(&before, e); err != nil {
 				rt.Fatal(err)
@@ -213,7 +213,7 @@ func TestPinnedNeverMovesAndStepsAreBounded(t *testing.T) {
 		b.clear()
 		b.feed(Batch, s.events...)
 		entries := b.entries("a")
-		state, f := fold.New(), fold.Folder{Library: b.s.lib, Newest: fold.Newest(entries, fold.Versions{})}
+		state, f := fold.New(), fold.Folder{Library: b.library(), Newest: fold.Newest(entries, fold.Versions{})}
 		for _, e := range entries {
 			before := state
 			if err := f.Apply(&state, e); err != nil {

@@ -178,9 +178,9 @@ func (s *Service) kinds(ctx context.Context, due event.Micros) (map[int]*kindOf,
 	out := map[int]*kindOf{}
 	var b step.Belief
 	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
-		f := fold.Folder{Library: s.lib}
+		lib := s.library()
 		return s.agents(tx, func(h head) error {
-			state, err := h.state(s, tx, &f)
+			state, err := h.state(s, tx, lib)
 			if err != nil {
 				return err
 			}

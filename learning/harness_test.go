@@ -205,7 +205,7 @@ func (b *bench) state(agent string) (state fold.State) {
 	err := b.s.db.Read(context.Background(), func(tx *sqldb.Tx) error {
 		l, err := b.s.readList(tx, agent)
 		if err == nil {
-			state, err = fold.After(l.begin, l.entries, b.s.lib)
+			state, err = fold.After(l.begin, l.entries, l.lib)
 		}
 		return err
 	})
@@ -213,6 +213,24 @@ func (b *bench) state(agent string) (state fold.State) {
 		b.t.Fatal(err)
 	}
 	return state
+}
+
+// library is one that has read all there is.
+func (b *bench) library() *library {
+	b.t.Helper()
+	lib := b.s.library()
+	if err := b.s.db.Read(context.Background(), func(tx *sqldb.Tx) error {
+		top, err := newestVersions(tx)
+		for v := range max(top.Prior, top.Calibration, top.Reputation) + 1 {
+			if err == nil {
+				err = lib.need(tx, fold.Versions{Prior: min(v, top.Prior), Calibration: min(v, top.Calibration), Reputation: min(v, top.Reputation)})
+			}
+		}
+		return err
+	}); err != nil {
+		b.t.Fatal(err)
+	}
+	return lib
 }
 
 // entries is the stored list of an agent.

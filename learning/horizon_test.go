@@ -136,6 +136,48 @@ func TestWhatIsMergedStaysTogether(t *testing.T) {
 	}
 }
 
+// TestWhatIsSaidOfMergedEntriesIsCut: what was counted, or withdrawn, before the first
+// entry kept goes with the entries, so that no table grows for ever. Sums stay.
+func TestWhatIsSaidOfMergedEntriesIsCut(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.s.horizon = short
+	s := newStory("a")
+	first := b.old(s, 20)
+	b.feed(1, s.retract(first))
+	if !strings.Contains(b.dump("rl_withdrawn"), string(first)) {
+		t.Fatal("a withdrawal is not noted")
+	}
+	b.old(s, 300)
+	rows := func(table string) (n int, oldest event.Micros) {
+		if err := b.s.db.Read(t.Context(), func(tx *sqldb.Tx) error {
+			_, err := tx.Get(`select count(*), coalesce(min(at), 0) from `+table, nil, &n, &oldest)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return n, oldest
+	}
+	kept := b.entries("a")
+	n, oldest := rows("rl_signals")
+	if since := kept[0].At; oldest < since || n == 0 || n > 3*len(kept) {
+		t.Errorf("%d signals are kept of %d entries, the oldest %v before the first of these", n, len(kept), since-oldest)
+	}
+	if n, _ := rows("rl_withdrawn"); n != 0 {
+		t.Errorf("%d withdrawals are kept", n)
+	}
+	p, err := b.s.Learning(t.Context(), "a", s.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := newBench(t)
+	whole.feed(Batch, s.events...)
+	all, err := whole.s.Learning(t.Context(), "a", s.now)
+	if err != nil || p.PositiveCount != all.PositiveCount || p.NegativeCount != all.NegativeCount || p.Avg != all.Avg || p.LastFeedbackAt != all.LastFeedbackAt {
+		t.Errorf("counted %+v, of all %+v, %v", p, all, err)
+	}
+}
+
 // TestAnErasureDropsWhatIsMerged: then the learner is one that began with the first
 // entry kept.
 func TestAnErasureDropsWhatIsMerged(t *testing.T) {
@@ -149,7 +191,7 @@ func TestAnErasureDropsWhatIsMerged(t *testing.T) {
 	got := b.state("a")
 	fresh := fold.New()
 	want, err := fold.After(fresh, append([]*fold.Entry{{ID: "", Act: &fold.Act{Kind: fold.Created, Levels: s.doc.Traits, Baseline: policy.Neutral(),
-		Hi: ones(), Pace: fold.PaceOf("normal"), Learning: true, Alive: true}}}, kept...), b.s.lib)
+		Hi: ones(), Pace: fold.PaceOf("normal"), Learning: true, Alive: true}}}, kept...), b.library())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -122,31 +122,38 @@ func (s *Service) RunJobs(ctx context.Context, now func() time.Time, every time.
 }
 
 // RunDue runs what is due and gives how many runs it made. A run that another
-// process has, or that is done, is passed over, and so are those that come after
-// it.
+// process has, or that is done, is passed over, and so are those that come after it
+// until it is over. After one that failed here the others go on, with the last good
+// versions; the error is all of theirs, joined.
 func (s *Service) RunDue(ctx context.Context, now event.Micros, every time.Duration) (ran int, err error) {
 	due := now - now%every.Microseconds()
+	failed := map[string]error{}
 	for i := range jobs {
 		j := &jobs[i]
-		if j.after != "" {
-			over, err := s.over(ctx, j.after, due)
-			if err != nil || !over {
-				return ran, err
+		over := j.after == "" || failed[j.after] != nil
+		if !over {
+			var asked error
+			if over, asked = s.over(ctx, j.after, due); asked != nil {
+				return ran, errors.Join(err, asked)
 			}
 		}
-		mine, err := s.claim(ctx, j.name, due, now)
-		if err != nil {
-			return ran, err
+		if !over {
+			break
+		}
+		mine, claimed := s.claim(ctx, j.name, due, now)
+		if claimed != nil {
+			return ran, errors.Join(err, claimed)
 		}
 		if !mine {
 			continue
 		}
-		if _, err := s.perform(ctx, j, due); err != nil {
-			return ran, err
+		if _, f := s.perform(ctx, j, due); f != nil {
+			failed[j.name], err = f, errors.Join(err, f)
+			continue
 		}
 		ran++
 	}
-	return ran, nil
+	return ran, err
 }
 
 // over says whether a run ended, however.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"rapport/event"
 	"rapport/internal/fault"
@@ -44,18 +45,7 @@ func (b *bench) crowd(agents, sessions int) []*story {
 			}
 			s.session(x)
 			u := 1 - far + .08*r.Normal()
-			f := s.feedback(event.ChannelSession, 0)
-			switch {
-			case u >= .85:
-				f.Level = "loved"
-			case u >= .62:
-				f.Level = "good"
-			case u >= .4:
-				f.Level = "meh"
-			default:
-				f.Level = "not_great"
-			}
-			s.add(f)
+			s.rate(u)
 			if u+.12*r.Normal() > .62 {
 				s.add(s.feedback(event.ChannelThumb, 1))
 			} else {
@@ -67,6 +57,22 @@ func (b *bench) crowd(agents, sessions int) []*story {
 		stories[i] = s
 	}
 	return stories
+}
+
+// rate is the level that a satisfied owner gives the latest session.
+func (s *story) rate(satisfied float64) {
+	f := s.feedback(event.ChannelSession, 0)
+	switch {
+	case satisfied >= .85:
+		f.Level = "loved"
+	case satisfied >= .62:
+		f.Level = "good"
+	case satisfied >= .4:
+		f.Level = "meh"
+	default:
+		f.Level = "not_great"
+	}
+	s.add(f)
 }
 
 // alone is a bench on which nothing is published yet.
@@ -167,6 +173,49 @@ func TestANight(t *testing.T) {
 	}
 	if left := b.emitted(); len(left) != 0 {
 		t.Errorf("a night without news emitted %d events, the first %s", len(left), left[0].Type)
+	}
+}
+
+// A job that fails does not keep the others from running; all that failed is said.
+// What failed is tried again while it is the newest due.
+func TestOneFailingJobDoesNotStopTheNight(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	b := alone(t)
+	b.crowd(12, 4)
+	b.emitted()
+	exec := func(q string, args ...any) {
+		t.Helper()
+		if err := b.s.db.Write(ctx, func(tx *sqldb.Tx) error { _, err := tx.Exec(q, args...); return err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(`insert into rl_parameters (kind, version, at, body, note) values ($1, $2, $3, $4, $5)`, kindPrior, 1, 1, []byte("nothing of ours"), "")
+	const due = 1_800_000_000_000_000 / day * day
+	ran, err := b.s.RunDue(ctx, due, 24*time.Hour)
+	if err == nil || ran == 0 {
+		t.Fatalf("%d jobs ran, %v", ran, err)
+	}
+	runs, _ := b.s.Jobs(ctx)
+	failed := 0
+	for _, r := range runs {
+		if r.Due != due {
+			t.Errorf("%s did not run", r.Name)
+		}
+		said := strings.Contains(err.Error(), "job "+r.Name+":")
+		if r.Outcome == RunFailed {
+			failed++
+		}
+		if said != (r.Outcome == RunFailed) {
+			t.Errorf("%s: %s, in the error %v: %v", r.Name, r.Outcome, said, err)
+		}
+	}
+	if failed < 2 || failed+ran != len(jobs) {
+		t.Errorf("%d jobs ran and %d failed of %d", ran, failed, len(jobs))
+	}
+	exec(`delete from rl_parameters`)
+	if again, err := b.s.RunDue(ctx, due+60e6, 24*time.Hour); err != nil || again != failed {
+		t.Errorf("a minute later %d of the %d that failed ran, %v", again, failed, err)
 	}
 }
 
@@ -305,19 +354,7 @@ func (b *bench) raise(s *story, welcomed bool, ideal policy.Traits, sessions int
 		mean += sat(s.doc.Traits) / float64(sessions)
 		x, _ := m.Draw(sha256.Sum256(fmt.Appendf(nil, "%s %d", s.agent, s.sessions)))
 		s.session(x)
-		u := sat(x) + .08*r.Normal()
-		f := s.feedback(event.ChannelSession, 0)
-		switch {
-		case u >= .85:
-			f.Level = "loved"
-		case u >= .62:
-			f.Level = "good"
-		case u >= .4:
-			f.Level = "meh"
-		default:
-			f.Level = "not_great"
-		}
-		s.add(f)
+		s.rate(sat(x) + .08*r.Normal())
 		live()
 	}
 	return mean

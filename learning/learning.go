@@ -20,7 +20,7 @@ type Service struct {
 	db      *sqldb.DB
 	o       Options
 	asks    asks
-	lib     *library
+	shelves shelves
 	horizon horizon
 	holder  string // of jobs' leases: this process
 }
@@ -48,7 +48,7 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 }
 
 func open(db *sqldb.DB) *Service {
-	return &Service{db: db, lib: newLibrary(), horizon: usual, holder: event.NewID()}
+	return &Service{db: db, horizon: usual, holder: event.NewID()}
 }
 
 // Migrate makes the context's tables in a database, as for a rebuild.

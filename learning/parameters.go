@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 
 	"rapport/event"
 	"rapport/internal/fault"
@@ -371,95 +370,3 @@ func adoption(agent event.AgentID, v fold.Versions) event.ParametersAdopted {
 
 // adoptAtOnce is how many agents are told in one transaction.
 const adoptAtOnce = 500
-
-// library is what was read of rl_parameters: the fold.Library of the context.
-type library struct {
-	mu          sync.RWMutex
-	priors      map[uint32]*step.Prior
-	loadings    map[uint32]*fusion.Loadings
-	reputations map[uint32]fold.Reputation
-}
-
-func newLibrary() *library {
-	d := fold.Defaults()
-	return &library{priors: map[uint32]*step.Prior{0: d.Prior(0)}, loadings: map[uint32]*fusion.Loadings{0: d.Calibration(0)},
-		reputations: map[uint32]fold.Reputation{0: d.Reputation(0)}}
-}
-
-// Prior gives a prior; nil when it was not read.
-func (l *library) Prior(v uint32) *step.Prior {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return l.priors[v]
-}
-
-// Calibration gives loadings; nil when they were not read.
-func (l *library) Calibration(v uint32) *fusion.Loadings {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return l.loadings[v]
-}
-
-// Reputation gives what raters count for; nil when it was not read.
-func (l *library) Reputation(v uint32) fold.Reputation {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return l.reputations[v]
-}
-
-// need reads versions that were not read yet. The error is errParameters when there
-// is no such version, or none that can be used.
-func (l *library) need(tx *sqldb.Tx, v fold.Versions) error {
-	if l.Prior(v.Prior) == nil {
-		err := l.read(tx, kindPrior, v.Prior, func(b []byte) error {
-			p, err := readPrior(b)
-			if err == nil {
-				l.priors[v.Prior] = p.Prior
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	if l.Calibration(v.Calibration) == nil {
-		err := l.read(tx, kindCalibration, v.Calibration, func(b []byte) error {
-			c, err := readCalibration(b)
-			if err == nil {
-				l.loadings[v.Calibration] = &c.Loadings
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	if l.Reputation(v.Reputation) == nil {
-		return l.read(tx, kindReputation, v.Reputation, func(b []byte) error {
-			r, err := readReputation(b)
-			if err != nil {
-				return err
-			}
-			l.reputations[v.Reputation] = regards(r)
-			return nil
-		})
-	}
-	return nil
-}
-
-func (l *library) read(tx *sqldb.Tx, kind string, version uint32, keep func([]byte) error) error {
-	var body []byte
-	found, err := tx.Get(`select body from rl_parameters where kind = $1 and version = $2`, []any{kind, version}, &body)
-	if err != nil {
-		return err
-	}
-	if !found {
-		return fmt.Errorf("%w: there is no %s of version %d here", errParameters, kind, version)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := keep(body); err != nil {
-		return fmt.Errorf("%s %d: %w", kind, version, err)
-	}
-	return nil
-}

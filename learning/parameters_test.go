@@ -25,6 +25,33 @@ func (s *story) adopt(prior, calibration, reputation int64) event.Event {
 	return s.add(event.ParametersAdopted{AgentID: event.AgentID(s.agent), Prior: prior, Calibration: calibration, Reputation: reputation})
 }
 
+// TestShelvesAreBounded: many versions are asked for, a few are kept, and an
+// operation keeps all that it asked for.
+func TestShelvesAreBounded(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for i := range 4 * shelved {
+		if _, err := b.s.Publish(t.Context(), 2, Reputation{{Rater: "guest-1", Agreement: float64(i+1) / 100}}, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lib := b.library()
+	for v := range uint32(4*shelved + 3) {
+		if lib.Reputation(v) == nil {
+			t.Errorf("the operation lost reputation %d", v)
+		}
+	}
+	s := &b.s.shelves.reputations
+	if len(s.of) != shelved || len(s.last) != shelved || s.last[shelved-1] != 4*shelved+2 {
+		t.Errorf("%d kept, in the order %v", len(s.of), s.last)
+	}
+	for _, v := range s.last {
+		if _, ok := s.of[v]; !ok {
+			t.Errorf("%d is listed and not there", v)
+		}
+	}
+}
+
 // TestAnAdoptionMovesNothing: it takes effect with the next own evidence, and is
 // then among the causes until a proposal was heard that lists it.
 func TestAnAdoptionMovesNothing(t *testing.T) {

@@ -22,7 +22,11 @@ func (w *work) store(tx *sqldb.Tx) error {
 		}
 	}
 	for _, id := range w.tombstones {
-		if _, err := tx.Exec(`insert into rl_withdrawn (agent_id, feedback_id) values ($1, $2) on conflict (agent_id, feedback_id) do nothing`, w.agent, id); err != nil {
+		at, kept := w.withdrawn[id]
+		if !kept {
+			continue
+		}
+		if _, err := tx.Exec(`insert into rl_withdrawn (agent_id, feedback_id, at) values ($1, $2, $3) on conflict (agent_id, feedback_id) do nothing`, w.agent, id, at); err != nil {
 			return err
 		}
 	}
@@ -257,14 +261,14 @@ func (w *work) meet(tx *sqldb.Tx) error {
 	}
 	for _, in := range w.events {
 		switch p := in.body.(type) {
-		case *event.AgentInvited:
-			if p.Consent {
-				if err := touch(in, p.By, func(b *bond) { b.add(in.Time, 1) }); err != nil {
-					return err
 		case *event.PersonForgotten:
 			if _, err := tx.Exec(`delete from rl_relationships where agent_id = $1 and person_id = $2`, w.agent, p.PersonID); err != nil {
 				return err
 			}
+		case *event.AgentInvited:
+			if p.Consent {
+				if err := touch(in, p.By, func(b *bond) { b.add(in.Time, 1) }); err != nil {
+					return err
 				}
 			}
 		case *event.SessionEnded:

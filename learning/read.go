@@ -20,11 +20,12 @@ type list struct {
 	begin   fold.State // after what was merged
 	merged  int
 	entries []*fold.Entry
+	lib     *library // with what they adopted
 }
 
 // readList reads a list, and the parameters that it was folded under.
 func (s *Service) readList(tx *sqldb.Tx, agent string) (l list, err error) {
-	l.begin = fold.New()
+	l.begin, l.lib = fold.New(), s.library()
 	var n int
 	var newest []byte
 	found, err := tx.Get(`select entries, merged, newest from rl_learners where agent_id = $1`, []any{agent}, &n, &l.merged, &newest)
@@ -54,7 +55,7 @@ func (s *Service) readList(tx *sqldb.Tx, agent string) (l list, err error) {
 		}
 	}
 	for _, v := range need {
-		if err := s.lib.need(tx, v); err != nil {
+		if err := l.lib.need(tx, v); err != nil {
 			return l, err
 		}
 	}

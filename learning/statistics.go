@@ -20,9 +20,9 @@ import (
 // learner is made of, and nothing from which an episode could be told.
 func (s *Service) Statistics(ctx context.Context, yield func(population.Statistics) error) error {
 	return s.db.Read(ctx, func(tx *sqldb.Tx) error {
-		f := fold.Folder{Library: s.lib}
+		lib := s.library()
 		return s.agents(tx, func(h head) error {
-			state, err := h.state(s, tx, &f)
+			state, err := h.state(s, tx, lib)
 			if err != nil || state.Guarded || state.N == 0 {
 				return err
 			}
@@ -97,7 +97,7 @@ type Verdict struct {
 func (s *Service) Verdicts(ctx context.Context, since event.Micros, yield func(*Verdict) error) error {
 	return s.db.Read(ctx, func(tx *sqldb.Tx) error {
 		return s.lists(tx, func(h head, l *list) error {
-			state, f := l.begin, fold.Folder{Library: s.lib, Newest: fold.Newest(l.entries, l.begin.Adopted)}
+			state, f := l.begin, fold.Folder{Library: l.lib, Newest: fold.Newest(l.entries, l.begin.Adopted)}
 			for _, e := range l.entries {
 				if err := verdicts(h, e, since, &state, &f, yield); err != nil {
 					return err
@@ -197,22 +197,22 @@ func headsAfter(tx *sqldb.Tx, after string) (page []head, last string, err error
 }
 
 // state is the agent's state now.
-func (h *head) state(s *Service, tx *sqldb.Tx, f *fold.Folder) (fold.State, error) {
+func (h *head) state(s *Service, tx *sqldb.Tx, lib *library) (fold.State, error) {
 	state := fold.New()
 	if h.entries > 1 && !state.Read(h.before) { // of another generation
 		l, err := s.readList(tx, h.agent)
 		if err != nil {
 			return state, err
 		}
-		return fold.After(l.begin, l.entries, s.lib)
+		return fold.After(l.begin, l.entries, l.lib)
 	}
 	e, err := fold.ReadEntry(h.newest)
 	if err != nil {
 		return state, err
 	}
-	f.Newest = fold.Newest([]*fold.Entry{e}, state.Adopted)
+	f := fold.Folder{Library: lib, Newest: fold.Newest([]*fold.Entry{e}, state.Adopted)}
 	for _, v := range [...]fold.Versions{state.Adopted, f.Newest} {
-		if err := s.lib.need(tx, v); err != nil {
+		if err := lib.need(tx, v); err != nil {
 			return state, err
 		}
 	}
@@ -221,9 +221,9 @@ func (h *head) state(s *Service, tx *sqldb.Tx, f *fold.Folder) (fold.State, erro
 
 // lists gives the whole lists of those agents that learn, by id.
 func (s *Service) lists(tx *sqldb.Tx, yield func(head, *list) error) error {
-	f := fold.Folder{Library: s.lib}
+	lib := s.library()
 	return s.agents(tx, func(h head) error {
-		state, err := h.state(s, tx, &f)
+		state, err := h.state(s, tx, lib)
 		if err != nil || state.Guarded {
 			return err
 		}

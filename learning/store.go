@@ -98,12 +98,13 @@ func loadHeads(tx *sqldb.Tx, ids []string, of map[string]*work) error {
 	if err != nil {
 		return err
 	}
-	return in(tx, `select agent_id, feedback_id from rl_withdrawn where agent_id`, ids, ``, func(rows *sql.Rows) error {
+	return in(tx, `select agent_id, feedback_id, at from rl_withdrawn where agent_id`, ids, ``, func(rows *sql.Rows) error {
 		var id, feedback string
-		if err := rows.Scan(&id, &feedback); err != nil {
+		var at event.Micros
+		if err := rows.Scan(&id, &feedback, &at); err != nil {
 			return err
 		}
-		of[id].tombstone(feedback)
+		of[id].tombstone(feedback, at)
 		return nil
 	})
 }
@@ -282,6 +283,12 @@ func storePage(tx *sqldb.Tx, agent string, b *book, p *page) error {
 			return err
 		}
 		if _, err := tx.Exec(`delete from rl_checkpoints where agent_id = $1 and place >= 0 and place < $2`, agent, p.sealed); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`delete from rl_signals where agent_id = $1 and at < $2`, agent, p.since); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`delete from rl_withdrawn where agent_id = $1 and at > 0 and at < $2`, agent, p.since); err != nil {
 			return err
 		}
 	}

@@ -103,7 +103,7 @@ func (w *work) feedback(in *incoming, p *event.FeedbackCreated) error {
 			return err
 		}
 	}
-	if w.withdrawn[id] {
+	if _, gone := w.withdrawn[id]; gone {
 		return nil
 	}
 	known := len(p.Shares) > 0
@@ -139,14 +139,35 @@ func (w *work) feedback(in *incoming, p *event.FeedbackCreated) error {
 	return nil
 }
 
+// cut forgets what was said, or withdrawn, before the first entry kept began: it is
+// merged, and its rows go with the entries.
+func (w *work) cut(since event.Micros) {
+	for id, row := range w.signals {
+		if row.at < since {
+			delete(w.signals, id)
+		}
+	}
+	for id, s := range w.prior {
+		if s.Timestamp < since {
+			delete(w.prior, id)
+		}
+	}
+	for id, at := range w.withdrawn {
+		if at > 0 && at < since {
+			delete(w.withdrawn, id)
+		}
+	}
+}
+
 // takeBack makes a feedback as if it had never been given, and keeps in mind
 // that it was withdrawn, in case it comes later. What is merged with others cannot
-// be taken out: then that is said, and an erasure takes all of it away.
+// be taken out: then that is said, and an erasure takes all of it away. What nobody
+// knows any more is taken for merged.
 func (w *work) takeBack(in *incoming, id, reason string) error {
-	if w.withdrawn[id] {
+	if _, gone := w.withdrawn[id]; gone {
 		return nil
 	}
-	w.tombstone(id)
+	w.tombstone(id, in.Time)
 	w.tombstones = append(w.tombstones, id)
 	s := w.prior[id]
 	if row := w.signals[id]; row != nil { // of this batch
@@ -154,6 +175,15 @@ func (w *work) takeBack(in *incoming, id, reason string) error {
 		delete(w.signals, id)
 	}
 	if s == nil {
+		switch {
+		case w.book.sealed == 0 || reason == "":
+		case reason == reasonErased:
+			w.book.drop()
+			w.news(in, "", id)
+			w.correction = true
+		default:
+			w.beyond(in, id)
+		}
 		return nil
 	}
 	delete(w.prior, id)
