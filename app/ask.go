@@ -2,12 +2,16 @@ package app
 
 import (
 	"context"
+	"slices"
 
 	"rapport/agent"
 	"rapport/chat"
+	"rapport/chat/textsignal"
 	"rapport/event"
+	"rapport/feedback"
 	"rapport/gateway"
 	"rapport/gateway/compile"
+	"rapport/internal/fault"
 	"rapport/learning/evaluate"
 )
 
@@ -34,6 +38,45 @@ type tried struct{ *parts }
 func (a tried) Sessions(ctx context.Context, agent event.AgentID) ([]evaluate.Session, error) {
 	sessions, _, err := a.heard(ctx, agent)
 	return sessions, err
+}
+
+// meter answers feedback's question to chat: the features of a text.
+type meter struct{}
+
+func (meter) Measure(text string) event.Features { return textsignal.Measure(text) }
+
+// effects answers feedback's question to agent and learning: what each feedback on an
+// agent of the caller did.
+type effects struct{ *parts }
+
+func (a effects) Effects(ctx context.Context, id event.AgentID) (map[event.FeedbackID]feedback.Effect, error) {
+	versions, err := a.Agents.Versions(ctx, string(id), 0, shownVersions)
+	if err != nil {
+		return nil, err
+	}
+	x, err := a.Learning.Explain(ctx, id)
+	if err != nil && !fault.Is(err, "agent_unknown") {
+		return nil, err
+	}
+	out := map[event.FeedbackID]feedback.Effect{}
+	if err == nil {
+		for _, r := range x.Ratings {
+			out[event.FeedbackID(r.FeedbackID)] = feedback.Effect{Says: r.Effect()}
+		}
+	}
+	for _, v := range slices.Backward(versions) { // oldest first
+		for _, cause := range v.Causes {
+			e, use := out[event.FeedbackID(cause)], feedback.Use{Version: v.Version, Moved: v.Change.TraitsDelta}
+			switch v.Kind {
+			case event.ChangeLearned:
+				e.UsedIn = append(e.UsedIn, use)
+			case event.ChangeWithdrawn:
+				e.TakenOutIn = append(e.TakenOutIn, use)
+			}
+			out[event.FeedbackID(cause)] = e
+		}
+	}
+	return out, nil
 }
 
 // directory answers gateway's AgentsOf and BySlug from agent.

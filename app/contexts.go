@@ -74,7 +74,7 @@ func (p *parts) open(ctx context.Context, dbs map[string]*sqldb.DB, cfg Config, 
 	if err != nil {
 		return err
 	}
-	p.Feedback, err = feedback.New(ctx, dbs["feedback"], feedback.Options{Clock: cfg.Clock, Window: cfg.Feedback.Window, Steer: p.Gateway, People: p.Accounts, Notes: p.Accounts, Asking: cfg.asking()})
+	p.Feedback, err = feedback.New(ctx, dbs["feedback"], feedback.Options{Clock: cfg.Clock, Window: cfg.Feedback.Window, Steer: p.Gateway, Meter: meter{}, Shown: effects{p}, Key: key, People: p.Accounts, Notes: p.Accounts, Asking: cfg.asking()})
 	return err
 }
 

@@ -37,8 +37,10 @@ func (e Effect) of(status string) Effect {
 	switch {
 	case gone != "" && len(e.TakenOutIn) > 0:
 		parts = append(parts, gone+", taken out in "+versions(e.TakenOutIn))
+	case gone != "" && len(e.UsedIn) > 0:
+		parts = append(parts, gone+"; it counts no more, and was a part of "+versions(e.UsedIn))
 	case gone != "":
-		parts = append(parts, gone+"; nothing of it is left")
+		parts = append(parts, gone+"; it counts no more")
 	case len(e.UsedIn) > 0:
 		parts = append(parts, "used in "+versions(e.UsedIn))
 	}

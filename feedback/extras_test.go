@@ -265,7 +265,7 @@ func TestOwnerSeesWhatItDid(t *testing.T) {
 	effects[up] = Effect{UsedIn: []Use{{12, map[string]float64{"humor": .02}}}, TakenOutIn: []Use{{13, map[string]float64{"humor": -.02}}}}
 	effects[tone] = Effect{Says: "speaks for more humor", UsedIn: []Use{{12, map[string]float64{"humor": .02, "brevity": -.01}}}}
 	effects[bens] = Effect{Says: "counts; needs about 3 more"}
-	says := map[event.FeedbackID]string{up: "withdrawn, taken out in v13: humor -0.02", old: "replaced by a newer one; nothing of it is left",
+	says := map[event.FeedbackID]string{up: "withdrawn, taken out in v13: humor -0.02", old: "replaced by a newer one; it counts no more",
 		tone: "used in v12: humor +0.02, brevity -0.01; speaks for more humor", bens: "counts; needs about 3 more"}
 	page, err := w.s.List(t.Context(), by("ann"), "luna", "", false)
 	if err != nil {
