@@ -27,9 +27,9 @@ var flow = map[event.Type][]string{
 	event.ReactionRemoved{}.EventType(): {"feedback"},
 	event.SessionStarted{}.EventType():  {"feedback"},
 	event.SessionEnded{}.EventType():    {"agent", "feedback", "learning"},
+	event.PersonForgotten{}.EventType(): {"learning"},
 
 	event.ReplyGenerated{}.EventType():    {"feedback", "learning"},
-	event.PersonForgotten{}.EventType(): {"learning"},
 	event.FeedbackCreated{}.EventType():   {"gateway", "learning"},
 	event.FeedbackRetracted{}.EventType(): {"learning"},
 

@@ -230,7 +230,7 @@ func levelOf(strength float64) string {
 	return "dear"
 }
 
-// meet takes sessions and invitations into the relationships, and who was erased out of them: 1 per session and
+// meet takes sessions and invitations into the relationships: 1 per session and
 // min(minutes/10, 1), 1 per invitation, ½ for coming back within a week.
 func (w *work) meet(tx *sqldb.Tx) error {
 	if w.retired {
