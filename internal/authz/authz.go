@@ -88,6 +88,12 @@ const (
 	Explanation Kind = "explanation" // what each rating did
 	Compile     Kind = "compile"     // prompt and parameters
 	System      Kind = "system"      // dead letters, rebuild, backup, traces
+	Consent     Kind = "consent"     // whether reviewers may read what one says
+	Mentor      Kind = "mentor"      // a person's part in reviewing
+	Review      Kind = "review"      // an exchange to review, and what was written on it
+	Verdict     Kind = "verdict"     // on a review that is set aside
+	Points      Kind = "points"      // a person's ledger
+	Goal        Kind = "goal"        // of everyone together
 )
 
 // Verb is what is done.
@@ -114,6 +120,12 @@ var table = map[Kind]map[Verb][]Relation{
 	Explanation: {Read: {Owner}},
 	Compile:     {Read: {Owner}},
 	System:      {Read: {Operator}, List: {Operator}, Change: {Operator}},
+	Consent:     {Read: {Self}, Change: {Self}},
+	Mentor:      {Read: {Self}, List: {Operator}, Create: {Operator}, Change: {Self}},
+	Review:      {List: {Author, Owner}, Create: {Reviewer}, Change: {Author, Owner}, Erase: {Author}},
+	Verdict:     {List: {Operator}, Change: {Operator}},
+	Points:      {Read: {Self}, Change: {Self}},
+	Goal:        {List: {Anyone}, Create: {Operator}, Erase: {Operator}},
 }
 
 // Allowed says whether any of the relations suffices.

@@ -18,7 +18,7 @@ import (
 var update = flag.Bool("update", false, "rewrite testdata")
 
 var (
-	kinds     = []Kind{Person, Token, Room, Message, Agent, Policy, Feedback, Explanation, Compile, System}
+	kinds     = []Kind{Person, Token, Room, Message, Agent, Policy, Feedback, Explanation, Compile, System, Consent, Mentor, Review, Verdict, Points, Goal}
 	verbs     = []Verb{Read, List, Create, Change, Erase}
 	relations = []Relation{Author, Owner, Participant, Reviewer, Operator, Ingester, Self, Anyone}
 )
@@ -92,15 +92,15 @@ func TestRules(t *testing.T) {
 			if err := (Principal{}).Check(k, v); fault.KindOf(err) != fault.Unauthenticated {
 				t.Errorf("nobody, %s %s: %v, want unauthenticated", v, k, err)
 			}
-			// Knowing an id is not a relation: a logged-in stranger reads public faces and makes things, no more.
+			// Knowing an id is not a relation: a logged-in stranger reads public faces and common goals and makes things, no more.
 			stranger := Principal{Person: "p", Scopes: Scopes()[:3]}
-			open := k == Agent && (v == Read || v == Create) || k == Room && v == Create
+			open := k == Agent && (v == Read || v == Create) || k == Room && v == Create || k == Goal && v == List
 			if got := stranger.Check(k, v) == nil; got != open {
 				t.Errorf("stranger, %s %s: allowed %v, want %v", v, k, got, open)
 			}
 		}
 	}
-	for _, k := range []Kind{Message, Feedback, Policy, Explanation, Compile} {
+	for _, k := range []Kind{Message, Feedback, Policy, Explanation, Compile, Consent, Review, Points} {
 		if Allowed(k, Read, Operator, Anyone, Ingester) {
 			t.Errorf("an operator or ingester reads %s: people's words and tastes are theirs", k)
 		}
