@@ -290,7 +290,11 @@ func TestTour(t *testing.T) {
 	ada.must("POST", luna.path("/transfer"), map[string]any{"to": bob.ID}, nil)
 	bob.must("DELETE", luna.path(""), nil, nil)
 	bob.must("DELETE", "/v1/tokens/"+tokens.Tokens[0].ID, nil, nil)
-	login(ada).must("DELETE", "/v1/me", nil, nil)
+	var gone struct{ Receipt string }
+	login(ada).must("DELETE", "/v1/me", nil, &gone)
+	r.as("", "").must("GET", "/v1/erasures/"+gone.Receipt, nil, nil)
+	admin.must("DELETE", "/v1/people/"+string(bob.ID), nil, nil)
+	admin.must("GET", "/v1/admin/erasures", nil, nil)
 
 	// What needs more than a tour.
 	elsewhere := []string{

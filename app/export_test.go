@@ -15,7 +15,7 @@ var exportSays = map[string]struct {
 }{
 	"account.people":         {"Who there is. Passwords, rights and protection stay inside.", map[string]string{"handle": "name to log in with; null for people of another platform", "name": "as shown to others", "created": "when the person was made", "entered": "first login, 0 before"}},
 	"account.foreign_people": {"Which pseudonym a person of another platform has here.", map[string]string{"source": "name of the platform", "external_id": "the person's id there"}},
-	"account.erasures":       {"Proof that people were erased.", map[string]string{"erased": "when"}},
+	"account.erasures":       {"Proof that people were erased.", map[string]string{"erased": "when", "finished": "when every part had dropped what it held, 0 before", "body": "JSON: rows dropped, by part and table"}},
 	"account.operator_acts":  {"What operators did that reaches other people's things.", map[string]string{"act_id": "id", "person_id": "who", "token_id": "with which token or session", "act": "export, trace, backup, rebuild or replay", "subject": "of what", "at": "when"}},
 
 	"agent.agents": {"Every agent as it is now.", map[string]string{"id": "the agent", "owner_id": "its owner", "slug": "short name in addresses and mentions, unique", "name": "as shown", "created_at": "when it was made", "updated_at": "last change",
@@ -47,7 +47,7 @@ var exportSays = map[string]struct {
 	"feedback.prompts": {"When people were asked what they think of an agent of theirs, and what became of it.", map[string]string{"prompt_id": "the prompt", "kind": "after_session, inline or check_in", "reason": "why it was asked, as a code", "state": "asked, shown, skipped or answered", "asked_at": "when", "shown_at": "0 for never", "skipped_at": "0 for never", "answered_at": "0 for never",
 		"feedback_id": "the feedback that answered, or empty", "session_id": "the talk it is about, or empty", "message_id": "the answer it is about, or empty", "expires_at": "until when it could be shown"}},
 	"feedback.ask_budgets": {"How often people want to be asked.", map[string]string{"budget": "prompts in any seven days across all their agents", "at": "when they said so"}},
-	"feedback.erasures":    {"Proof of what was dropped when a person was erased.", map[string]string{"event_id": "the event that asked for it", "at": "when", "signals": "rows that were dropped", "waiting": "the same of waiting ones"}},
+	"feedback.erased_rows": {"Proof of what was dropped when a person was erased.", map[string]string{"event_id": "the event that asked for it", "tbl": "of which table", "n": "how many rows", "at": "when"}},
 
 	"gateway.decisions":     {"Why each answer, or silence, was as it was.", map[string]string{"turn_id": "the consideration it ended; empty for callers that keep the texts", "at": "when", "state": "open while it is being made, then done", "action": "reply, silence or failed; empty while open", "unasked": "true when no person asked for it", "body": "JSON: variation, policy version, prompt hash, route, parameters"}},
 	"gateway.mapping_rules": {"The rules that turn levels into words and numbers.", map[string]string{"version": "1, 2, 3 …", "status": "published or withdrawn", "body": "the rules", "at": "when"}},
