@@ -54,7 +54,7 @@ func (s *Service) act(ctx context.Context, ref Ref, op string, asked any, kind a
 			}
 			d.at, d.actor = at, string(p.Person)
 			if d.by == "" {
-				if d.by = policy.ByOwner; len(relations) == 0 {
+				if d.by = policy.ByOwner; !slices.Contains(relations, authz.Owner) {
 					d.by = policy.ByPlatform
 				}
 			}
@@ -82,7 +82,7 @@ func (s *Service) SetTexts(ctx context.Context, ref Ref, change func(*Texts)) (A
 			return nil, err
 		}
 		after := before
-		after.Examples = slices.Clone(before.Examples)
+		after.Examples, after.Openings = slices.Clone(before.Examples), slices.Clone(before.Openings)
 		change(&after)
 		if after, err = after.tidy(); err != nil || equalTexts(before, after) {
 			return nil, err
@@ -92,8 +92,8 @@ func (s *Service) SetTexts(ctx context.Context, ref Ref, change func(*Texts)) (A
 }
 
 func equalTexts(a, b Texts) bool {
-	return a.Name == b.Name && a.Description == b.Description && a.Backstory == b.Backstory && a.Style == b.Style &&
-		a.Greeting == b.Greeting && slices.Equal(a.Examples, b.Examples)
+	return a.Name == b.Name && a.Description == b.Description && a.Backstory == b.Backstory && a.Style == b.Style && a.Scenario == b.Scenario &&
+		a.Greeting == b.Greeting && slices.Equal(a.Openings, b.Openings) && a.Appearance == b.Appearance && slices.Equal(a.Examples, b.Examples)
 }
 
 // SetTraits sets the levels that are given, also pinned ones, and the baseline
@@ -174,6 +174,9 @@ func (s *Service) learning(ctx context.Context, ref Ref, kind string, on bool) (
 	return s.act(ctx, ref, kind, nil, authz.Policy, authz.Change, func(_ *sqldb.Tx, a *record, _ event.Micros) (*deed, error) {
 		if a.learning == on {
 			return nil, nil
+		}
+		if on && a.native() {
+			return nil, nativeRests()
 		}
 		a.learning = on
 		return &deed{kind: kind}, nil
@@ -274,14 +277,20 @@ func (a *record) rollback(tx *sqldb.Tx, to int64, withTexts bool, at event.Micro
 // Transfer gives the agent to another person. Its levels become the baseline;
 // what waits for the old owner is void. Faults: person_unknown.
 func (s *Service) Transfer(ctx context.Context, ref Ref, to event.PersonID) (Agent, error) {
-	return s.act(ctx, ref, "transfer", to, authz.Policy, authz.Change, func(tx *sqldb.Tx, a *record, _ event.Micros) (*deed, error) {
+	return s.act(ctx, ref, "transfer", to, authz.Policy, authz.Change, func(tx *sqldb.Tx, a *record, at event.Micros) (*deed, error) {
 		if to == a.owner {
 			return nil, nil
+		}
+		if a.native() {
+			return nil, fault.New(fault.Conflict, "native_stays", "This agent is the platform's; adopt a copy of it instead.")
 		}
 		if since, erased, err := person(tx, to); err != nil {
 			return nil, err
 		} else if since < 0 || erased {
 			return nil, fault.New(fault.Invalid, "person_unknown", "There is no such person to give the agent to.")
+		}
+		if _, err := tx.Exec(`update enrichments set status = $1, decided = $2 where agent_id = $3 and status = $4`, EnrichSuperseded, at, a.id, EnrichWaiting); err != nil {
+			return nil, err
 		}
 		from := a.owner
 		a.owner, a.baseline = to, a.doc.Traits
@@ -303,7 +312,7 @@ func (s *Service) Retire(ctx context.Context, ref Ref) error {
 
 func (a *record) retire(tx *sqldb.Tx) (*deed, error) {
 	a.retired, a.name, a.slug = true, "", string(a.id)
-	for _, table := range []string{"texts", "levels", "proposals"} {
+	for _, table := range []string{"texts", "levels", "proposals", "cards", "enrichments", "origins", "natives"} {
 		if _, err := tx.Exec(`delete from `+table+` where agent_id = $1`, a.id); err != nil {
 			return nil, err
 		}

@@ -1,9 +1,11 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"encoding/json"
+	"sync"
 	"time"
 
 	"rapport/event"
@@ -24,23 +26,35 @@ type Service struct {
 	db     *sqldb.DB
 	now    func() time.Time
 	starts Starts
+	clean  func(string, int) string
+
+	suggests Suggester
+	opening  chan struct{} // imports under way: each holds its file in memory
+	asking   sync.Mutex
+	asked    map[event.AgentID]bool // agents for which a suggestion is on its way
 }
 
 // Options join the context to the rest.
 type Options struct {
 	Clock  func() time.Time // time.Now when nil
 	Starts Starts           // nil: in the middle
+
+	// Clean is what may stand in a prompt of a text, at most so many characters:
+	// what came from a card or a model goes through it. nil: only cut.
+	Clean func(text string, most int) string
+	// Suggests fills in what is missing of an agent. nil: nobody does.
+	Suggests Suggester
 }
 
 // Starts says where a fresh agent of somebody starts in the traits that they did
-// not choose.
+// not choose, made for an archetype or with 0 for none.
 type Starts interface {
-	DefaultStart(ctx context.Context, owner event.PersonID, agent event.AgentID, chosen policy.Mask, at event.Micros) (policy.Traits, error)
+	DefaultStart(ctx context.Context, owner event.PersonID, agent event.AgentID, archetype int, chosen policy.Mask, at event.Micros) (policy.Traits, error)
 }
 
 type middle struct{}
 
-func (middle) DefaultStart(context.Context, event.PersonID, event.AgentID, policy.Mask, event.Micros) (policy.Traits, error) {
+func (middle) DefaultStart(context.Context, event.PersonID, event.AgentID, int, policy.Mask, event.Micros) (policy.Traits, error) {
 	return policy.Neutral(), nil
 }
 
@@ -65,7 +79,10 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 	if o.Starts == nil {
 		o.Starts = middle{}
 	}
-	s := &Service{db: db, now: o.Clock, starts: o.Starts}
+	if o.Clean == nil {
+		o.Clean = cut
+	}
+	s := &Service{db: db, now: o.Clock, starts: o.Starts, clean: o.Clean, suggests: o.Suggests, opening: make(chan struct{}, maxImports), asked: map[event.AgentID]bool{}}
 	return s, s.carryThrough(ctx)
 }
 
@@ -78,8 +95,13 @@ type Texts struct {
 	Description string     `json:"description,omitempty"` // for everybody; at most 500
 	Backstory   string     `json:"backstory,omitempty"`   // at most 8000
 	Style       string     `json:"style,omitempty"`       // how it talks; at most 2000
-	Greeting    string     `json:"greeting,omitempty"`    // at most 1000
+	Scenario    string     `json:"scenario,omitempty"`    // where the talk begins; at most 2000
+	Greeting    string     `json:"greeting,omitempty"`    // at most 4000
+	Openings    []string   `json:"openings,omitempty"`    // other greetings, variants of it; at most 20
+	Appearance  string     `json:"appearance,omitempty"`  // for who draws it, never for a model that speaks; at most 500
 	Examples    []Exchange `json:"examples,omitempty"`    // at most 20
+
+	Template *Template `json:"personaTemplate,omitempty"` // which of it was a suggestion
 }
 
 // Exchange is a sample of how the agent answers; at most 2000 characters each.
@@ -136,6 +158,7 @@ type Agent struct {
 
 	OwnerID event.PersonID  `json:"ownerId,omitempty"`
 	Profile *Profile        `json:"profile,omitempty"`
+	Origin  *Origin         `json:"origin,omitempty"`
 	Policy  json.RawMessage `json:"policy,omitempty" doc:"The policy document in force."`
 	State   *State          `json:"state,omitempty"`
 }
@@ -166,12 +189,16 @@ type Draft struct {
 	Texts  Texts              //
 	Traits map[string]float64 // the start; where all agents start where absent
 	Key    string             // Idempotency-Key, may be empty
+
+	Archetype int // whose start it gets where traits are absent; 0 for that of all agents
+
+	birth
 }
 
 // Create makes an agent of the principal's. Its baseline is its start. With an ID
 // that exists already and is the principal's, that agent is given and nothing is
-// done. Faults: invalid_texts, unknown_trait, policy_refused, person_erased,
-// agent_exists.
+// done. Faults: invalid_texts, unknown_trait, archetype_unknown, policy_refused,
+// person_erased, agent_exists.
 func (s *Service) Create(ctx context.Context, d Draft) (Agent, error) {
 	p := authz.From(ctx)
 	if err := p.Check(authz.Agent, authz.Create); err != nil {
@@ -191,10 +218,11 @@ func (s *Service) Create(ctx context.Context, d Draft) (Agent, error) {
 	var id event.AgentID
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		asked := struct {
-			Texts  Texts
-			Traits map[string]float64
-		}{texts, d.Traits}
-		id, err = httpapi.Idempotent(tx, p, d.Key, "agent.create", asked, s.micros(), func() (event.AgentID, error) {
+			Texts     Texts
+			Traits    map[string]float64
+			Archetype int `json:",omitempty"`
+		}{texts, d.Traits, d.Archetype}
+		id, err = httpapi.Idempotent(tx, p, d.Key, "agent."+cmp.Or(d.kind, "create"), asked, s.micros(), func() (event.AgentID, error) {
 			return d.ID, s.create(tx, p.Person, d, texts, start)
 		})
 		return err
@@ -220,7 +248,7 @@ func (s *Service) start(ctx context.Context, owner event.PersonID, d Draft) (x p
 			chosen |= 1 << t
 		}
 	}
-	return s.starts.DefaultStart(ctx, owner, d.ID, chosen, s.micros())
+	return s.starts.DefaultStart(ctx, owner, d.ID, d.Archetype, chosen, s.micros())
 }
 
 func (s *Service) create(tx *sqldb.Tx, owner event.PersonID, d Draft, texts Texts, start policy.Traits) error {
@@ -247,6 +275,9 @@ func (s *Service) create(tx *sqldb.Tx, owner event.PersonID, d Draft, texts Text
 		a.stops = stopEverywhere
 	}
 	a.doc.Traits = start
+	if d.shape != nil {
+		d.shape(a)
+	}
 	if err := set(&a.doc.Traits, d.Traits, a.doc.Limits()); err != nil {
 		return err
 	}
@@ -254,12 +285,16 @@ func (s *Service) create(tx *sqldb.Tx, owner event.PersonID, d Draft, texts Text
 	if a.slug, err = freeSlug(tx, texts.Name, d.ID); err != nil {
 		return err
 	}
-	a.doc.LastUpdatedAt = at
+	done := deed{kind: cmp.Or(d.kind, "created"), by: a.doc.LastUpdatedBy, actor: cmp.Or(d.actor, string(owner)), at: at}
+	a.doc.Reason, a.doc.LastUpdatedAt = done.kind, at
 	if err := a.seal(); err != nil {
 		return err
 	}
 	a.baseline = a.doc.Traits
-	return insert(tx, a, texts, deed{kind: "created", by: policy.ByOwner, actor: string(owner), at: at})
+	if err := insert(tx, a, texts, done); err != nil || d.also == nil {
+		return err
+	}
+	return d.also(tx, a)
 }
 
 // set changes the levels that are given. A start outside the platform's limits
@@ -412,6 +447,9 @@ func (s *Service) view(tx *sqldb.Tx, a *record, own bool) (Agent, error) {
 	}
 	waiting, err := countWaiting(tx, a.id)
 	if err != nil {
+		return Agent{}, err
+	}
+	if out.Origin, err = originOf(tx, a.id); err != nil {
 		return Agent{}, err
 	}
 	out.OwnerID, out.Policy = a.owner, a.raw

@@ -11,5 +11,9 @@ func (s *Service) Exports() []sqldb.Export {
 		{Table: "versions"},
 		{Table: "proposals"},
 		{Table: "audit"},
+		{Table: "cards"},
+		{Table: "enrichments"},
+		{Table: "origins"},
+		{Table: "natives"},
 	}
 }

@@ -45,7 +45,10 @@ type TextsBody struct {
 	Description *string     `json:"description,omitempty" maxLength:"500"`
 	Backstory   *string     `json:"backstory,omitempty" maxLength:"8000"`
 	Style       *string     `json:"style,omitempty" maxLength:"2000"`
-	Greeting    *string     `json:"greeting,omitempty" maxLength:"1000"`
+	Scenario    *string     `json:"scenario,omitempty" maxLength:"2000" doc:"Where the talk begins."`
+	Greeting    *string     `json:"greeting,omitempty" maxLength:"4000"`
+	Openings    *[]string   `json:"openings,omitempty" maxItems:"20" doc:"Other greetings: variants of it, at most 4000 characters each."`
+	Appearance  *string     `json:"appearance,omitempty" maxLength:"500" doc:"For who draws it; no model that speaks sees it."`
 	Examples    *[]Exchange `json:"examples,omitempty" maxItems:"20"`
 }
 
@@ -53,10 +56,14 @@ func (b TextsBody) change(t *Texts) {
 	for _, f := range []struct {
 		from *string
 		to   *string
-	}{{b.Name, &t.Name}, {b.Description, &t.Description}, {b.Backstory, &t.Backstory}, {b.Style, &t.Style}, {b.Greeting, &t.Greeting}} {
+	}{{b.Name, &t.Name}, {b.Description, &t.Description}, {b.Backstory, &t.Backstory}, {b.Style, &t.Style},
+		{b.Scenario, &t.Scenario}, {b.Greeting, &t.Greeting}, {b.Appearance, &t.Appearance}} {
 		if f.from != nil {
 			*f.to = *f.from
 		}
+	}
+	if b.Openings != nil {
+		t.Openings = *b.Openings
 	}
 	if b.Examples != nil {
 		t.Examples = *b.Examples
@@ -136,10 +143,11 @@ func (s *Service) Routes(api *httpapi.API) {
 		httpapi.IdempotencyHeader
 		Body struct {
 			TextsBody
-			Traits map[string]float64 `json:"traits,omitempty" doc:"The start, by trait; where all agents start where absent."`
+			Traits    map[string]float64 `json:"traits,omitempty" doc:"The start, by trait; where all agents start where absent."`
+			Archetype int                `json:"archetype,omitempty" minimum:"1" doc:"Id of an archetype: where traits are absent the agent starts where agents made for it do."`
 		}
 	}) (Agent, error) {
-		d := Draft{Traits: in.Body.Traits, Key: in.IdempotencyKey}
+		d := Draft{Traits: in.Body.Traits, Archetype: in.Body.Archetype, Key: in.IdempotencyKey}
 		in.Body.change(&d.Texts)
 		return s.Create(ctx, d)
 	})
@@ -240,6 +248,7 @@ func (s *Service) Routes(api *httpapi.API) {
 	httpapi.Post(api, "/v1/agents/{agent}/proposals/{proposal}/refuse", op("Say no to a proposed change", conflict), func(ctx context.Context, in *decision) (Agent, error) {
 		return s.Refuse(ctx, in.ref(), in.Proposal)
 	})
+	s.personaRoutes(api)
 	admin := func(summary string) httpapi.Op {
 		return httpapi.Op{Summary: summary, Tag: "agent", Scope: authz.ScopeAdmin, Status: http.StatusNoContent}
 	}

@@ -43,6 +43,9 @@ func (s *Service) SetSettings(ctx context.Context, ref Ref, c Settings) (Agent, 
 				return nil, err
 			}
 		}
+		if a.native() && a.doc.Exploration.Strategy != policy.StrategyOff {
+			return nil, nativeRests()
+		}
 		// A support agent has narrower limits; its levels go inside.
 		a.doc.Traits = a.doc.Limits().Clamp(a.doc.Traits)
 		was, is, err := differ(&before, a)

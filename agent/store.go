@@ -59,8 +59,11 @@ func (s stops) names() []string {
 }
 
 // relation is how the principal stands to the agent: its owner, with a token
-// that may raise agents, or nothing.
+// that may raise agents, an operator who edits one of the platform's, or nothing.
 func (a *record) relation(p authz.Principal) []authz.Relation {
+	if a.native() && p.Has(authz.ScopeAdmin) {
+		return []authz.Relation{authz.Editor}
+	}
 	if p.Person != "" && p.Person == a.owner && p.Has(authz.ScopeAgents) {
 		return []authz.Relation{authz.Owner}
 	}

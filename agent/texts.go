@@ -8,6 +8,20 @@ import (
 	"rapport/internal/fault"
 )
 
+// The most characters of each text, and the most of each list.
+const (
+	maxName        = 80
+	maxDescription = 500
+	maxBackstory   = 8000
+	maxStyle       = 2000
+	maxScenario    = 2000
+	maxOpening     = 4000 // of the greeting too
+	maxAppearance  = 500
+	maxExample     = 2000
+	maxExamples    = 20
+	maxOpenings    = 20
+)
+
 // tidy trims the texts and refuses those that are too long or hold what no text
 // holds. Fault invalid_texts.
 func (t Texts) tidy() (Texts, error) {
@@ -17,8 +31,11 @@ func (t Texts) tidy() (Texts, error) {
 	if strings.ContainsFunc(t.Name, unicode.IsControl) {
 		return t, badText("name", "has line breaks or control characters")
 	}
-	if len(t.Examples) > 20 {
+	if len(t.Examples) > maxExamples {
 		return t, badText("examples", "are more than 20")
+	}
+	if len(t.Openings) > maxOpenings {
+		return t, badText("openings", "are more than 20")
 	}
 	check := func(field, s string, most int) error {
 		switch {
@@ -34,16 +51,22 @@ func (t Texts) tidy() (Texts, error) {
 	for _, f := range []struct {
 		field, s string
 		most     int
-	}{{"name", t.Name, 80}, {"description", t.Description, 500}, {"backstory", t.Backstory, 8000}, {"style", t.Style, 2000}, {"greeting", t.Greeting, 1000}} {
+	}{{"name", t.Name, maxName}, {"description", t.Description, maxDescription}, {"backstory", t.Backstory, maxBackstory}, {"style", t.Style, maxStyle},
+		{"scenario", t.Scenario, maxScenario}, {"greeting", t.Greeting, maxOpening}, {"appearance", t.Appearance, maxAppearance}} {
 		if err := check(f.field, f.s, f.most); err != nil {
 			return t, err
 		}
 	}
-	for _, e := range t.Examples {
-		if err := check("examples", e.Person, 2000); err != nil {
+	for _, o := range t.Openings {
+		if err := check("openings", o, maxOpening); err != nil {
 			return t, err
 		}
-		if err := check("examples", e.Agent, 2000); err != nil {
+	}
+	for _, e := range t.Examples {
+		if err := check("examples", e.Person, maxExample); err != nil {
+			return t, err
+		}
+		if err := check("examples", e.Agent, maxExample); err != nil {
 			return t, err
 		}
 	}

@@ -16,7 +16,7 @@ var pure = []string{
 	"policy",
 	"learning/reward", "learning/fusion", "learning/step", "learning/safety", "learning/fold", "learning/wire", "learning/rater", "learning/population", "learning/evaluate",
 	"gateway/rule", "gateway/compile", "gateway/guard",
-	"agent/card", "internal/authz", "chat/textsignal", "feedback/signal", "feedback/asking", "feedback/mentor",
+	"agent/card", "agent/persona", "internal/authz", "chat/textsignal", "feedback/signal", "feedback/asking", "feedback/mentor",
 }
 
 // pkg is one package of the module.

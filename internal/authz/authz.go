@@ -70,6 +70,7 @@ const (
 	Reviewer    Relation = "reviewer"    // was assigned it
 	Operator    Relation = "operator"    // token with ScopeAdmin; every use is audited
 	Ingester    Relation = "ingester"    // token with ScopeIngest that brought it
+	Editor      Relation = "editor"      // token with ScopeAdmin, and the agent is the platform's
 	Anyone      Relation = "anyone"      // is logged in
 )
 
@@ -83,6 +84,7 @@ const (
 	Room        Kind = "room"
 	Message     Kind = "message"
 	Agent       Kind = "agent"       // public face: name, description
+	Native      Kind = "native"      // an agent of the platform, its kind and place
 	Policy      Kind = "policy"      // versions, audit, what was learned
 	Feedback    Kind = "feedback"    // raw signals
 	Explanation Kind = "explanation" // what each rating did
@@ -115,7 +117,8 @@ var table = map[Kind]map[Verb][]Relation{
 	Room:        {Read: {Participant, Operator, Ingester}, List: {Participant}, Create: {Anyone, Ingester}, Change: {Participant, Ingester}},
 	Message:     {Read: {Participant}, List: {Participant}, Create: {Participant, Ingester}, Change: {Author}, Erase: {Author, Operator}},
 	Agent:       {Read: {Anyone}, List: {Owner}, Create: {Anyone}, Change: {Owner, Operator}, Erase: {Owner, Operator}},
-	Policy:      {Read: {Owner}, List: {Owner}, Change: {Owner}},
+	Native:      {Read: {Anyone}, List: {Anyone}, Create: {Operator}, Change: {Operator}},
+	Policy:      {Read: {Owner, Editor}, List: {Owner, Editor}, Change: {Owner, Editor}},
 	Feedback:    {Read: {Author, Owner}, List: {Author, Owner}, Create: {Owner, Participant, Reviewer, Ingester}, Change: {Author}, Erase: {Author}},
 	Explanation: {Read: {Owner}},
 	Compile:     {Read: {Owner}},
