@@ -16,7 +16,9 @@ import (
 	"rapport/event"
 	"rapport/gateway/compile"
 	"rapport/gateway/provider"
+	"rapport/gateway/provider/anthropic"
 	"rapport/gateway/provider/discover"
+	"rapport/gateway/provider/gemini"
 	"rapport/gateway/provider/offline"
 	"rapport/gateway/provider/openai"
 	"rapport/gateway/rule"
@@ -165,7 +167,7 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 func (s *Service) connect() error {
 	s.models = map[string]provider.Provider{offline.Model: offline.Provider{}}
 	for _, m := range s.o.Models.Settings {
-		c, err := openai.New(openai.Config{Name: m.Name, BaseURL: m.BaseURL, Key: m.Key})
+		c, err := adapter(m.Vendor)(provider.Config{Name: m.Name, BaseURL: m.BaseURL, Key: m.Key, KeyName: m.KeyName})
 		if err != nil {
 			return fault.New(fault.Invalid, "invalid_setting", "%s.", err)
 		}
@@ -173,6 +175,17 @@ func (s *Service) connect() error {
 	}
 	maps.Copy(s.models, s.o.Use)
 	return nil
+}
+
+// adapter is who speaks a vendor's language.
+func adapter(vendor string) func(provider.Config) (*provider.Client, error) {
+	switch vendor {
+	case compile.VendorAnthropic:
+		return anthropic.New
+	case compile.VendorGemini:
+		return gemini.New
+	}
+	return openai.New
 }
 
 // Projections names the tables that a rebuild from the log makes byte-equal.

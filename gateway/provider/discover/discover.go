@@ -24,6 +24,7 @@ type Setting struct {
 	Vendor  string // one of compile's Vendor constants; compatible when empty
 	BaseURL string
 	Key     string
+	KeyName string // where the key was configured, for messages
 	Model   string
 }
 

@@ -1,152 +1,236 @@
-// Package providertest is the exercise that every adapter passes, against
-// servers that refuse what the real ones refuse.
-//
-// Start reading at Run; Fake is the OpenAI-compatible server.
 package providertest
 
 import (
+	"context"
 	"encoding/json"
-	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"rapport/gateway/compile"
 )
 
-// Step is how the fake answers one request; the zero Step answers well.
+// Step is how a fake answers one request; the zero Step answers well.
 type Step struct {
 	Status int               // not 0: an error answer
 	Header map[string]string // of an error answer
-	Body   string            // of an error answer
+	Body   string            // of an error answer; in the vendor's form with Says when empty
+	Says   string            // message of an error answer
 
 	Reply    []string // the pieces; two words when nil
-	Raw      []string // sent as they are instead of Reply, without the end
+	Bytes    int      // so much text instead of Reply
+	Raw      []string // events sent as they are instead of Reply, without the end
+	Fails    string   // an error event with this text, after the pieces
 	DieAfter int      // pieces after which the connection is cut; 0 for never
 	Hang     bool     // sends nothing until the caller goes away
 	HangMid  bool     // sends one piece, then nothing
+	Drip     bool     // sends bytes, and never a piece
 	Plain    bool     // answers as one JSON document, not as a stream
-	NoDone   bool     // ends without [DONE]
-	Finish   string   // "stop" when empty
+	NoDone   bool     // ends without its end mark
+	Finish   string   // in the vendor's words; its plain end when empty
 	NoUsage  bool
 }
 
-// Fake is an OpenAI-compatible server. It checks every request against what the
-// model family it names accepts, with the real refusals' texts, and then plays
-// its steps, one a request, good answers after the last.
-type Fake struct {
-	URL string // base URL with /v1
-	Key string // required as bearer token when not empty
-
-	mu       sync.Mutex
-	steps    []Step
-	requests []map[string]any
+// Seen is what a request said, by our names.
+type Seen struct {
+	Model, System string
+	Texts         []string
+	Params        map[string]any // temperature, top_p, presence_penalty, frequency_penalty, effort, verbosity, tokens, schema
+	Body          json.RawMessage
 }
 
-// NewFake starts a fake for a test.
+// Fake is a vendor's server. It holds every request against what the model that
+// it names accepts, refuses with the vendor's words, and then plays its steps, one
+// a request, good answers after the last.
+type Fake struct {
+	Vendor string // one of compile.Vendors
+	URL    string // base URL
+	Key    string // required when not empty
+
+	wire wire
+	mu   sync.Mutex
+	step []Step
+	seen []Seen
+	odd  []string
+}
+
+// NewFake starts an OpenAI-compatible fake on a port of this machine.
 func NewFake(t testing.TB, steps ...Step) *Fake {
 	t.Helper()
-	f := &Fake{steps: steps}
-	s := httptest.NewServer(http.HandlerFunc(f.serve))
+	f := newFake(compile.VendorCompatible, steps...)
+	s := httptest.NewServer(f)
 	t.Cleanup(func() {
 		s.CloseClientConnections()
 		s.Close()
 	})
-	f.URL = s.URL + "/v1"
+	f.URL = s.URL + f.wire.base()
 	return f
 }
 
-// Requests are the bodies received so far.
-func (f *Fake) Requests() []map[string]any {
+func newFake(vendor string, steps ...Step) *Fake {
+	f := &Fake{Vendor: vendor, step: steps, wire: openaiWire{vendor}}
+	switch vendor {
+	case compile.VendorAnthropic:
+		f.wire = anthropicWire{}
+	case compile.VendorGemini:
+		f.wire = geminiWire{}
+	}
+	f.URL = "http://fake.test" + f.wire.base()
+	return f
+}
+
+// client gives an HTTP client that reaches the fake without a network, so that
+// time can be a test's own.
+func (f *Fake) client(t testing.TB) *http.Client {
+	l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+	var busy sync.WaitGroup
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		busy.Add(1)
+		defer busy.Done()
+		f.ServeHTTP(w, r)
+	})}
+	go func() { _ = s.Serve(l) }()
+	tr := &http.Transport{DialContext: l.dial}
+	t.Cleanup(func() {
+		tr.CloseIdleConnections()
+		_ = s.Close()
+		busy.Wait() // a test's own time ends with it
+	})
+	return &http.Client{Transport: tr}
+}
+
+// direct gives an HTTP client that calls the fake as a function; it sees the answer
+// when all of it is there.
+func (f *Fake) direct() *http.Client {
+	return &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		w := httptest.NewRecorder()
+		f.ServeHTTP(w, r)
+		return w.Result(), nil
+	})}
+}
+
+// pipes is a listener for connections within the process.
+type pipes struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	mine, theirs := net.Pipe()
+	select {
+	case p.conns <- theirs:
+		return mine, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+// Seen are the requests that reached a model so far, also those it refused.
+func (f *Fake) Seen() []Seen {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return append([]map[string]any(nil), f.requests...)
+	return append([]Seen(nil), f.seen...)
+}
+
+// Requests are their bodies.
+func (f *Fake) Requests() []map[string]any {
+	var out []map[string]any
+	for _, s := range f.Seen() {
+		var body map[string]any
+		_ = json.Unmarshal(s.Body, &body)
+		out = append(out, body)
+	}
+	return out
+}
+
+// Odd lists what requests did that the vendor accepts and advises against.
+func (f *Fake) Odd() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]string(nil), f.odd...)
 }
 
 // Add appends steps.
 func (f *Fake) Add(steps ...Step) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.steps = append(f.steps, steps...)
+	f.step = append(f.step, steps...)
 }
 
-func refuse(w http.ResponseWriter, status int, message, param string) {
+// refusal is an error answer in the vendor's words.
+type refusal struct {
+	status            int
+	kind, text, param string
+}
+
+func (f *Fake) refuse(w http.ResponseWriter, r *refusal) {
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	var p any
-	if param != "" {
-		p = param
-	}
-	_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]any{"message": message, "type": "invalid_request_error", "param": p, "code": nil}})
+	w.WriteHeader(r.status)
+	_ = json.NewEncoder(w).Encode(f.wire.problem(r))
 }
 
-// family says which parameters a model refuses, and how it says so.
-func family(model string) (refused []string, text string, namesParam bool) {
-	switch {
-	case strings.HasPrefix(model, "gpt-4"), strings.HasPrefix(model, "llama"):
-		return []string{"reasoning_effort", "verbosity"}, "Unrecognized request argument supplied: %s", false
-	case strings.HasPrefix(model, "claude"):
-		return []string{"temperature", "top_p", "presence_penalty", "frequency_penalty"}, "`%s` is deprecated for this model", false
-	}
-	return []string{"temperature", "top_p", "presence_penalty", "frequency_penalty", "max_tokens"}, "Unsupported parameter: '%s' is not supported with this model.", true
-}
-
-func (f *Fake) serve(w http.ResponseWriter, r *http.Request) {
+func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	raw, _ := io.ReadAll(r.Body)
-	if r.URL.Path != "/v1/chat/completions" || r.Method != http.MethodPost {
-		refuse(w, http.StatusNotFound, "no such path", "")
-		return
-	}
-	if f.Key != "" && r.Header.Get("Authorization") != "Bearer "+f.Key {
-		refuse(w, http.StatusUnauthorized, "Incorrect API key provided: "+r.Header.Get("Authorization"), "")
+	model, bad := f.wire.open(r, f.Key)
+	if bad != nil {
+		f.refuse(w, bad)
 		return
 	}
 	var body map[string]any
 	if err := json.Unmarshal(raw, &body); err != nil {
-		refuse(w, http.StatusBadRequest, "not JSON", "")
+		f.refuse(w, &refusal{400, "invalid_request_error", "We could not parse the JSON body of your request.", ""})
 		return
+	}
+	seen := f.wire.see(body)
+	seen.Body = raw
+	if seen.Model == "" {
+		seen.Model = model
 	}
 	f.mu.Lock()
-	f.requests = append(f.requests, body)
+	f.seen = append(f.seen, seen)
 	f.mu.Unlock()
-	model, _ := body["model"].(string)
-	if model == "missing" {
-		refuse(w, http.StatusNotFound, "The model `missing` does not exist", "")
+	if seen.Model == "missing" {
+		f.refuse(w, f.wire.noModel())
 		return
 	}
-	if ms, _ := body["messages"].([]any); len(ms) == 0 {
-		refuse(w, http.StatusBadRequest, "messages is empty", "messages")
+	bad, odd := limits(f.Vendor, seen, body)
+	f.mu.Lock()
+	f.odd = append(f.odd, odd...)
+	f.mu.Unlock()
+	if bad != nil {
+		f.refuse(w, bad)
 		return
-	}
-	refused, text, names := family(model)
-	for _, p := range refused {
-		if _, sent := body[p]; sent {
-			param := ""
-			if names {
-				param = p
-			}
-			refuse(w, http.StatusBadRequest, fmt.Sprintf(text, p), param)
-			return
-		}
-	}
-	if _, a := body["max_tokens"]; a {
-		if _, b := body["max_completion_tokens"]; b {
-			refuse(w, http.StatusBadRequest, "max_tokens and max_completion_tokens cannot both be set", "max_tokens")
-			return
-		}
 	}
 	f.mu.Lock()
 	var step Step
-	if len(f.steps) > 0 {
-		step, f.steps = f.steps[0], f.steps[1:]
+	if len(f.step) > 0 {
+		step, f.step = f.step[0], f.step[1:]
 	}
 	f.mu.Unlock()
-	step.play(w, r, model)
+	f.play(w, r, seen, step)
 }
 
-func (s Step) play(w http.ResponseWriter, r *http.Request, model string) {
+func (f *Fake) play(w http.ResponseWriter, r *http.Request, seen Seen, s Step) {
 	if s.Hang {
 		hold(r)
 		return
@@ -155,43 +239,60 @@ func (s Step) play(w http.ResponseWriter, r *http.Request, model string) {
 		for k, v := range s.Header {
 			w.Header().Set(k, v)
 		}
+		if s.Body == "" && s.Says != "" {
+			f.refuse(w, &refusal{s.Status, "", s.Says, ""})
+			return
+		}
 		w.WriteHeader(s.Status)
 		_, _ = io.WriteString(w, s.Body)
 		return
-	}
-	finish := s.Finish
-	if finish == "" {
-		finish = "stop"
 	}
 	pieces := s.Reply
 	if pieces == nil {
 		pieces = []string{"Hello ", "there."}
 	}
-	usage := map[string]int{"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
+	if n, ok := seen.Params["tokens"].(float64); ok && thinks(f.Vendor, seen.Model) && n < 1000 {
+		pieces, s.Finish = []string{}, f.wire.cut() // hidden thinking took it all
+	}
 	if s.Plain {
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(map[string]any{"id": "chatcmpl-1", "model": model, "usage": usage,
-			"choices": []any{map[string]any{"index": 0, "finish_reason": finish, "message": map[string]any{"role": "assistant", "content": strings.Join(pieces, "")}}}})
+		_ = json.NewEncoder(w).Encode(f.wire.whole(seen.Model, strings.Join(pieces, ""), s))
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
-	send := func(data string) {
-		_, _ = io.WriteString(w, "data: "+data+"\n\n")
+	send := func(events ...string) {
+		for _, e := range events {
+			_, _ = io.WriteString(w, e)
+		}
 		w.(http.Flusher).Flush()
 	}
-	chunk := func(delta any, finish any) {
-		b, _ := json.Marshal(map[string]any{"id": "chatcmpl-1", "object": "chat.completion.chunk", "model": model, "obfuscation": "x",
-			"choices": []any{map[string]any{"index": 0, "delta": delta, "finish_reason": finish}}})
-		send(string(b))
+	if s.Drip {
+		for tick := time.NewTicker(time.Second); ; {
+			send(": still here\n\n")
+			select {
+			case <-r.Context().Done():
+				tick.Stop()
+				return
+			case <-tick.C:
+			}
+		}
 	}
-	_, _ = io.WriteString(w, ": ping\n\nevent: message\n")
-	chunk(map[string]any{"role": "assistant", "content": ""}, nil)
+	send(f.wire.begin(seen.Model)...)
 	for _, raw := range s.Raw {
-		send(raw)
+		send("data: " + raw + "\n\n")
 	}
 	if s.Raw == nil {
+		for left := s.Bytes; left > 0; left -= 1 << 16 {
+			send(f.wire.piece(strings.Repeat("x", min(left, 1<<16))))
+			if r.Context().Err() != nil {
+				return
+			}
+		}
+		if s.Bytes > 0 {
+			pieces = nil
+		}
 		for i, p := range pieces {
-			chunk(map[string]any{"content": p}, nil)
+			send(f.wire.piece(p))
 			if s.HangMid {
 				hold(r)
 				return
@@ -201,20 +302,17 @@ func (s Step) play(w http.ResponseWriter, r *http.Request, model string) {
 			}
 		}
 	}
-	chunk(map[string]any{}, finish)
-	if !s.NoUsage {
-		b, _ := json.Marshal(map[string]any{"id": "chatcmpl-1", "model": model, "choices": []any{}, "usage": usage})
-		send(string(b))
+	if s.Fails != "" {
+		send(f.wire.fails(s.Fails))
+		return
 	}
-	if !s.NoDone {
-		send("[DONE]")
-	}
+	send(f.wire.end(seen.Model, s)...)
 }
 
-// hold keeps the connection until the caller goes away, at most a while.
+// hold keeps the connection until the caller goes away, at most an hour.
 func hold(r *http.Request) {
 	select {
 	case <-r.Context().Done():
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Hour):
 	}
 }
