@@ -133,13 +133,14 @@ func (a *App) adminRoutes() {
 	propose.Status, propose.Errors = http.StatusCreated, []int{http.StatusConflict}
 	httpapi.Post(api, "/v1/admin/releases", propose, func(ctx context.Context, in *struct {
 		Body struct {
-			Traits map[string]float64 `json:"traits" minProperties:"1" doc:"Levels, each within .05 of where fresh agents start today."`
+			Traits    map[string]float64 `json:"traits" minProperties:"1" doc:"Levels, each within .05 of where such agents start today."`
+			Archetype int                `json:"archetype,omitempty" minimum:"1" doc:"Id of an archetype whose start it is; absent for that of agents made for none."`
 		}
 	}) (learning.Release, error) {
 		if err := a.Accounts.Note(ctx, authz.From(ctx), "propose", "release"); err != nil {
 			return learning.Release{}, err
 		}
-		return a.Learning.ProposeRelease(ctx, in.Body.Traits, a.cfg.Clock().UnixMicro())
+		return a.Learning.ProposeRelease(ctx, in.Body.Archetype, in.Body.Traits, a.cfg.Clock().UnixMicro())
 	})
 	revert := op("Take a release back: fresh agents start as before it")
 	revert.Errors = []int{http.StatusConflict}

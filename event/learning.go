@@ -116,12 +116,14 @@ type GuardChanged struct {
 	Reason  string  `json:"reason"` // for the owner; of many owners together
 }
 
-// ReleaseUpdated: a release of the start that fresh agents get reached a stage.
+// ReleaseUpdated: a release of the start that fresh agents get, all that are made for
+// no archetype or those made for one, reached a stage.
 type ReleaseUpdated struct {
 	ReleaseID string             `json:"releaseId"`
-	Stage     string             `json:"stage"` // shadow, canary, adopted, reverted
-	By        string             `json:"by"`    // who proposed it: job or operator
-	From      map[string]float64 `json:"from"`  // the traits that change
+	Archetype int64              `json:"archetype,omitempty"` // whose start; absent: of agents made for none
+	Stage     string             `json:"stage"`               // shadow, canary, adopted, reverted
+	By        string             `json:"by"`                  // who proposed it: job or operator
+	From      map[string]float64 `json:"from"`                // the traits that change
 	To        map[string]float64 `json:"to"`
 	Reason    string             `json:"reason"`
 }

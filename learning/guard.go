@@ -184,17 +184,7 @@ func (s *Service) kinds(ctx context.Context, due event.Micros) (map[int]*kindOf,
 			if err != nil {
 				return err
 			}
-			kind := 0
-			if known := now.Prior.Archetypes; len(known) > 0 {
-				state.Believe(now.Prior.Prior, &b)
-				best := 0
-				for i := range known {
-					if b.R[i] > b.R[best] {
-						best = i
-					}
-				}
-				kind = known[best].ID
-			}
+			kind := now.Prior.likeliest(&state, &b)
 			k := out[kind]
 			if k == nil {
 				k = &kindOf{engaged: map[string]*halves{}, checkedIn: map[string]*halves{}}

@@ -9,6 +9,7 @@ import (
 	"rapport/event"
 	"rapport/internal/authz"
 	"rapport/internal/httpapi"
+	"rapport/internal/sqldb"
 	"rapport/learning/wire"
 	"rapport/policy"
 )
@@ -43,6 +44,7 @@ type Archetype struct {
 	ID          int                `json:"id"` // stable from night to night
 	Description string             `json:"description"`
 	Centre      map[string]float64 `json:"centre"` // the levels such owners like, on average, by trait
+	Start       map[string]float64 `json:"start"`  // where an agent that is made for it starts today: as far on the way there as releases went
 }
 
 // Archetypes lists the kinds of owners of the newest prior, by id.
@@ -51,15 +53,28 @@ func (s *Service) Archetypes(ctx context.Context) ([]Archetype, error) {
 	if err != nil {
 		return nil, err
 	}
+	var all []*release
+	if err := s.db.Read(ctx, func(tx *sqldb.Tx) (err error) {
+		all, err = releases(tx)
+		return err
+	}); err != nil {
+		return nil, err
+	}
 	out := make([]Archetype, len(p.Prior.Archetypes))
 	for i, a := range p.Prior.Archetypes {
-		out[i] = Archetype{ID: a.ID, Description: a.Description, Centre: map[string]float64{}}
-		for j, v := range a.Centre {
-			out[i].Centre[policy.Trait(j).String()] = wire.Micro(v)
-		}
+		start := today(all, a.ID)
+		out[i] = Archetype{ID: a.ID, Description: a.Description, Centre: byTrait(&a.Centre), Start: byTrait(&start)}
 	}
 	slices.SortFunc(out, func(a, b Archetype) int { return cmp.Compare(a.ID, b.ID) })
 	return out, nil
+}
+
+func byTrait(x *policy.Traits) map[string]float64 {
+	out := make(map[string]float64, policy.NTraits)
+	for j, v := range x {
+		out[policy.Trait(j).String()] = wire.Micro(v)
+	}
+	return out
 }
 
 func (s *Service) mayRead(ctx context.Context, k authz.Kind, agent event.AgentID) error {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"rapport/event"
 	"rapport/internal/fault"
@@ -57,6 +58,27 @@ type Reputation []rater.Weight
 func (Prior) kind() string       { return kindPrior }
 func (Calibration) kind() string { return kindCalibration }
 func (Reputation) kind() string  { return kindReputation }
+
+// place is where the archetype with an id is in the list; -1 when there is none.
+func (p *Prior) place(id int) int {
+	return slices.IndexFunc(p.Archetypes, func(a population.Archetype) bool { return a.ID == id })
+}
+
+// likeliest is the id of the archetype that an agent's owner most probably has; 0
+// when there are none. b is scratch.
+func (p *Prior) likeliest(s *fold.State, b *step.Belief) int {
+	if len(p.Archetypes) == 0 {
+		return 0
+	}
+	s.Believe(p.Prior, b)
+	best := 0
+	for k := range p.Archetypes {
+		if b.R[k] > b.R[best] {
+			best = k
+		}
+	}
+	return p.Archetypes[best].ID
+}
 
 func (p Prior) body(uint32) ([]byte, error) {
 	v := p.Version

@@ -20,16 +20,18 @@ import (
 	"rapport/policy"
 )
 
-// A release changes where agents start whose owners say nothing of it. It is
+// A release changes where agents start whose owners say nothing of it, or that are
+// made for one archetype: each start has releases of its own, one at a time. It is
 // proposed by the job of that name, or by an operator, and judged in the shadow on
 // what agents with today's start tried anyway. When that says better, half of the
-// owners who make an agent get it, drawn by a key; the first sessions of theirs
+// owners who make such an agent get it, drawn by a key; the first sessions of theirs
 // against those of the others decide. Agents that are there already are never
 // touched.
 
 // Release is a release as operators see it. Levels are of the traits that change.
 type Release struct {
 	ID         string             `json:"id"`
+	Archetype  int                `json:"archetype,omitempty"` // whose start it changes; absent: of agents made for none
 	Stage      string             `json:"stage" enum:"shadow,canary,adopted,reverted"`
 	By         string             `json:"by" enum:"job,operator"`
 	ProposedAt event.Micros       `json:"proposedAt"`
@@ -71,9 +73,13 @@ var patience = map[string]event.Micros{evaluate.InShadow: 90 * day, evaluate.InC
 type release struct {
 	evaluate.Rollout
 	id, by, reason, draw string
+	archetype            int // 0: of agents made for none
 	proposed, changed    event.Micros
 	looked               int
 }
+
+// open says whether it is under way.
+func (r *release) open() bool { return r.Stage == evaluate.InShadow || r.Stage == evaluate.InCanary }
 
 // changes are the traits that a release changes.
 func (r *release) changes() (m policy.Mask) {
@@ -95,7 +101,7 @@ func (r *release) levels(x *policy.Traits) map[string]float64 {
 }
 
 func (r *release) shown() Release {
-	out := Release{ID: r.id, Stage: r.Stage, By: r.by, ProposedAt: r.proposed, ChangedAt: r.changed, Reason: r.reason, From: r.levels(&r.From), To: r.levels(&r.To),
+	out := Release{ID: r.id, Archetype: r.archetype, Stage: r.Stage, By: r.by, ProposedAt: r.proposed, ChangedAt: r.changed, Reason: r.reason, From: r.levels(&r.From), To: r.levels(&r.To),
 		Gate: r.Decision, With: r.Canary.With.N, Without: r.Canary.Without.N}
 	if out.Gate.LeftOut == nil {
 		out.Gate.LeftOut = map[string]int{} // before the first look
@@ -116,7 +122,7 @@ func (r *release) got(owner event.PersonID) bool {
 
 // announce gives the event of the stage that the release is in.
 func (r *release) announce() event.Event {
-	p := event.ReleaseUpdated{ReleaseID: r.id, Stage: r.Stage, By: r.by, From: r.levels(&r.From), To: r.levels(&r.To), Reason: r.reason}
+	p := event.ReleaseUpdated{ReleaseID: r.id, Archetype: int64(r.archetype), Stage: r.Stage, By: r.by, From: r.levels(&r.From), To: r.levels(&r.To), Reason: r.reason}
 	return event.New("learning", event.DerivedID("learning", fold.Generation, r.id+" "+r.Stage, p.EventType(), p.Key(), 0), r.changed, p)
 }
 
@@ -125,7 +131,7 @@ func (s *Service) Releases(ctx context.Context) (out []Release, err error) {
 	out = []Release{}
 	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
 		all, err := releases(tx)
-		for _, r := range all {
+		for _, r := range all[:min(len(all), 100)] {
 			out = append(out, r.shown())
 		}
 		return err
@@ -133,16 +139,20 @@ func (s *Service) Releases(ctx context.Context) (out []Release, err error) {
 	return out, err
 }
 
-// ProposeRelease starts a release of other levels for fresh agents, in the shadow.
-// Faults: unknown_trait, release_refused for a level that is none or more than .05
-// from today's, release_open when one is under way.
-func (s *Service) ProposeRelease(ctx context.Context, levels map[string]float64, at event.Micros) (out Release, err error) {
+// ProposeRelease starts a release of other levels for fresh agents, in the shadow:
+// for those of an archetype, or with 0 for those made for none. Faults:
+// archetype_unknown, unknown_trait, release_refused for a level that is none or more
+// than .05 from today's, release_open when one of this start is under way.
+func (s *Service) ProposeRelease(ctx context.Context, archetype int, levels map[string]float64, at event.Micros) (out Release, err error) {
+	if err := s.isArchetype(ctx, archetype); err != nil {
+		return out, err
+	}
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		all, err := releases(tx)
 		if err != nil {
 			return err
 		}
-		to := today(all)
+		to := today(all, archetype)
 		for name, v := range levels {
 			t, ok := policy.ParseTrait(name)
 			if !ok {
@@ -150,7 +160,7 @@ func (s *Service) ProposeRelease(ctx context.Context, levels map[string]float64,
 			}
 			to[t] = v
 		}
-		r, err := begin(tx, all, to, byOperator, "proposed by an operator", at)
+		r, err := begin(tx, all, archetype, to, byOperator, "proposed by an operator", at)
 		if err == nil {
 			out = r.shown()
 		}
@@ -174,7 +184,7 @@ func (s *Service) RevertRelease(ctx context.Context, id string, at event.Micros)
 				continue
 			case r.Stage == evaluate.IsReverted:
 				return fault.New(fault.Conflict, "release_over", "This release is reverted already.")
-			case r.Stage == evaluate.IsAdopted && slices.ContainsFunc(all[:i], func(later *release) bool { return later.Stage == evaluate.IsAdopted }):
+			case r.Stage == evaluate.IsAdopted && slices.ContainsFunc(all[:i], func(later *release) bool { return later.archetype == r.archetype && later.Stage == evaluate.IsAdopted }):
 				return fault.New(fault.Conflict, "release_over", "A later release was adopted on top of this one; revert that first.")
 			}
 			before := r.Stage
@@ -189,16 +199,20 @@ func (s *Service) RevertRelease(ctx context.Context, id string, at event.Micros)
 }
 
 // DefaultStart is where a fresh agent of somebody starts in the traits that they
-// did not choose. Asked while a release is tried, it draws the owner's side and
-// notes it; one who chose a level that the release changes takes no part. Equal
-// questions get equal answers until the release is over.
-func (s *Service) DefaultStart(ctx context.Context, owner event.PersonID, agent event.AgentID, chosen policy.Mask, at event.Micros) (x policy.Traits, err error) {
+// did not choose, made for an archetype or with 0 for none. Asked while a release of
+// that start is tried, it draws the owner's side and notes it; one who chose a level
+// that the release changes takes no part. Equal questions get equal answers until the
+// release is over. The fault is archetype_unknown.
+func (s *Service) DefaultStart(ctx context.Context, owner event.PersonID, agent event.AgentID, archetype int, chosen policy.Mask, at event.Micros) (x policy.Traits, err error) {
+	if err := s.isArchetype(ctx, archetype); err != nil {
+		return x, err
+	}
 	var tried *release
 	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
 		all, err := releases(tx)
-		x = today(all)
-		if len(all) > 0 && all[0].Stage == evaluate.InCanary && all[0].changes()&chosen == 0 {
-			tried = all[0]
+		x = today(all, archetype)
+		if r := newestOf(all, archetype); r != nil && r.Stage == evaluate.InCanary && r.changes()&chosen == 0 {
+			tried = r
 		}
 		return err
 	})
@@ -206,7 +220,7 @@ func (s *Service) DefaultStart(ctx context.Context, owner event.PersonID, agent 
 		return x, err
 	}
 	got := tried.got(owner)
-	if got {
+	if x = tried.From; got {
 		x = tried.To
 	}
 	return x, s.db.Write(ctx, func(tx *sqldb.Tx) error {
@@ -216,20 +230,47 @@ func (s *Service) DefaultStart(ctx context.Context, owner event.PersonID, agent 
 	})
 }
 
-// today is where fresh agents start: where the newest adopted release says.
-func today(newestFirst []*release) policy.Traits {
+// today is where fresh agents of an archetype start, or with 0 those made for none:
+// where the newest adopted release of that start says. An archetype that has none
+// yet starts where all others do.
+func today(newestFirst []*release, archetype int) policy.Traits {
 	for _, r := range newestFirst {
-		if r.Stage == evaluate.IsAdopted {
+		if r.archetype == archetype && r.Stage == evaluate.IsAdopted {
 			return r.To
 		}
+	}
+	if archetype != 0 {
+		return today(newestFirst, 0)
 	}
 	return policy.Neutral()
 }
 
+// newestOf is the newest release of one start; nil when there is none.
+func newestOf(newestFirst []*release, archetype int) *release {
+	for _, r := range newestFirst {
+		if r.archetype == archetype {
+			return r
+		}
+	}
+	return nil
+}
+
+// isArchetype refuses ids of archetypes that the newest prior does not know.
+func (s *Service) isArchetype(ctx context.Context, id int) error {
+	if id == 0 {
+		return nil
+	}
+	p, err := s.Published(ctx)
+	if err == nil && p.Prior.place(id) < 0 {
+		err = fault.New(fault.NotFound, "archetype_unknown", "There is no such archetype; `rapport archetypes` lists them.")
+	}
+	return err
+}
+
 // begin starts a release in the shadow.
-func begin(tx *sqldb.Tx, all []*release, to policy.Traits, by, reason string, at event.Micros) (*release, error) {
-	from := today(all)
-	if len(all) > 0 && (all[0].Stage == evaluate.InShadow || all[0].Stage == evaluate.InCanary) {
+func begin(tx *sqldb.Tx, all []*release, archetype int, to policy.Traits, by, reason string, at event.Micros) (*release, error) {
+	from := today(all, archetype)
+	if r := newestOf(all, archetype); r != nil && r.open() {
 		return nil, fault.New(fault.Conflict, "release_open", "A release is under way; wait for it or revert it.")
 	}
 	bad := func(say string, args ...any) error { return fault.New(fault.Invalid, "release_refused", say, args...) }
@@ -242,15 +283,15 @@ func begin(tx *sqldb.Tx, all []*release, to policy.Traits, by, reason string, at
 		}
 	}
 	if to == from {
-		return nil, bad("This is where fresh agents start already; name a trait and another level.")
+		return nil, bad("This is where such agents start already; name a trait and another level.")
 	}
-	r := &release{Rollout: evaluate.NewRollout(from, to, evaluate.NewCanary(canaryShare, -1, 1, .05)), id: event.NewID(), by: by, draw: event.NewID(), proposed: at}
+	r := &release{Rollout: evaluate.NewRollout(from, to, evaluate.NewCanary(canaryShare, -1, 1, .05)), id: event.NewID(), archetype: archetype, by: by, draw: event.NewID(), proposed: at}
 	body, err := json.Marshal(r.Rollout)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := tx.Exec(`insert into rl_releases (id, stage, by, proposed_at, changed_at, reason, draw, looked, body) values ($1, $2, $3, $4, $5, $6, $7, 0, $8)`,
-		r.id, "", by, at, at, "", r.draw, string(body)); err != nil {
+	if _, err := tx.Exec(`insert into rl_releases (id, archetype, stage, by, proposed_at, changed_at, reason, draw, looked, body) values ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9)`,
+		r.id, archetype, "", by, at, at, "", r.draw, string(body)); err != nil {
 		return nil, err
 	}
 	return r, r.turn(tx, "", reason, at)
@@ -286,7 +327,7 @@ func (r *release) keep(tx *sqldb.Tx, before string) error {
 
 // releases reads them, newest first.
 func releases(tx *sqldb.Tx) (out []*release, err error) {
-	rows, err := tx.Query(`select id, stage, by, proposed_at, changed_at, reason, draw, looked, body from rl_releases order by proposed_at desc, id desc limit 100`)
+	rows, err := tx.Query(`select id, archetype, stage, by, proposed_at, changed_at, reason, draw, looked, body from rl_releases order by proposed_at desc, id desc`)
 	if err != nil {
 		return nil, err
 	}
@@ -294,7 +335,7 @@ func releases(tx *sqldb.Tx) (out []*release, err error) {
 	for rows.Next() {
 		var r release
 		var stage, body string
-		if err := rows.Scan(&r.id, &stage, &r.by, &r.proposed, &r.changed, &r.reason, &r.draw, &r.looked, &body); err != nil {
+		if err := rows.Scan(&r.id, &r.archetype, &stage, &r.by, &r.proposed, &r.changed, &r.reason, &r.draw, &r.looked, &body); err != nil {
 			return nil, err
 		}
 		if err := json.Unmarshal([]byte(body), &r.Rollout); err != nil {

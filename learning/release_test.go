@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -34,18 +36,43 @@ func (t *tryouts) Sessions(_ context.Context, agent event.AgentID) (out []evalua
 
 const dawn = event.Micros(1_700_000_000_000_000) // when the stories begin
 
-// canary is a bench on which a release of more humor is tried.
-func canary(t *testing.T) (*bench, Release) {
+// kinds publishes a prior with two archetypes: owners of the first like more empathy,
+// those of the second, of whom there are more, more humor.
+func (b *bench) kinds(at event.Micros, agents, owners int) {
+	b.t.Helper()
+	components := []step.Component{step.DefaultPrior().Components[0], step.DefaultPrior().Components[0]}
+	components[0].Weight, components[0].Mean[1+policy.Empathy] = .4, .5
+	components[1].Weight, components[1].Mean[1+policy.Humor] = .6, .5
+	prior, err := step.NewPrior(.2, components)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	v := population.Version{Formula: population.Formula, Prior: prior, NextID: 3}
+	for k, share := range []float64{.4, .6} {
+		v.Archetypes = append(v.Archetypes, population.Archetype{ID: k + 1, Description: "likes something", Centre: policy.Neutral(), Start: policy.Neutral(),
+			Share: share, Agents: agents, Owners: owners})
+	}
+	if _, err := b.s.Publish(context.Background(), at, Prior{v}, ""); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// canary is a bench on which a release of more humor is tried, of agents made for
+// an archetype or with 0 for none.
+func canary(t *testing.T, archetype int) (*bench, Release) {
 	b := alone(t)
 	b.s.o.Sessions = &tryouts{}
+	if archetype != 0 {
+		b.kinds(dawn, 20, 10) // too few for the job to propose anything
+	}
 	for i := range 20 {
 		b.feed(Batch, newStory(fmt.Sprintf("old-%02d", i)).events...)
 	}
-	r, err := b.s.ProposeRelease(t.Context(), map[string]float64{"humor": .55}, dawn)
-	if err != nil || r.Stage != evaluate.InShadow || len(r.To) != 1 || r.To["humor"] != .55 || r.From["humor"] != .5 {
+	r, err := b.s.ProposeRelease(t.Context(), archetype, map[string]float64{"humor": .55}, dawn)
+	if err != nil || r.Archetype != archetype || r.Stage != evaluate.InShadow || len(r.To) != 1 || r.To["humor"] != .55 || r.From["humor"] != .5 {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	if x, err := b.s.DefaultStart(t.Context(), "early", "early", 0, dawn); err != nil || x != policy.Neutral() {
+	if x, err := b.s.DefaultStart(t.Context(), "early", "early", archetype, 0, dawn); err != nil || x != policy.Neutral() {
 		t.Fatalf("in the shadow somebody gets %v, %v", x, err)
 	}
 	run, err := b.s.RunJob(t.Context(), "release", dawn+1)
@@ -68,14 +95,15 @@ func (b *bench) newest() Release {
 	return all[0]
 }
 
-// owners lets n more owners make an agent and rate two talks, the levels by the side
-// they fall on, and gives how many got the release.
-func (b *bench) owners(from, n int, level func(got bool, r *policy.Stream) string) (got int) {
+// owners lets n more owners make an agent, for an archetype or with 0 for none, and
+// rate two talks, the levels by the side they fall on, and gives how many got the
+// release.
+func (b *bench) owners(archetype, from, n int, level func(got bool, r *policy.Stream) string) (got int) {
 	b.t.Helper()
 	var news []event.Event
 	for i := from; i < from+n; i++ {
 		s := newStory(fmt.Sprintf("fresh-%04d", i))
-		x, err := b.s.DefaultStart(context.Background(), event.PersonID(s.owner), event.AgentID(s.agent), 0, s.now)
+		x, err := b.s.DefaultStart(context.Background(), event.PersonID(s.owner), event.AgentID(s.agent), archetype, 0, s.now)
 		if err != nil {
 			b.t.Fatal(err)
 		}
@@ -126,10 +154,10 @@ func (b *bench) stages() (out []string) {
 // shadow; every stage is told.
 func TestAWorseReleaseIsReverted(t *testing.T) {
 	t.Parallel()
-	b, _ := canary(t)
+	b, _ := canary(t, 0)
 	nights, n := 0, 0
 	for ; b.newest().Stage == evaluate.InCanary && n < 900; n += 60 {
-		if got := b.owners(n, 60, func(got bool, r *policy.Stream) string {
+		if got := b.owners(0, n, 60, func(got bool, r *policy.Stream) string {
 			if got {
 				return likes(.25, r)
 			}
@@ -147,7 +175,7 @@ func TestAWorseReleaseIsReverted(t *testing.T) {
 	if r.Stage != evaluate.IsReverted || !strings.HasPrefix(r.Reason, "worse") || r.Better == nil || r.Better[1] >= 0 {
 		t.Errorf("%+v", r)
 	}
-	if x, err := b.s.DefaultStart(t.Context(), "late", "late", 0, dawn); err != nil || x != policy.Neutral() {
+	if x, err := b.s.DefaultStart(t.Context(), "late", "late", 0, 0, dawn); err != nil || x != policy.Neutral() {
 		t.Errorf("after the revert somebody gets %v, %v", x, err)
 	}
 	if got := strings.Join(b.stages(), " "); got != "shadow canary reverted" {
@@ -165,9 +193,9 @@ func TestAWorseReleaseIsReverted(t *testing.T) {
 // after every few owners.
 func TestAnEqualReleaseStays(t *testing.T) {
 	t.Parallel()
-	b, _ := canary(t)
+	b, _ := canary(t, 0)
 	for n := 0; n < 400; n += 16 {
-		b.owners(n, 16, func(_ bool, r *policy.Stream) string { return likes(.6, r) })
+		b.owners(0, n, 16, func(_ bool, r *policy.Stream) string { return likes(.6, r) })
 		run, err := b.s.RunJob(t.Context(), "release", dawn+9*day+int64(n))
 		if err != nil {
 			t.Fatal(err)
@@ -194,9 +222,9 @@ func TestAnEqualReleaseStays(t *testing.T) {
 func TestABetterReleaseIsAdopted(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	b, r := canary(t)
+	b, r := canary(t, 0)
 	for n := 0; b.newest().Stage == evaluate.InCanary && n < 900; n += 60 {
-		b.owners(n, 60, func(got bool, r *policy.Stream) string {
+		b.owners(0, n, 60, func(got bool, r *policy.Stream) string {
 			if got {
 				return likes(.9, r)
 			}
@@ -211,15 +239,15 @@ func TestABetterReleaseIsAdopted(t *testing.T) {
 	}
 	for i := range 8 {
 		id := fmt.Sprintf("later-%d", i)
-		if x, err := b.s.DefaultStart(ctx, event.PersonID(id), event.AgentID(id), 0, dawn); err != nil || x[policy.Humor] != .55 {
+		if x, err := b.s.DefaultStart(ctx, event.PersonID(id), event.AgentID(id), 0, 0, dawn); err != nil || x[policy.Humor] != .55 {
 			t.Errorf("somebody starts at %v, %v", x, err)
 		}
 	}
-	second, err := b.s.ProposeRelease(ctx, map[string]float64{"humor": .6}, dawn+20*day)
+	second, err := b.s.ProposeRelease(ctx, 0, map[string]float64{"humor": .6}, dawn+20*day)
 	if err != nil || second.From["humor"] != .55 {
 		t.Fatalf("%+v, %v", second, err)
 	}
-	if _, err := b.s.ProposeRelease(ctx, map[string]float64{"brevity": .52}, dawn+20*day); !fault.Is(err, "release_open") {
+	if _, err := b.s.ProposeRelease(ctx, 0, map[string]float64{"brevity": .52}, dawn+20*day); !fault.Is(err, "release_open") {
 		t.Errorf("two at once: %v", err)
 	}
 	for _, id := range []string{second.ID, r.ID} {
@@ -227,7 +255,7 @@ func TestABetterReleaseIsAdopted(t *testing.T) {
 			t.Errorf("%+v, %v", back, err)
 		}
 	}
-	if x, err := b.s.DefaultStart(ctx, "last", "last", 0, dawn); err != nil || x != policy.Neutral() {
+	if x, err := b.s.DefaultStart(ctx, "last", "last", 0, 0, dawn); err != nil || x != policy.Neutral() {
 		t.Errorf("after all was reverted somebody gets %v, %v", x, err)
 	}
 	if _, err := b.s.RevertRelease(ctx, r.ID, dawn+22*day); !fault.Is(err, "release_over") {
@@ -235,6 +263,158 @@ func TestABetterReleaseIsAdopted(t *testing.T) {
 	}
 	if _, err := b.s.RevertRelease(ctx, "nothing", dawn+22*day); !fault.Is(err, "release_unknown") {
 		t.Errorf("one that is none: %v", err)
+	}
+}
+
+// The start of agents that are made for an archetype has the same gate: judged on
+// agents whose owners are most probably of that kind, tried on owners who choose it,
+// and reverted by itself when it is worse. Nobody else is touched, and a process that
+// ends in the middle changes nothing.
+func TestAWorseArchetypeIsReverted(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	b, r := canary(t, 2)
+	if first, err := b.s.ProposeRelease(ctx, 1, map[string]float64{"humor": .55}, dawn); err != nil || first.Archetype != 1 {
+		t.Fatalf("beside it, the other archetype: %+v, %v", first, err)
+	}
+	newest := func() Release {
+		all, err := b.s.Releases(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range all {
+			if o.ID == r.ID {
+				return o
+			}
+		}
+		t.Fatal("it is gone")
+		return r
+	}
+	n := 0
+	for night := int64(1); newest().Stage == evaluate.InCanary && n < 900; n, night = n+60, night+1 {
+		if got := b.owners(2, n, 60, func(got bool, r *policy.Stream) string {
+			if got {
+				return likes(.25, r)
+			}
+			return likes(.75, r)
+		}); got < 12 || got > 48 {
+			t.Fatalf("%d of 60 owners got it", got)
+		}
+		for _, archetype := range []int{0, 1} {
+			if x, err := b.s.DefaultStart(ctx, event.PersonID(fmt.Sprintf("other-%d", n)), "other", archetype, 0, dawn); err != nil || x != policy.Neutral() {
+				t.Fatalf("made for %d somebody gets %v, %v", archetype, x, err)
+			}
+		}
+		o := b.s.o
+		b.s = open(b.s.db) // another process
+		b.s.o = o
+		if run, err := b.s.RunJob(ctx, "release", dawn+9*day+night); err != nil || !strings.Contains(run.Note, "archetype 1: in the shadow") {
+			t.Fatalf("%+v, %v", run, err)
+		}
+	}
+	r = newest()
+	t.Logf("after %d owners: %s: %s", n, r.Stage, r.Reason)
+	if r.Stage != evaluate.IsReverted || !strings.HasPrefix(r.Reason, "worse") {
+		t.Errorf("%+v", r)
+	}
+	if x, err := b.s.DefaultStart(ctx, "late", "late", 2, 0, dawn); err != nil || x != policy.Neutral() {
+		t.Errorf("after the revert somebody gets %v, %v", x, err)
+	}
+	if got := b.dump("rl_release_owners"); strings.Count(got, "\n") != 1 {
+		t.Errorf("owners are kept\n%s", got)
+	}
+}
+
+// One that changes nothing for those who choose the archetype stays, and can be
+// adopted: then it is where agents made for it start, and only they.
+func TestAnEqualArchetypeStays(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	b, _ := canary(t, 2)
+	for n := 0; n < 300; n += 20 {
+		b.owners(2, n, 20, func(_ bool, r *policy.Stream) string { return likes(.6, r) })
+		o := b.s.o
+		b.s = open(b.s.db) // another process
+		b.s.o = o
+		if _, err := b.s.RunJob(ctx, "release", dawn+9*day+int64(n)); err != nil {
+			t.Fatal(err)
+		}
+		if r := b.newest(); r.Stage == evaluate.IsReverted {
+			t.Fatalf("reverted after %d owners: %s", n, r.Reason)
+		}
+	}
+	if r := b.newest(); r.With+r.Without != 300 {
+		t.Errorf("%d and %d owners have counted of 300", r.With, r.Without)
+	}
+	for n := 300; b.newest().Stage == evaluate.InCanary && n < 900; n += 60 {
+		b.owners(2, n, 60, func(got bool, r *policy.Stream) string {
+			if got {
+				return "loved"
+			}
+			return likes(.1, r)
+		})
+		if _, err := b.s.RunJob(ctx, "release", dawn+9*day+int64(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := b.newest(); r.Stage != evaluate.IsAdopted {
+		t.Fatalf("%+v", r)
+	}
+	for archetype, want := range []float64{.5, .5, .55} {
+		if x, err := b.s.DefaultStart(ctx, "later", "later", archetype, 0, dawn); err != nil || x[policy.Humor] != want {
+			t.Errorf("made for %d somebody starts at %v, %v", archetype, x, err)
+		}
+	}
+	shown, err := b.s.Archetypes(ctx)
+	if err != nil || len(shown) != 2 || shown[0].Start["humor"] != .5 || shown[1].Start["humor"] != .55 {
+		t.Errorf("%+v, %v", shown, err)
+	}
+	if next, err := b.s.ProposeRelease(ctx, 2, map[string]float64{"humor": .6}, dawn+20*day); err != nil || next.From["humor"] != .55 {
+		t.Errorf("%+v, %v", next, err)
+	}
+	// a refit that does not find the kind any more ends what is under way
+	if err := b.s.db.Write(ctx, func(tx *sqldb.Tx) error { _, err := tx.Exec(`delete from rl_parameters`); return err }); err != nil {
+		t.Fatal(err)
+	}
+	if run, err := b.s.RunJob(ctx, "release", dawn+21*day); err != nil || b.newest().Stage != evaluate.IsReverted || !strings.Contains(run.Note, "does not find") {
+		t.Errorf("%+v, %v", run, err)
+	}
+	for _, id := range []int{2, 7} {
+		if _, err := b.s.DefaultStart(ctx, "late", "late", id, 0, dawn); !fault.Is(err, "archetype_unknown") {
+			t.Errorf("made for %d, which is none: %v", id, err)
+		}
+	}
+}
+
+// The job proposes for each archetype what its own owners would like better, when
+// enough of them are behind it, and beside what it proposes for all.
+func TestTheJobProposesForArchetypes(t *testing.T) {
+	t.Parallel()
+	b := alone(t)
+	b.kinds(dawn, 60, 40)
+	if run, err := b.s.RunJob(t.Context(), "release", dawn); err != nil || run.Outcome != RunChanged {
+		t.Fatalf("%+v, %v", run, err)
+	}
+	all, err := b.s.Releases(t.Context())
+	if err != nil || len(all) != 3 {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	for _, r := range all {
+		want := map[int]map[string]float64{0: {"humor": .55, "empathy": .55}, 1: {"empathy": .55}, 2: {"humor": .55}}[r.Archetype]
+		if r.By != byJob || r.Stage != evaluate.InShadow || !maps.Equal(r.To, want) {
+			t.Errorf("archetype %d: %+v", r.Archetype, r)
+		}
+	}
+	few := alone(t)
+	few.kinds(dawn, 30, 19)
+	if _, err := few.s.RunJob(t.Context(), "release", dawn); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := few.s.Releases(t.Context()); err != nil || len(all) != 1 || all[0].Archetype != 0 {
+		t.Errorf("of 30 agents of 19 owners each: %+v, %v", all, err)
+	}
+	if _, err := few.s.ProposeRelease(t.Context(), 9, map[string]float64{"humor": .55}, dawn); !fault.Is(err, "archetype_unknown") {
+		t.Errorf("for an archetype that is none: %v", err)
 	}
 }
 
@@ -246,26 +426,26 @@ func TestReleaseRefusals(t *testing.T) {
 	for code, levels := range map[string]map[string]float64{
 		"release_refused": {"humor": .56}, "unknown_trait": {"nose": .5},
 	} {
-		if _, err := b.s.ProposeRelease(ctx, levels, dawn); !fault.Is(err, code) {
+		if _, err := b.s.ProposeRelease(ctx, 0, levels, dawn); !fault.Is(err, code) {
 			t.Errorf("%v: %v, want %s", levels, err, code)
 		}
 	}
-	if _, err := b.s.ProposeRelease(ctx, map[string]float64{"humor": .5}, dawn); !fault.Is(err, "release_refused") {
+	if _, err := b.s.ProposeRelease(ctx, 0, map[string]float64{"humor": .5}, dawn); !fault.Is(err, "release_refused") {
 		t.Errorf("one that changes nothing: %v", err)
 	}
 	if all, err := b.s.Releases(ctx); err != nil || len(all) != 0 {
 		t.Errorf("%v, %v", all, err)
 	}
 
-	c, _ := canary(t)
+	c, _ := canary(t, 0)
 	chosen := policy.MaskOf(policy.Humor)
-	if x, err := c.s.DefaultStart(ctx, "chooser", "chosen", chosen, dawn); err != nil || x != policy.Neutral() {
+	if x, err := c.s.DefaultStart(ctx, "chooser", "chosen", 0, chosen, dawn); err != nil || x != policy.Neutral() {
 		t.Errorf("%v, %v", x, err)
 	}
 	for i := range 12 { // the second agent of an owner starts like the first and counts no more
 		owner := event.PersonID(fmt.Sprintf("owner-%d", i))
-		first, err := c.s.DefaultStart(ctx, owner, event.AgentID(owner)+"-1", 0, dawn)
-		second, err2 := c.s.DefaultStart(ctx, owner, event.AgentID(owner)+"-2", 0, dawn)
+		first, err := c.s.DefaultStart(ctx, owner, event.AgentID(owner)+"-1", 0, 0, dawn)
+		second, err2 := c.s.DefaultStart(ctx, owner, event.AgentID(owner)+"-2", 0, 0, dawn)
 		if err != nil || err2 != nil || first != second {
 			t.Errorf("%v %v, %v %v", first, second, err, err2)
 		}
@@ -302,13 +482,18 @@ func TestBetterStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	to, gain := betterStart(p, policy.Neutral())
+	to, gain := betterStart(p.Components, policy.Neutral())
 	want := policy.Neutral()
 	want[policy.Humor], want[policy.Empathy] = .55, .45
 	if to != want || gain < .05 || gain > .1 {
 		t.Errorf("%v, %v", to, gain)
 	}
-	if to, gain := betterStart(step.DefaultPrior(), policy.Neutral()); gain != 0 || to != policy.Neutral() {
+	high := policy.Neutral() // the best is half-way to the middle of where an owner starts
+	high[policy.Humor] = .8
+	if to, gain := betterStart(step.DefaultPrior().Components, high); to[policy.Humor] != .75 || math.Abs(gain-(.21*.1-.35*.01)) > 1e-9 {
+		t.Errorf("from .8: %v, %v", to, gain)
+	}
+	if to, gain := betterStart(step.DefaultPrior().Components, policy.Neutral()); gain != 0 || to != policy.Neutral() {
 		t.Errorf("a prior that knows nothing proposes %v, %v", to, gain)
 	}
 }

@@ -2,8 +2,11 @@ package learning
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"rapport/event"
 	"rapport/internal/sqldb"
@@ -12,50 +15,111 @@ import (
 	"rapport/policy"
 )
 
-// release is the job: it moves the release that is under way, or proposes one.
-func (s *Service) release(ctx context.Context, due event.Micros) (done, error) {
+// release is the job: of the start of agents made for no archetype, and of each
+// archetype's, it moves the release that is under way, or proposes one.
+func (s *Service) release(ctx context.Context, due event.Micros) (d done, err error) {
 	var all []*release
-	err := s.db.Read(ctx, func(tx *sqldb.Tx) (err error) {
+	err = s.db.Read(ctx, func(tx *sqldb.Tx) (err error) {
 		all, err = releases(tx)
 		return err
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return done{}, err
-	case len(all) == 0 || all[0].Stage == evaluate.IsAdopted || all[0].Stage == evaluate.IsReverted:
-		return s.proposeStart(ctx, all, due)
-	case all[0].Stage == evaluate.InShadow:
-		return s.watch(ctx, all[0], due)
-	}
-	return s.hear(ctx, all[0], due)
-}
-
-// proposeStart proposes what the owners in the newest prior would like better on
-// average than where fresh agents start today.
-func (s *Service) proposeStart(ctx context.Context, all []*release, due event.Micros) (done, error) {
-	if len(all) > 0 && due < all[0].changed+between {
-		return done{RunUnchanged, "the last release ended less than four weeks ago"}, nil
 	}
 	p, err := s.Published(ctx)
 	if err != nil {
 		return done{}, err
 	}
+	d.outcome = RunUnchanged
+	var notes []string
+	for _, archetype := range startsOf(&p.Prior, all) {
+		one, failed := s.releaseOf(ctx, archetype, &p.Prior, all, due)
+		if failed != nil {
+			err = errors.Join(err, failed)
+			continue
+		}
+		if archetype != 0 {
+			one.note = fmt.Sprintf("archetype %d: %s", archetype, one.note)
+		}
+		if one.outcome != RunUnchanged {
+			d.outcome = one.outcome
+		}
+		notes = append(notes, one.note)
+	}
+	d.note = strings.Join(notes, "; ")
+	return d, err
+}
+
+// startsOf are the starts that have releases: that of agents made for none, 0, those
+// of the archetypes that there are to choose from, and those with a release under way.
+func startsOf(p *Prior, all []*release) []int {
+	ids := []int{0}
+	if len(p.Archetypes) > 1 {
+		for _, a := range p.Archetypes {
+			ids = append(ids, a.ID)
+		}
+	}
+	for _, r := range all {
+		if r.open() && !slices.Contains(ids, r.archetype) {
+			ids = append(ids, r.archetype)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// releaseOf is the job for one start.
+func (s *Service) releaseOf(ctx context.Context, archetype int, p *Prior, all []*release, due event.Micros) (done, error) {
+	r := newestOf(all, archetype)
+	switch {
+	case r == nil || !r.open():
+		return s.proposeStart(ctx, archetype, p, all, due)
+	case archetype != 0 && p.place(archetype) < 0:
+		return s.endOfKind(ctx, r, due)
+	case r.Stage == evaluate.InShadow:
+		return s.watch(ctx, r, p, due)
+	}
+	return s.hear(ctx, r, due)
+}
+
+// endOfKind reverts the release of an archetype that is no more.
+func (s *Service) endOfKind(ctx context.Context, r *release, due event.Micros) (done, error) {
+	const reason = "the last refit does not find this kind of owners any more"
+	before := r.Stage
+	r.Stage, r.Canary.Decided = evaluate.IsReverted, evaluate.Revert
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error { return r.turn(tx, before, reason, due) })
+	return done{RunChanged, r.Stage + ": " + reason}, err
+}
+
+// proposeStart proposes what the owners in the prior, or those of an archetype, would
+// like better on average than where their fresh agents start today.
+func (s *Service) proposeStart(ctx context.Context, archetype int, p *Prior, all []*release, due event.Micros) (done, error) {
+	if last := newestOf(all, archetype); last != nil && due < last.changed+between {
+		return done{RunUnchanged, "the last release ended less than four weeks ago"}, nil
+	}
 	agents, owners := 0, 0
-	for _, a := range p.Prior.Archetypes {
-		agents, owners = agents+a.Agents, owners+a.Owners
+	components := p.Prior.Components
+	for k, a := range p.Archetypes {
+		if archetype == 0 || archetype == a.ID {
+			agents, owners = agents+a.Agents, owners+a.Owners
+		}
+		if archetype == a.ID {
+			components = []step.Component{p.Prior.Components[k]}
+			components[0].Weight = 1
+		}
 	}
 	if agents < fewestAgents || owners < fewestOwners {
 		return done{RunUnchanged, fmt.Sprintf("%d agents of %d owners say too little of where fresh agents should start; it takes %d of %d", agents, owners, fewestAgents, fewestOwners)}, nil
 	}
-	to, gain := betterStart(p.Prior.Prior, today(all))
+	to, gain := betterStart(components, today(all, archetype))
 	if gain == 0 {
 		return done{RunUnchanged, "fresh agents start about where it is best on average"}, nil
 	}
 	var r *release
-	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		all, err := releases(tx)
 		if err == nil {
-			r, err = begin(tx, all, to, byJob, fmt.Sprintf("the prior expects %.3f ratings more a session", gain), due)
+			r, err = begin(tx, all, archetype, to, byJob, fmt.Sprintf("the prior expects %.3f ratings more a session", gain), due)
 		}
 		return err
 	})
@@ -65,28 +129,29 @@ func (s *Service) proposeStart(ctx context.Context, all []*release, due event.Mi
 	return done{RunChanged, fmt.Sprintf("proposed %v instead of %v", r.levels(&r.To), r.levels(&r.From))}, nil
 }
 
-// betterStart is the start within .05 a trait that is best on average under a prior
-// for owners who say nothing of it, in the two traits that gain most, and what the
-// prior expects of it in ratings a session. With z = 2x−1 the part of trait j is
+// betterStart is the start within .05 a trait that is best on average for some kinds
+// of owners who say nothing of it, in the two traits that gain most, and what is
+// expected of it in ratings a session. With z⁰ = 2·from−1 and d = 2(x−from) the part
+// of trait j is
 //
-//	Σ_k π_k [(β1_kj + G_kj z⁰_j)(z_j − z⁰_j) + β2_kj (z_j² − z⁰_j²)],
+//	Σ_k π_k [(β1_kj + G_kj z⁰_j) d_j + β2_kj d_j²],
 //
-// the start of today z⁰ being the owner's start as far as the prior is concerned.
-func betterStart(p *step.Prior, from policy.Traits) (to policy.Traits, gain float64) {
+// the start of today being the owner's start as far as the prior is concerned.
+func betterStart(kinds []step.Component, from policy.Traits) (to policy.Traits, gain float64) {
 	most := evaluate.DefaultGate().MaxChange
 	to = from
 	var better [policy.NTraits]float64
 	for j := range from {
 		z0, linear, quadratic := 2*from[j]-1, 0., 0.
-		for k := range p.Components {
-			c := &p.Components[k]
+		for k := range kinds {
+			c := &kinds[k]
 			linear += c.Weight * (c.Mean[1+j] + c.Slope[j]*z0)
 			quadratic += c.Weight * c.Mean[1+policy.NTraits+j]
 		}
 		for x := max(0, from[j]-most); x <= min(1, from[j]+most)+1e-9; x += .01 {
 			level := min(1, math.Round(100*x)/100)
-			z := 2*level - 1
-			if g := linear*(z-z0) + quadratic*(z*z-z0*z0); g > better[j] && math.Abs(level-from[j]) <= most+1e-9 {
+			d := 2 * (level - from[j])
+			if g := linear*d + quadratic*d*d; g > better[j] && math.Abs(level-from[j]) <= most+1e-9 {
 				better[j], to[j] = g, level
 			}
 		}
@@ -114,8 +179,8 @@ func betterStart(p *step.Prior, from policy.Traits) (to policy.Traits, gain floa
 
 // watch lets the gate look at what agents with today's start tried, once half as
 // many sessions again are there as at its last look: it is no test for every night.
-func (s *Service) watch(ctx context.Context, r *release, due event.Micros) (done, error) {
-	sessions, err := s.young(ctx, r)
+func (s *Service) watch(ctx context.Context, r *release, p *Prior, due event.Micros) (done, error) {
+	sessions, err := s.young(ctx, r, p)
 	if err != nil {
 		return done{}, err
 	}
@@ -155,8 +220,9 @@ func (s *Service) watch(ctx context.Context, r *release, due event.Micros) (done
 const manySessions = 5000
 
 // young are the first sessions of agents that started where fresh ones start today
-// in what the release changes, as many of each owner.
-func (s *Service) young(ctx context.Context, r *release) (out []evaluate.Session, err error) {
+// in what the release changes, as many of each owner; of an archetype's release those
+// of agents whose owners are most probably of that kind.
+func (s *Service) young(ctx context.Context, r *release, p *Prior) (out []evaluate.Session, err error) {
 	if s.o.Sessions == nil {
 		return nil, nil
 	}
@@ -165,8 +231,16 @@ func (s *Service) young(ctx context.Context, r *release) (out []evaluate.Session
 		owner string
 	}
 	var agents []one
+	var b step.Belief
 	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
+		lib := s.library()
 		return s.agents(tx, func(h head) error {
+			if r.archetype != 0 {
+				state, err := h.state(s, tx, lib)
+				if err != nil || p.likeliest(&state, &b) != r.archetype {
+					return err
+				}
+			}
 			of := map[string]*work{h.agent: {}}
 			if err := loadCanons(tx, []string{h.agent}, of); err != nil {
 				return err

@@ -82,7 +82,8 @@ type archetypesCmd struct{}
 
 func (archetypesCmd) Help() string {
 	return `Kinds of owners that emerged from at least twenty agents of ten owners each, with the levels they like on average. A fresh agent may
-believe them before it has evidence of its own; they say nothing about any single agent or person.`
+believe them before it has evidence of its own; they say nothing about any single agent or person. An agent can be made for one (archetype in
+POST /v1/agents): it then starts where that archetype's releases got to so far, as the second column says.`
 }
 
 func (archetypesCmd) Run(ctx context.Context, g *globals) error {
@@ -101,7 +102,7 @@ func (archetypesCmd) Run(ctx context.Context, g *globals) error {
 			g.say("%d  %s", a.ID, a.Description)
 			for t := range policy.NTraits {
 				name := policy.Trait(t).String()
-				g.say("   %-14s %.2f", name, a.Centre[name])
+				g.say("   %-14s %.2f  starts at %.2f", name, a.Centre[name], a.Start[name])
 			}
 		}
 		return nil

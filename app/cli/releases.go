@@ -14,15 +14,16 @@ import (
 
 type releasesCmd struct {
 	List    releasesListCmd    `cmd:"" default:"withargs" help:"List the releases, newest first."`
-	Propose releasesProposeCmd `cmd:"" help:"Propose another start for fresh agents."`
+	Propose releasesProposeCmd `cmd:"" help:"Propose another start for fresh agents, or for those made for an archetype."`
 	Revert  releasesRevertCmd  `cmd:"" help:"Take a release back: fresh agents start as before it."`
 }
 
 func (releasesCmd) Help() string {
-	return `Where an agent starts whose owner says nothing of its levels is shared by all, and changes by releases only. A release is first judged in
-the shadow, on what agents with today's start tried; when that says better it is a canary: half of the owners who make an agent get it, and
-the first sessions on both sides decide, whenever they are looked at. It is adopted when it is not worse, and reverted by itself when it is
-worse. Agents that are there already never change.`
+	return `Where an agent starts whose owner says nothing of its levels is shared by all, and so is where agents start that are made for one of
+"rapport archetypes". Both change by releases only, one at a time each. A release is first judged in the shadow, on what agents with today's
+start tried; when that says better it is a canary: half of the owners who make such an agent get it, and the first sessions on both sides
+decide, whenever they are looked at. It is adopted when it is not worse, and reverted by itself when it is worse. Agents that are there
+already never change.`
 }
 
 type releasesListCmd struct{}
@@ -47,11 +48,16 @@ func (releasesListCmd) Run(ctx context.Context, g *globals) error {
 }
 
 type releasesProposeCmd struct {
-	Trait map[string]float64 `arg:"" help:"Levels, as humor=0.55; each within .05 of where fresh agents start today."`
+	Trait     map[string]float64 `arg:"" help:"Levels, as humor=0.55; each within .05 of where such agents start today."`
+	Archetype int                `help:"Id of an archetype: of the agents that are made for it. 0: of those made for none."`
 }
 
 func (c releasesProposeCmd) Run(ctx context.Context, g *globals) error {
-	return g.release(ctx, "/v1/admin/releases", map[string]any{"traits": c.Trait})
+	body := map[string]any{"traits": c.Trait}
+	if c.Archetype != 0 {
+		body["archetype"] = c.Archetype
+	}
+	return g.release(ctx, "/v1/admin/releases", body)
 }
 
 type releasesRevertCmd struct {
@@ -81,7 +87,11 @@ func (g *globals) sayRelease(r learning.Release) {
 	for _, t := range slices.Sorted(maps.Keys(r.To)) {
 		parts = append(parts, fmt.Sprintf("%s %.2f → %.2f", t, r.From[t], r.To[t]))
 	}
-	g.say("%s  %-8s  since %s  %s  (%s)", r.ID, r.Stage, when(r.ChangedAt), strings.Join(parts, ", "), r.Reason)
+	whose := ""
+	if r.Archetype != 0 {
+		whose = fmt.Sprintf("archetype %d: ", r.Archetype)
+	}
+	g.say("%s  %-8s  since %s  %s%s  (%s)", r.ID, r.Stage, when(r.ChangedAt), whose, strings.Join(parts, ", "), r.Reason)
 	if r.Better != nil {
 		g.say("   first sessions of %d owners with it against %d without: between %+.3f and %+.3f ratings better", r.With, r.Without, r.Better[0], r.Better[1])
 	}
