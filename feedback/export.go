@@ -11,5 +11,11 @@ func (s *Service) Exports() []sqldb.Export {
 		{Table: "erased_rows"},
 		{Table: "prompts"},
 		{Table: "ask_budgets"},
+		{Table: "reviewers"},
+		{Table: "review_consents"},
+		{Table: "assignments"},
+		{Table: "reviews", Without: []string{"digest"}},
+		{Table: "points"},
+		{Table: "goals"},
 	}
 }

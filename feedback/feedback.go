@@ -37,6 +37,9 @@ type Options struct {
 	Asking *asking.Rules    // when people are asked; asking.Defaults when nil
 	People People           // nil: every person is taken for known
 	Notes  Notes            // nil: what operators read is noted nowhere
+
+	Exchanges Exchanges    // nil: there is nothing to review
+	Reviews   *ReviewRules // DefaultReviewRules when nil
 }
 
 // People says who exists: whoever has a name.
@@ -66,6 +69,9 @@ type Service struct {
 	rules  asking.Rules
 	people People
 	notes  Notes
+
+	exchanges Exchanges
+	reviews   ReviewRules
 }
 
 // Migrate makes or updates the context's tables.
@@ -91,6 +97,10 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 	if o.Asking != nil {
 		s.rules = *o.Asking
 	}
+	s.exchanges, s.reviews = o.Exchanges, DefaultReviewRules()
+	if o.Reviews != nil {
+		s.reviews = *o.Reviews
+	}
 	if s.clock == nil {
 		s.clock = time.Now
 	}
@@ -107,7 +117,7 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 // Projections names the tables that a rebuild from the log gives again, byte for
 // byte.
 func (s *Service) Projections() []string {
-	return []string{"agents", "arrivals", "baselines", "decisions", "episodes", "erased", "messages", "participants", "protections", "sessions", "standing"}
+	return []string{"agents", "arrivals", "baselines", "decisions", "episodes", "erased", "messages", "participants", "protections", "reputations", "sessions", "standing"}
 }
 
 func (s *Service) now() event.Micros { return s.clock().UnixMicro() }
@@ -252,7 +262,10 @@ func (s *Service) Retract(ctx context.Context, p authz.Principal, id event.Feedb
 		if err := p.Check(authz.Feedback, authz.Erase, authz.Author); err != nil {
 			return err
 		}
-		return retract(tx, id, now, nil)
+		if err := retract(tx, id, now, nil); err != nil {
+			return err
+		}
+		return s.withdrawReview(tx, id, now)
 	})
 }
 

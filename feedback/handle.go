@@ -23,7 +23,7 @@ func (s *Service) Consumer() relay.Consumer {
 			event.ReplyGenerated{}.EventType(), event.SessionStarted{}.EventType(), event.SessionEnded{}.EventType(),
 			event.MessageCreated{}.EventType(), event.MessageEdited{}.EventType(), event.MessageDeleted{}.EventType(), event.ReactionAdded{}.EventType(), event.ReactionRemoved{}.EventType(),
 			event.RelationshipUpdated{}.EventType(),
-			event.AccountCreated{}.EventType(), event.AccountErased{}.EventType(), event.ProtectionChanged{}.EventType(),
+			event.AccountCreated{}.EventType(), event.ReputationUpdated{}.EventType(), event.AccountErased{}.EventType(), event.ProtectionChanged{}.EventType(),
 		},
 		Handle: s.handle,
 	}
@@ -72,6 +72,8 @@ func (s *Service) apply(tx *sqldb.Tx, e event.Event) error {
 		return with(e, func(p event.ReactionRemoved) error { return s.unreacted(tx, e, p) })
 	case event.RelationshipUpdated{}.EventType():
 		return with(e, func(p event.RelationshipUpdated) error { return closer(tx, p) })
+	case event.ReputationUpdated{}.EventType():
+		return with(e, func(p event.ReputationUpdated) error { return reputed(tx, p) })
 	case event.ProtectionChanged{}.EventType():
 		return with(e, func(p event.ProtectionChanged) error { return protection(tx, p) })
 	case event.AccountCreated{}.EventType():
@@ -295,5 +297,12 @@ func erase(tx *sqldb.Tx, e event.Event, person event.PersonID) error {
 		Drop("arrivals", `delete from arrivals where person_id = $1`).
 		Drop("protections", `delete from protections where person_id = $1`).
 		Drop("idempotency", `delete from idempotency where person = $1`).
+		Drop("reviews", `delete from reviews where reviewer_id = $1`).
+		Drop("reviews", `update reviews set owner_id = '' where owner_id = $1`).
+		Drop("assignments", `delete from assignments where person_id = $1`).
+		Drop("reviewers", `delete from reviewers where person_id = $1`).
+		Drop("review_consents", `delete from review_consents where person_id = $1`).
+		Drop("points", `delete from points where person_id = $1`).
+		Drop("reputations", `delete from reputations where person_id = $1`).
 		End()
 }

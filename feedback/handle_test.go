@@ -543,6 +543,7 @@ func TestRebuild(t *testing.T) {
 		event.SessionEnded{SessionID: "s2", AgentID: "mark", RoomID: "r2", AgentMessages: 1, Imported: true, People: []event.SessionPerson{{PersonID: "ben", Turns: 7, MedianChars: 11, Consent: true}}},
 		event.RelationshipUpdated{AgentID: "luna", PersonID: "ann", Level: "close"}, event.RelationshipUpdated{AgentID: "mark", PersonID: "ben", Level: "familiar"},
 		event.SessionEnded{SessionID: "s3", AgentID: "mark", RoomID: "r3", StartedBy: "ben", AgentMessages: 7, People: []event.SessionPerson{{PersonID: "ben", Turns: 7}}},
+		event.ReputationUpdated{RaterID: "ann", Version: 1, Agreement: .6}, event.ReputationUpdated{RaterID: "ben", Version: 1, Agreement: .8},
 		event.ProtectionChanged{PersonID: "ann", Protected: true}, event.ProtectionChanged{PersonID: "ben", Protected: true, Until: 5},
 		event.AccountErased{PersonID: "ann"},
 		event.AgentRetired{AgentID: "mark"},

@@ -86,4 +86,5 @@ func (s *Service) Routes(api *httpapi.API) {
 	httpapi.Put(api, "/v1/me/asking", op("Say how much you want to be asked"), func(ctx context.Context, in *budgetRequest) (AskBudget, error) {
 		return s.SetBudget(ctx, authz.From(ctx), in.Body)
 	})
+	s.reviewRoutes(api)
 }

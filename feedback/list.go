@@ -84,7 +84,7 @@ func (s *Service) List(ctx context.Context, p authz.Principal, agent event.Agent
 			rows, err = tx.Query(columns+`where agent_id = $1 and owner_id = $2 and (rater_id = $3 or (source <> 'implicit' and live)) and (created_at, feedback_id) < ($4, $5)
 				order by created_at desc, feedback_id desc limit $6`, agent, p.Person, p.Person, at, id, pageSize+1)
 		case agent != "":
-			rows, err = tx.Query(columns+`where agent_id = $1 and rater_id = $2 and (created_at, feedback_id) < ($3, $4)
+			rows, err = tx.Query(columns+`where agent_id = $1 and rater_id = $2 and role <> 'reviewer' and (created_at, feedback_id) < ($3, $4)
 				order by created_at desc, feedback_id desc limit $5`, agent, p.Person, at, id, pageSize+1)
 		default:
 			rows, err = tx.Query(columns+`where rater_id = $1 and (created_at, feedback_id) < ($2, $3)
@@ -191,6 +191,9 @@ func items(rows *sql.Rows, reader event.PersonID) ([]Item, error) {
 			if role == event.RoleReviewer {
 				i.By = "a reviewer"
 			}
+		}
+		if role == event.RoleReviewer && rater == reader { // who reviews does not know whom
+			i.AgentID, i.MessageID, i.DecisionID, i.SessionID = "", "", "", ""
 		}
 		out = append(out, i)
 	}
