@@ -11,7 +11,7 @@ var flow = map[event.Type][]string{
 	event.AgentUpdated{}.EventType():        {"chat", "feedback", "gateway", "learning"},
 	event.AgentTransferred{}.EventType():    {"chat", "feedback", "gateway", "learning"},
 	event.AgentRetired{}.EventType():        {"agent", "chat", "feedback", "gateway", "learning"},
-	event.AgentInvited{}.EventType():        {"learning"},
+	event.AgentInvited{}.EventType():        {"feedback", "learning"},
 	event.PolicyProposed{}.EventType():      {"agent", "learning"},
 	event.PolicyRefused{}.EventType():       {"learning"},
 	event.UpdateRefused{}.EventType():       {"learning"},

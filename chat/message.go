@@ -359,7 +359,7 @@ func (s *Service) Edit(ctx context.Context, id event.RoomID, message event.Messa
 
 // edit gives a person's message another text and says anew what it is in its talk.
 func (a *act) edit(r *room, m stored, d draft) error {
-	e := event.MessageEdited{RoomID: r.id, MessageID: d.id, Features: d.read.Features(), PersonID: d.author.PersonID,
+	e := event.MessageEdited{RoomID: r.id, MessageID: d.id, Features: d.read.Features(), Was: m.about, PersonID: d.author.PersonID,
 		Consent: r.consents(d.author.PersonID), Protected: r.protected()}
 	if e.Consent && !e.Protected && r.count(event.KindAgent) > 0 {
 		to, known, err := a.message(m.replyTo)
@@ -437,6 +437,15 @@ func (a *act) wipe(r *room, id event.MessageID) error {
 		return err
 	}
 	a.s.hearings.drop(r.id)
+	if m.about != "" { // of several answers the first tells of the message
+		earlier, err := a.tx.Get(`select 1 from messages where about = $1 and author_id = $2 and seq < $3`, []any{m.about, m.author.ID(), m.seq}, new(int))
+		if err != nil {
+			return err
+		}
+		if earlier {
+			m.about = ""
+		}
+	}
 	if _, err := a.tx.Exec(`update messages set text = '', deleted_at = $1, changed = $2 where message_id = $3`, a.at, r.next(), id); err != nil {
 		return err
 	}

@@ -136,6 +136,7 @@ type MessageEdited struct {
 	MessageID MessageID `json:"messageId"`
 	Features  Features  `json:"features"`
 	Turn      *Turn     `json:"turn,omitempty"`     // what it is in its talk now
+	Was       MessageID `json:"was,omitempty"`      // the message of an agent that it answered before
 	PersonID  PersonID  `json:"personId,omitempty"` // its author
 	Consent   bool      `json:"consent,omitempty"`
 	Protected bool      `json:"protected,omitempty"`
@@ -146,7 +147,7 @@ type MessageDeleted struct {
 	RoomID    RoomID    `json:"roomId"`
 	MessageID MessageID `json:"messageId"`
 	PersonID  PersonID  `json:"personId,omitempty"` // its author
-	About     MessageID `json:"about,omitempty"`    // the message of an agent that it answered
+	About     MessageID `json:"about,omitempty"`    // the message of an agent to which it was their first answer
 }
 
 // ReactionAdded: an emoji on a message.

@@ -11,6 +11,7 @@ func (s *Service) Exports() []sqldb.Export {
 		{Table: "erased_rows"},
 		{Table: "prompts"},
 		{Table: "ask_budgets"},
+		{Table: "emoji_meanings"},
 		{Table: "reviewers"},
 		{Table: "review_consents"},
 		{Table: "assignments"},

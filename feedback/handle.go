@@ -20,7 +20,7 @@ func (s *Service) Consumer() relay.Consumer {
 		Topics: []string{event.TopicAgents, event.TopicRooms, event.TopicPeople},
 		Types: []event.Type{
 			event.AgentCreated{}.EventType(), event.AgentUpdated{}.EventType(), event.AgentTransferred{}.EventType(), event.AgentRetired{}.EventType(),
-			event.ReplyGenerated{}.EventType(), event.SessionStarted{}.EventType(), event.SessionEnded{}.EventType(),
+			event.AgentInvited{}.EventType(), event.ReplyGenerated{}.EventType(), event.SessionStarted{}.EventType(), event.SessionEnded{}.EventType(),
 			event.MessageCreated{}.EventType(), event.MessageEdited{}.EventType(), event.MessageDeleted{}.EventType(), event.ReactionAdded{}.EventType(), event.ReactionRemoved{}.EventType(),
 			event.RelationshipUpdated{}.EventType(),
 			event.AccountCreated{}.EventType(), event.ReputationUpdated{}.EventType(), event.AccountErased{}.EventType(), event.ProtectionChanged{}.EventType(),
@@ -30,15 +30,16 @@ func (s *Service) Consumer() relay.Consumer {
 }
 
 func (s *Service) handle(_ context.Context, tx *sqldb.Tx, events []event.Event) error {
+	h := &habits{tx: tx}
 	for _, e := range events {
-		if err := s.apply(tx, e); err != nil {
+		if err := s.apply(tx, h, e); err != nil {
 			return err
 		}
 	}
-	return nil
+	return h.save()
 }
 
-func (s *Service) apply(tx *sqldb.Tx, e event.Event) error {
+func (s *Service) apply(tx *sqldb.Tx, h *habits, e event.Event) error {
 	switch e.Type {
 	case event.AgentCreated{}.EventType():
 		return with(e, func(p event.AgentCreated) error { return s.agentIs(tx, e, p.AgentState) })
@@ -59,15 +60,17 @@ func (s *Service) apply(tx *sqldb.Tx, e event.Event) error {
 	case event.SessionStarted{}.EventType():
 		return with(e, func(p event.SessionStarted) error { return s.sessionStarted(tx, e, p) })
 	case event.SessionEnded{}.EventType():
-		return with(e, func(p event.SessionEnded) error { return s.sessionEnded(tx, e, p) })
+		return with(e, func(p event.SessionEnded) error { return s.sessionEnded(tx, h, e, p) })
 	case event.MessageCreated{}.EventType():
-		return with(e, func(p event.MessageCreated) error { return s.messageCreated(tx, e, p) })
+		return with(e, func(p event.MessageCreated) error { return s.messageCreated(tx, h, e, p) })
 	case event.MessageEdited{}.EventType():
-		return with(e, func(p event.MessageEdited) error { return edited(tx, e, p) })
+		return with(e, func(p event.MessageEdited) error { return s.edited(tx, h, e, p) })
 	case event.MessageDeleted{}.EventType():
 		return with(e, func(p event.MessageDeleted) error { return s.gone(tx, e, p) })
+	case event.AgentInvited{}.EventType():
+		return with(e, func(p event.AgentInvited) error { return s.invited(tx, h, e, p) })
 	case event.ReactionAdded{}.EventType():
-		return with(e, func(p event.ReactionAdded) error { return s.reacted(tx, e, p) })
+		return with(e, func(p event.ReactionAdded) error { return s.reacted(tx, h, e, p) })
 	case event.ReactionRemoved{}.EventType():
 		return with(e, func(p event.ReactionRemoved) error { return s.unreacted(tx, e, p) })
 	case event.RelationshipUpdated{}.EventType():
@@ -79,7 +82,10 @@ func (s *Service) apply(tx *sqldb.Tx, e event.Event) error {
 	case event.AccountCreated{}.EventType():
 		return with(e, func(p event.AccountCreated) error { return arrived(tx, p.PersonID, e.Time) })
 	case event.AccountErased{}.EventType():
-		return with(e, func(p event.AccountErased) error { return erase(tx, e, p.PersonID) })
+		return with(e, func(p event.AccountErased) error {
+			h.forget(p.PersonID)
+			return erase(tx, e, p.PersonID)
+		})
 	}
 	return nil
 }
@@ -183,7 +189,7 @@ func (s *Service) sessionStarted(tx *sqldb.Tx, e event.Event, p event.SessionSta
 	return s.release(tx, e, string(p.SessionID))
 }
 
-func (s *Service) sessionEnded(tx *sqldb.Tx, e event.Event, p event.SessionEnded) error {
+func (s *Service) sessionEnded(tx *sqldb.Tx, h *habits, e event.Event, p event.SessionEnded) error {
 	if _, err := tx.Exec(`insert into sessions (session_id, agent_id, room_id, context, protected, imported, last_at, ended) values ($1, $2, $3, '', $4, $5, $6, $7)
 		on conflict (session_id) do update set protected = (sessions.protected or excluded.protected), imported = excluded.imported, last_at = excluded.last_at, ended = excluded.ended`,
 		p.SessionID, p.AgentID, p.RoomID, p.Protected, p.Imported, e.Time, true); err != nil {
@@ -194,7 +200,7 @@ func (s *Service) sessionEnded(tx *sqldb.Tx, e event.Event, p event.SessionEnded
 			return err
 		}
 	}
-	if err := s.noticeSession(tx, e, p); err != nil {
+	if err := s.noticeSession(tx, h, e, p); err != nil {
 		return err
 	}
 	if err := talked(tx, p); err != nil {
@@ -203,7 +209,7 @@ func (s *Service) sessionEnded(tx *sqldb.Tx, e event.Event, p event.SessionEnded
 	return s.release(tx, e, string(p.SessionID))
 }
 
-func (s *Service) messageCreated(tx *sqldb.Tx, e event.Event, p event.MessageCreated) error {
+func (s *Service) messageCreated(tx *sqldb.Tx, h *habits, e event.Event, p event.MessageCreated) error {
 	m := said{
 		id: p.MessageID, room: p.RoomID, sequence: p.Sequence, decision: p.DecisionID, context: contextOf(p), tags: p.Features.Tags, sentiment: p.Features.Sentiment,
 		words: p.Features.Words, chars: p.Features.Chars, questions: p.Features.Questions, protected: p.Protected, imported: p.Imported, at: e.Time,
@@ -222,7 +228,7 @@ func (s *Service) messageCreated(tx *sqldb.Tx, e event.Event, p event.MessageCre
 				return err
 			}
 		}
-		if err := s.noticeReply(tx, e, p); err != nil {
+		if err := s.noticeTurn(tx, h, e, p); err != nil {
 			return err
 		}
 	}
@@ -294,6 +300,7 @@ func erase(tx *sqldb.Tx, e event.Event, person event.PersonID) error {
 		Drop("participants", `delete from participants where person_id = $1`).
 		Drop("baselines", `delete from baselines where person_id = $1`).
 		Drop("standing", `delete from standing where person_id = $1`).
+		Drop("emoji_meanings", `delete from emoji_meanings where owner_id = $1`).
 		Drop("arrivals", `delete from arrivals where person_id = $1`).
 		Drop("protections", `delete from protections where person_id = $1`).
 		Drop("idempotency", `delete from idempotency where person = $1`).

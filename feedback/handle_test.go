@@ -135,7 +135,7 @@ func TestImplicit(t *testing.T) {
 	w.scene()
 	ended := event.SessionEnded{SessionID: "s1", AgentID: "luna", RoomID: "r1", AgentMessages: 3, Messages: 9, People: []event.SessionPerson{
 		{PersonID: "ann", Turns: 4, MedianChars: 60, LatencyMilli: 78_000, Sentiment: .4, Consent: true},
-		{PersonID: "ben", Turns: 4, MedianChars: 60, LeftAfter: true, Consent: true},
+		{PersonID: "ben", Turns: 4, MedianChars: 60, LeftAfter: true, With: 2, Consent: true},
 		{PersonID: "dan", Turns: 9, MedianChars: 90, LeftAfter: true}, // no consent
 		{PersonID: "eve", Consent: true},                              // never spoke
 	}}
@@ -218,7 +218,9 @@ func TestReply(t *testing.T) {
 	if got := w.drain(); len(got) != 0 {
 		t.Fatalf("emitted %+v", got)
 	}
-	w.happens(personSays("m11", "ben", 11, "m5"), personSays("m12", "ben", 12, "m5"), personSays("m13", "ann", 13, "m5"))
+	second := personSays("m12", "ben", 12, "m5")
+	second.Turn.First = false
+	w.happens(personSays("m11", "ben", 11, "m5"), second, personSays("m13", "ann", 13, "m5"))
 	got := created(t, w.drain())
 	if len(got) != 2 || got[0].RaterID != "ben" || got[1].RaterID != "ann" {
 		t.Fatalf("%+v", got)
@@ -228,10 +230,10 @@ func TestReply(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	// In a direct room the one before is meant; the decision may come later.
+	// The decision may come later.
 	say := agentSays("x1", 1, "dx")
 	say.RoomID, say.Direct, say.Sessions[0].SessionID = "r2", true, "s2"
-	answer := personSays("x2", "ann", 2, "")
+	answer := personSays("x2", "ann", 2, "x1")
 	answer.RoomID, answer.Direct = "r2", true
 	w.happens(say)
 	w.later(time.Hour - time.Minute)
@@ -539,7 +541,9 @@ func TestRebuild(t *testing.T) {
 		event.AgentUpdated{AgentState: moved}, event.AgentTransferred{AgentID: "mark", From: "cid", To: "ben"},
 		event.ReactionAdded{RoomID: "r1", MessageID: "m2", PersonID: "ben", Emoji: "👍", Consent: true},
 		event.SessionEnded{SessionID: "s1", AgentID: "luna", RoomID: "r1", AgentMessages: 3, People: []event.SessionPerson{
-			{PersonID: "ann", Turns: 4, MedianChars: 50, LatencyMilli: 5000, Consent: true}, {PersonID: "ben", Turns: 2, MedianChars: 30, LatencyMilli: 90_000, LeftAfter: true, Consent: true}}},
+			{PersonID: "ann", Turns: 4, MedianChars: 50, LatencyMilli: 5000, With: 4, WithMilli: 300_000, Consent: true},
+			{PersonID: "ben", Turns: 2, MedianChars: 30, LatencyMilli: 90_000, LeftAfter: true, With: 1, Answer: "m4", Others: 2, Consent: true}}},
+		event.AgentInvited{AgentID: "luna", RoomID: "r1", By: "ben", Again: true, Consent: true},
 		event.SessionEnded{SessionID: "s2", AgentID: "mark", RoomID: "r2", AgentMessages: 1, Imported: true, People: []event.SessionPerson{{PersonID: "ben", Turns: 7, MedianChars: 11, Consent: true}}},
 		event.RelationshipUpdated{AgentID: "luna", PersonID: "ann", Level: "close"}, event.RelationshipUpdated{AgentID: "mark", PersonID: "ben", Level: "familiar"},
 		event.SessionEnded{SessionID: "s3", AgentID: "mark", RoomID: "r3", StartedBy: "ben", AgentMessages: 7, People: []event.SessionPerson{{PersonID: "ben", Turns: 7}}},

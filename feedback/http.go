@@ -38,6 +38,10 @@ type whyRequest struct {
 	Agent  event.AgentID  `query:"agent" required:"true" maxLength:"64"`
 }
 
+type meaningRequest struct {
+	Body EmojiMeaning
+}
+
 type budgetRequest struct {
 	Body AskBudget
 }
@@ -79,6 +83,14 @@ func (s *Service) Routes(api *httpapi.API) {
 	why.Scope = "" // who may is decided by relation
 	httpapi.Get(api, "/v1/feedback/why", why, func(ctx context.Context, in *whyRequest) (Why, error) {
 		return s.Why(ctx, authz.From(ctx), in.Person, in.Agent)
+	})
+	httpapi.Get(api, "/v1/me/emoji", op("List what emoji mean to you, where that differs"), func(ctx context.Context, _ *struct{}) (EmojiMeanings, error) {
+		return s.Meanings(ctx, authz.From(ctx))
+	})
+	meaning := op("Say what an emoji on your agents' messages means")
+	meaning.Errors = []int{409}
+	httpapi.Put(api, "/v1/me/emoji", meaning, func(ctx context.Context, in *meaningRequest) (EmojiMeanings, error) {
+		return s.SetMeaning(ctx, authz.From(ctx), in.Body)
 	})
 	httpapi.Get(api, "/v1/me/asking", op("Show how much you want to be asked"), func(ctx context.Context, _ *struct{}) (AskBudget, error) {
 		return s.Budget(ctx, authz.From(ctx))

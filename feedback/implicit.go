@@ -1,164 +1,243 @@
 package feedback
 
 import (
-	"fmt"
-
 	"rapport/event"
 	"rapport/feedback/signal"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
 )
 
-// notice stores a detector's find. Its id follows from its cause, so that noticing
-// twice is harmless; a signal that the registry does not know, or of a person who
-// was erased, is not stored.
-func (s *Service) notice(tx *sqldb.Tx, e event.Event, d draft) error {
-	detector, err := signal.Lookup(d.Signal)
-	if err != nil {
-		return err
-	}
-	if d.Score == nil {
-		return fmt.Errorf("signal %s has no score", d.Signal)
-	}
-	if err := detector.Check(*d.Score); err != nil {
-		return err
-	}
-	d.Created = e.Time
-	o, err := s.settle(tx, d, find)
-	if _, refused := refusal(err); refused {
-		return nil // protected, retired, or a message of a person
-	}
-	if err != nil || o.event == nil {
-		return err
-	}
-	return relay.Emit(tx, o.event.CausedBy(e))
-}
+// What people do tells by itself: every event holds all that its signals need, so
+// none depends on what came before it. A signal's id follows from its event, so that
+// the same event again is harmless; of one person, detector and message the newest counts.
 
-// noticeSession derives what a session's counts tell: engagement/1 and
-// left_after/1 of each person who allowed it.
-func (s *Service) noticeSession(tx *sqldb.Tx, e event.Event, p event.SessionEnded) error {
-	if p.Protected || p.AgentMessages == 0 {
-		return nil
-	}
-	for _, person := range p.People {
-		if !person.Consent {
-			continue
-		}
-		if gone, err := isErased(tx, person.PersonID); err != nil || gone {
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		d := draft{Rater: person.PersonID, Channel: event.ChannelBehaviour, Agent: p.AgentID, Session: p.SessionID, Sentiment: &person.Sentiment}
-		habit, err := habitOf(tx, person.PersonID)
+// notice stores what detectors found. Nothing is stored that is protected, about a
+// retired agent or a message of a person, or too late.
+func (s *Service) notice(tx *sqldb.Tx, e event.Event, d draft, found []signal.Found, look lookup) error {
+	var out []event.Event
+	for _, f := range found {
+		detector, err := signal.Lookup(f.Detector)
 		if err != nil {
 			return err
 		}
-		if score, ok := signal.EngagementOf(person.Turns, person.MedianChars, person.LatencyMilli, habit); ok {
-			d.ID, d.Signal, d.Score = derived(e, signal.Engagement, person.PersonID), signal.Engagement, &score
-			if err := s.notice(tx, e, d); err != nil {
-				return err
-			}
-			if err := addHabit(tx, person.PersonID, (signal.Baseline{}).With(person.Turns, person.MedianChars, person.LatencyMilli)); err != nil {
-				return err
-			}
-		}
-		if person.LeftAfter {
-			score := signal.LeftAfterScore
-			d.ID, d.Signal, d.Score = derived(e, signal.LeftAfter, person.PersonID), signal.LeftAfter, &score
-			if err := s.notice(tx, e, d); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// noticeReply derives reply/1: a person answered a message of the agent, either
-// naming it or, in a direct room, right after it. Imported messages have no pause
-// that could be trusted.
-func (s *Service) noticeReply(tx *sqldb.Tx, e event.Event, p event.MessageCreated) error {
-	person := p.Author.PersonID
-	if p.Imported || !p.Consent || p.Protected || person == "" {
-		return nil
-	}
-	var to said
-	switch {
-	case p.ReplyTo != "":
-		if ok, err := to.get(tx, p.ReplyTo); err != nil || !ok || to.agent == "" {
+		if err := detector.Check(f.Score); err != nil {
 			return err
 		}
-	case p.Direct:
-		ok, err := tx.Get(`select message_id, agent_id, at from messages where room_id = $1 and sequence = $2 and agent_id <> ''`, []any{p.RoomID, p.Sequence - 1}, &to.id, &to.agent, &to.at)
-		if err != nil || !ok {
+		d.ID, d.Signal, d.Score, d.Noise, d.Created = derived(e, f.Detector, d.Rater), f.Detector, &f.Score, f.Noise, e.Time
+		o, err := s.settle(tx, d, look)
+		if _, refused := refusal(err); refused {
+			continue
+		}
+		if err != nil {
 			return err
 		}
-	default:
-		return nil
+		if o.event != nil {
+			out = append(out, o.event.CausedBy(e))
+		}
 	}
-	if gone, err := isErased(tx, person); err != nil || gone {
-		return err
-	}
-	habit, err := habitOf(tx, person)
-	if err != nil {
-		return err
-	}
-	pause := max(1, (e.Time-to.at)/1000)
-	score := signal.ReplyScore(pause, habit)
-	id := event.FeedbackID(event.HashID("feedback", signal.Reply, string(to.id), string(person))) // the first reply counts
-	if err := s.notice(tx, e, draft{ID: id, Rater: person, Channel: event.ChannelBehaviour, Signal: signal.Reply, Score: &score, Agent: to.agent, Message: to.id}); err != nil {
-		return err
-	}
-	var more signal.Baseline
-	more.Replies = more.Replies.With(pause)
-	return addHabit(tx, person, more)
-}
-
-// reacted derives reaction/1 of an emoji with a known sign.
-func (s *Service) reacted(tx *sqldb.Tx, e event.Event, p event.ReactionAdded) error {
-	score, ok := signal.ReactionScore(p.Emoji)
-	if !ok || !p.Consent {
-		return nil
-	}
-	if gone, err := isErased(tx, p.PersonID); err != nil || gone {
-		return err
-	}
-	return s.notice(tx, e, draft{ID: derived(e, signal.Reaction, p.PersonID), Rater: p.PersonID, Channel: event.ChannelReaction, Signal: signal.Reaction,
-		Value: p.Emoji, Score: &score, Message: p.MessageID})
-}
-
-func (s *Service) unreacted(tx *sqldb.Tx, e event.Event, p event.ReactionRemoved) error {
-	slot := reactionSlot(p.PersonID, p.MessageID, p.Emoji)
-	if _, err := tx.Exec(`delete from waiting where slot = $1 and rater_id = $2`, slot, p.PersonID); err != nil {
-		return err
-	}
-	var id event.FeedbackID
-	ok, err := tx.Get(`select feedback_id from feedback_events where slot = $1 and live`, []any{slot}, &id)
-	if err != nil || !ok {
-		return err
-	}
-	return retract(tx, id, e.Time, &e)
+	return relay.Emit(tx, out...)
 }
 
 func derived(e event.Event, detector string, person event.PersonID) event.FeedbackID {
 	return event.FeedbackID(event.DerivedID("feedback", 1, e.ID, event.FeedbackCreated{}.EventType(), detector+"|"+string(person), 0))
 }
 
-func habitOf(tx *sqldb.Tx, person event.PersonID) (b signal.Baseline, err error) {
-	_, err = tx.Get(`select sessions, turns, chars, pauses, pause_sum, pause_squares, replies, reply_sum, reply_squares from baselines where person_id = $1`, []any{person},
-		&b.Sessions, &b.Turns, &b.Chars, &b.Pauses.N, &b.Pauses.Sum, &b.Pauses.Squares, &b.Replies.N, &b.Replies.Sum, &b.Replies.Squares)
-	return b, err
+// once is a lookup that looks once.
+func once(look lookup) lookup {
+	var t target
+	var awaits string
+	var err error
+	looked := false
+	return func(tx *sqldb.Tx, d draft) (target, string, error) {
+		if !looked {
+			t, awaits, err = look(tx, d)
+			looked = true
+		}
+		return t, awaits, err
+	}
 }
 
-// addHabit adds sums, so that the order in which agents and rooms tell of a person
-// does not matter.
-func addHabit(tx *sqldb.Tx, person event.PersonID, b signal.Baseline) error {
-	_, err := tx.Exec(`insert into baselines (person_id, sessions, turns, chars, pauses, pause_sum, pause_squares, replies, reply_sum, reply_squares)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-		on conflict (person_id) do update set sessions = baselines.sessions + excluded.sessions, turns = baselines.turns + excluded.turns, chars = baselines.chars + excluded.chars,
-			pauses = baselines.pauses + excluded.pauses, pause_sum = baselines.pause_sum + excluded.pause_sum, pause_squares = baselines.pause_squares + excluded.pause_squares,
-			replies = baselines.replies + excluded.replies, reply_sum = baselines.reply_sum + excluded.reply_sum, reply_squares = baselines.reply_squares + excluded.reply_squares`,
-		person, b.Sessions, b.Turns, b.Chars, b.Pauses.N, b.Pauses.Sum, b.Pauses.Squares, b.Replies.N, b.Replies.Sum, b.Replies.Squares)
-	return err
+// noticeTurn derives what a person's message tells of the agent that it speaks to.
+// Pauses are by the server's clock; an imported message has none that could be trusted.
+func (s *Service) noticeTurn(tx *sqldb.Tx, h *habits, e event.Event, p event.MessageCreated) error {
+	person, t := p.Author.PersonID, p.Turn
+	if t == nil || t.To == "" || !p.Consent || p.Protected || person == "" {
+		return nil
+	}
+	b, err := h.get(person)
+	if err != nil || b.erased {
+		return err
+	}
+	d := draft{Rater: person, Channel: event.ChannelBehaviour, Agent: t.To, Message: t.About}
+	if d.Message == "" {
+		if d.Session = sessionOf(p.Sessions, t.To); d.Session == "" {
+			return nil
+		}
+	}
+	turn := turnOf(t, p.Features)
+	if turn.About && turn.First && !p.Imported {
+		var at event.Micros
+		if _, err := tx.Get(`select at from messages where message_id = $1 and agent_id = $2`, []any{t.About, t.To}, &at); err != nil {
+			return err
+		}
+		if at > 0 {
+			turn.Milli = max(1, (e.Time-at)/1000)
+		}
+	}
+	if err := s.notice(tx, e, d, turn.Read(b.pauses, b.Baseline), once(find)); err != nil {
+		return err
+	}
+	b.answered(turn.Milli)
+	return nil
+}
+
+func sessionOf(in []event.MessageSession, agent event.AgentID) event.SessionID {
+	for _, s := range in {
+		if s.AgentID == agent {
+			return s.SessionID
+		}
+	}
+	return ""
+}
+
+func turnOf(t *event.Turn, f event.Features) signal.Turn {
+	return signal.Turn{Sure: t.Chance, Named: t.Named, About: t.About != "", First: t.First, Next: t.Next, Question: f.Questions > 0,
+		Mood: f.Sentiment, MoodVar: f.Variance, Shift: t.Shift, Trouble: t.Trouble}
+}
+
+// reworded derives anew what a message tells that has another text: what its words
+// told before and do not tell now is taken back.
+func (s *Service) reworded(tx *sqldb.Tx, h *habits, e event.Event, p event.MessageEdited) error {
+	if p.PersonID == "" {
+		return nil
+	}
+	t := p.Turn
+	if t == nil || !p.Consent || p.Protected {
+		t = &event.Turn{}
+	}
+	var found []signal.Found
+	told := map[string]bool{}
+	if t.About != "" {
+		b, err := h.get(p.PersonID)
+		if err != nil || b.erased {
+			return err
+		}
+		found = turnOf(t, p.Features).Read(b.pauses, b.Baseline)
+		for _, f := range found {
+			told[f.Detector] = true
+		}
+		if err := s.notice(tx, e, draft{Rater: p.PersonID, Channel: event.ChannelBehaviour, Agent: t.To, Message: t.About}, found, once(find)); err != nil {
+			return err
+		}
+	}
+	if p.Was == "" || t.About != "" && !t.First {
+		return nil
+	}
+	old := signal.Answers
+	if p.Was == t.About {
+		old = signal.Words
+	}
+	return takeBack(tx, e, p.Was, p.PersonID, old, func(detector string) bool { return p.Was == t.About && told[detector] })
+}
+
+// takeBack withdraws what a person's answer to a message told, but what is kept.
+func takeBack(tx *sqldb.Tx, e event.Event, about event.MessageID, person event.PersonID, detectors []string, kept func(string) bool) error {
+	t, awaits, err := find(tx, draft{Message: about})
+	if _, refused := refusal(err); refused || awaits != "" {
+		return nil // nothing of it is live
+	}
+	if err != nil {
+		return err
+	}
+	for _, detector := range detectors {
+		if kept(detector) {
+			continue
+		}
+		var id event.FeedbackID
+		live, err := tx.Get(`select feedback_id from feedback_events where slot = $1 and live`,
+			[]any{slotOf(draft{Rater: person, Channel: event.ChannelBehaviour, Signal: detector}, t)}, &id)
+		if err == nil && live {
+			err = retract(tx, id, e.Time, &e)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// noticeSession derives what a session's counts tell of each person who allowed it,
+// and of the room.
+func (s *Service) noticeSession(tx *sqldb.Tx, h *habits, e event.Event, p event.SessionEnded) error {
+	if p.Protected || p.AgentMessages == 0 {
+		return nil
+	}
+	spoke, with := 0, 0
+	for _, person := range p.People {
+		if !person.Consent {
+			continue
+		}
+		b, err := h.get(person.PersonID)
+		if err != nil {
+			return err
+		}
+		if b.erased {
+			continue
+		}
+		if person.Turns > 0 {
+			spoke++
+			with += min(1, person.With)
+		}
+		d := draft{Rater: person.PersonID, Channel: event.ChannelBehaviour, Agent: p.AgentID, Session: p.SessionID, Sentiment: &person.Sentiment}
+		var session, answer []signal.Found
+		if f, ok := signal.Engaged(person.Turns, person.MedianChars, person.LatencyMilli, b.Baseline); ok {
+			session = append(session, f)
+			b.talked(person.Turns, person.MedianChars, person.LatencyMilli)
+		}
+		for _, f := range partOf(person, p.Imported).Read(b.pauses) {
+			if f.Detector == signal.Ignored || f.Detector == signal.Abandoned {
+				answer = append(answer, f)
+			} else {
+				session = append(session, f)
+			}
+		}
+		if err := s.notice(tx, e, d, session, once(find)); err != nil {
+			return err
+		}
+		d.Session, d.Sentiment, d.Message = "", nil, person.Answer
+		if err := s.notice(tx, e, d, answer, once(find)); err != nil {
+			return err
+		}
+	}
+	if f, ok := signal.RoomEngaged(spoke, with); ok { // nobody's alone, so without a rater
+		return s.notice(tx, e, draft{Channel: event.ChannelBehaviour, Agent: p.AgentID, Session: p.SessionID}, []signal.Found{f}, find)
+	}
+	return nil
+}
+
+func partOf(p event.SessionPerson, imported bool) signal.Part {
+	part := signal.Part{With: p.With, WithMilli: p.WithMilli, Gone: p.Gone, Left: p.LeftAfter, Answered: p.Answer != "", Heard: p.Heard, Others: p.Others, Stood: p.Stood, Spoken: p.Spoken}
+	if imported { // by a foreign clock
+		part.WithMilli, part.Stood = 0, 0
+	}
+	return part
+}
+
+// invited derives what bringing an agent back tells. It is about the newest talk of
+// the two; without one there is nothing that it could be about.
+func (s *Service) invited(tx *sqldb.Tx, h *habits, e event.Event, p event.AgentInvited) error {
+	if !p.Again || !p.Consent || p.Protected {
+		return nil
+	}
+	b, err := h.get(p.By)
+	if err != nil || b.erased {
+		return err
+	}
+	d := draft{Rater: p.By, Channel: event.ChannelBehaviour, Agent: p.AgentID}
+	ok, err := tx.Get(`select s.session_id from participants p join sessions s on s.session_id = p.session_id
+		where p.person_id = $1 and s.agent_id = $2 and not s.protected order by s.last_at desc, s.session_id limit 1`, []any{p.By, p.AgentID}, &d.Session)
+	if err != nil || !ok {
+		return err
+	}
+	return s.notice(tx, e, d, []signal.Found{signal.Invited()}, find)
 }

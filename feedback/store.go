@@ -58,7 +58,7 @@ func slotOf(d draft, t target) string {
 		if d.Pressed {
 			return slot(on, d.Rater, d.Channel, "button") // up or down, not both
 		}
-		return reactionSlot(d.Rater, t.message, d.Value)
+		return reactionSlot(d.Rater, t.message)
 	case event.ChannelReason:
 		if on == "" {
 			on = string(t.session)
@@ -85,8 +85,9 @@ func (t *target) aim() string {
 	return string(t.message)
 }
 
-func reactionSlot(rater event.PersonID, m event.MessageID, emoji string) string {
-	return slot(string(m), rater, event.ChannelReaction, emoji)
+// reactionSlot holds the newest emoji of a person whose meaning is known: many count as one.
+func reactionSlot(rater event.PersonID, m event.MessageID) string {
+	return slot(string(m), rater, event.ChannelReaction, "")
 }
 
 func slot(on string, rater event.PersonID, channel, facet string) string {
@@ -143,7 +144,7 @@ func (r *record) event() event.Event {
 		Sentiment: r.sentiment, Context: r.context, Tags: r.tags, Supersedes: r.supersedes, Protected: r.protected, Imported: r.imported, OccurredAt: r.Occurred,
 	}
 	if r.score != nil {
-		p.Score = *r.score
+		p.Score, p.Noise = *r.score, r.Noise
 	}
 	if r.weight < 1 {
 		p.Weight = r.weight

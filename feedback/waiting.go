@@ -18,7 +18,7 @@ func wait(tx *sqldb.Tx, d draft, awaits string) error {
 	}
 	slot := ""
 	if d.Channel == event.ChannelReaction {
-		slot = reactionSlot(d.Rater, d.Message, d.Value)
+		slot = reactionSlot(d.Rater, d.Message) + d.Value
 	}
 	_, err = tx.Exec(`insert into waiting (feedback_id, rater_id, awaits, slot, body, created_at, reason) values ($1, $2, $3, $4, $5, $6, '')
 		on conflict (feedback_id) do update set awaits = excluded.awaits`, d.ID, d.Rater, awaits, slot, string(body), d.Created)

@@ -70,6 +70,7 @@ type draft struct {
 	Signal     string           `json:"signal,omitempty"` // set: implicit
 	Value      string           `json:"value,omitempty"`
 	Score      *float64         `json:"score,omitempty"`
+	Noise      float64          `json:"noise,omitempty"` // of a detector's find: see signal.Found
 	Trait      string           `json:"trait,omitempty"`
 	Sign       int              `json:"sign,omitempty"` // of Trait; without one, more or less of what the decision leant to
 	Agent      event.AgentID    `json:"agent,omitempty"`

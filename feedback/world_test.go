@@ -107,8 +107,14 @@ func agentSays(id string, seq int64, decision string) event.MessageCreated {
 		Features: event.Features{Detector: 1, Words: 12, Chars: 60, Sentences: 1, Questions: 1, Sentiment: .3}, Members: 3, People: 2, Consent: true}
 }
 
+// personSays has words that tell nothing; an answer speaks to luna.
 func personSays(id, person string, seq int64, replyTo string) event.MessageCreated {
-	return event.MessageCreated{RoomID: "r1", MessageID: event.MessageID(id), Author: event.Member{Kind: event.KindPerson, PersonID: event.PersonID(person)}, Sequence: seq,
+	turn := &event.Turn{Detector: 1}
+	if replyTo != "" {
+		turn = &event.Turn{Detector: 1, To: "luna", Chance: 1, About: event.MessageID(replyTo), First: true}
+	}
+	return event.MessageCreated{Turn: turn, Features: event.Features{Detector: 2, Variance: 1},
+		RoomID: "r1", MessageID: event.MessageID(id), Author: event.Member{Kind: event.KindPerson, PersonID: event.PersonID(person)}, Sequence: seq,
 		ReplyTo: event.MessageID(replyTo), Sessions: []event.MessageSession{{AgentID: "luna", SessionID: "s1"}}, Members: 3, People: 2, Consent: true}
 }
 

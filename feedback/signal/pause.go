@@ -1,6 +1,9 @@
 package signal
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 const (
 	// PausesNeeded is how many pauses of a person must be known before one can be
@@ -59,4 +62,35 @@ func (p Pauses) Quantile(q float64) int64 {
 
 func pauseBin(milli int64) int {
 	return min(pauseBins-1, int(4*math.Log(float64(max(1, milli)))))
+}
+
+// Append encodes the counts: for each size that occurred its distance from the one
+// before and its count, as unsigned varints. Equal counts give equal bytes.
+func (p Pauses) Append(b []byte) []byte {
+	last := 0
+	for i, n := range p.Bins {
+		if n > 0 {
+			b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(i-last)), uint64(n))
+			last = i
+		}
+	}
+	return b
+}
+
+// ReadPauses decodes counts; false when the bytes are none.
+func ReadPauses(b []byte) (p Pauses, ok bool) {
+	for i := uint64(0); len(b) > 0; {
+		step, n := binary.Uvarint(b)
+		if n <= 0 {
+			return Pauses{}, false
+		}
+		count, m := binary.Uvarint(b[n:])
+		if i += min(step, pauseBins); m <= 0 || i >= pauseBins || count == 0 || count > 1<<48 {
+			return Pauses{}, false
+		}
+		b = b[n+m:]
+		p.Bins[i] = int64(count)
+		p.N += int64(count)
+	}
+	return p, true
 }

@@ -2,15 +2,15 @@
 // the measured features of a text. It is pure: numbers in, numbers out.
 //
 // Owns: the registry of detectors, each with a version that never changes
-// meaning and the variance of its noise; the engagement, leaving, reply and reaction
-// formulas; what a window of a room's happenings tells; the text meter; a
-// person's baseline and pauses; the meanings of emoji.
+// meaning and the variance of its noise; what a message and a session's end tell;
+// the engagement and reply formulas; the text meter; a person's baseline and
+// pauses; the meanings of emoji.
 //
 // Invariants: no detector sees a text; every result is finite and in the range
 // that its registration states; sums of a baseline are whole numbers, so that
 // their order does not matter.
 //
-// Start reading at Detectors, then window.go, then engagement.go.
+// Start reading at Detectors, then turn.go, then engagement.go.
 package signal
 
 import "fmt"
@@ -54,8 +54,8 @@ var detectors = []Detector{
 	{Engagement, 0, 1, .022, false, "session's counts, the person's habit", "how much a person took part in a session, against their own habit once ten sessions are known"},
 	{FollowUp, 1, 1, .8, false, "questions and topic of an answer", "a person answered a message of the agent by asking on"},
 	{Ignored, -1, -1, .8, false, "session's end", "a person spoke to others twice after the agent's last answer to them, and to it no more"},
-	{InvitedAgain, 1, 1, .5, false, "memberships", "a person brought an agent back that had been taken out of the room"},
-	{LeftAfter, -.4, -.4, .16, false, "memberships", "a person left the room right after a message of the agent"},
+	{InvitedAgain, 1, 1, .5, false, "invitations", "a person invited an agent that they had invited before, here or into another room"},
+	{LeftAfter, -.4, -.4, .16, false, "session's end", "a person who had spoken with the agent left the room right after a message of it"},
 	{Reaction, -1, 1, .7, false, "emoji, the platform's and owner's meanings", "an emoji whose sign is known on a message of the agent"},
 	{Reply, .5, 1, .022, false, "time of an answer, the person's habit", "a person answered a message of the agent; quicker than their habit is more"},
 	{Sentiment, -1, 1, .13, true, "sentiment of an answer", "how pleased an answer to the agent sounds; each value has a noise of its own"},
@@ -72,13 +72,19 @@ func Detectors() []Detector { return append([]Detector(nil), detectors...) }
 // Lookup finds a detector. An unknown one is an error: a signal without a
 // definition is not stored.
 func Lookup(id string) (Detector, error) {
-	for _, d := range detectors {
-		if d.ID == id {
-			return d, nil
-		}
+	if i, ok := place[id]; ok {
+		return detectors[i], nil
 	}
 	return Detector{}, fmt.Errorf("unknown signal %q", id)
 }
+
+var place = func() map[string]int {
+	m := make(map[string]int, len(detectors))
+	for i, d := range detectors {
+		m[d.ID] = i
+	}
+	return m
+}()
 
 // Check says whether a score is one that the detector can give.
 func (d Detector) Check(score float64) error {

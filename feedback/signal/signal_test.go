@@ -95,15 +95,6 @@ func TestRangesAndOrder(t *testing.T) {
 	})
 }
 
-func TestReaction(t *testing.T) {
-	t.Parallel()
-	for emoji, want := range map[string]float64{"👍": 1, "👍🏽": 1, "❤️": 1, "❤": 1, "👎": -1, "😂": 0, "💀": 0, "": 0, "up": 0} {
-		if got, ok := ReactionScore(emoji); got != want || ok != (want != 0) {
-			t.Errorf("%q: %v %v, want %v", emoji, got, ok, want)
-		}
-	}
-}
-
 func TestMeasure(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
