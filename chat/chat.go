@@ -102,7 +102,7 @@ func Migrate(ctx context.Context, db *sqldb.DB) error {
 }
 
 // Projections names the tables that are folds of the log.
-func (s *Service) Projections() []string { return []string{"agents", "people"} }
+func (s *Service) Projections() []string { return []string{"agents", "passes", "people"} }
 
 func (s *Service) now() event.Micros { return s.options.Clock().UnixMicro() }
 

@@ -33,7 +33,8 @@ func (s *Service) erase(tx *sqldb.Tx, e event.Event, p event.PersonID) error {
 		Drop("consents", `delete from consents where person_id = $1`).
 		Drop("invitations", `delete from invitations where person_id = $1`).
 		Drop("idempotency", `delete from idempotency where person = $1`).
-		Drop("rooms", `update rooms set title = '' where created_by = $1 and title <> ''`)
+		Drop("passes", `delete from passes where person_id = $1`).
+		Drop("rooms", `update rooms set title = '', theme = '' where created_by = $1 and (title <> '' or theme <> '')`)
 	if err := a.eraseFromRooms(gone, p); err != nil {
 		return err
 	}

@@ -6,7 +6,7 @@ import "rapport/internal/sqldb"
 // them. All of them are records.
 func (s *Service) Exports() []sqldb.Export {
 	return []sqldb.Export{
-		{Table: "rooms"},
+		{Table: "rooms", Without: []string{"pass"}},
 		{Table: "members"},
 		{Table: "consents"},
 		{Table: "invitations"},

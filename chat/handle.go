@@ -15,7 +15,7 @@ func (s *Service) Consumer() relay.Consumer {
 		DB:     s.db,
 		Topics: []string{event.TopicAgents, event.TopicPeople},
 		Types: []event.Type{"agent.created", "agent.updated", "agent.transferred", "agent.retired",
-			"account.protection.changed", "account.erased"},
+			"account.protection.changed", "account.erased", "points.spent"},
 		Handle: relay.Each(s.handle),
 	}
 }
@@ -58,6 +58,12 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, e event.Event) error {
 		_, err = tx.Exec(`insert into people (person_id, protected, until) values ($1, $2, $3)
 			on conflict (person_id) do update set protected = excluded.protected, until = excluded.until`, p.PersonID, p.Protected, p.Until)
 		return err
+	case "points.spent":
+		p, err := event.As[event.PointsSpent](e)
+		if err != nil {
+			return err
+		}
+		return bought(tx, p)
 	case "account.erased":
 		p, err := event.As[event.AccountErased](e)
 		if err != nil {

@@ -112,6 +112,7 @@ func TestProjectionsRebuild(t *testing.T) {
 		w.event(event.AgentUpdated{AgentState: event.AgentState{AgentID: luna, OwnerID: bob}}),
 		w.event(event.AgentRetired{AgentID: fox}),
 		w.event(event.AccountErased{PersonID: bob}),
+		w.event(event.PointsSpent{SpendID: "pass", PersonID: ada, Item: event.ItemEvening}),
 	}
 	var records []eventlog.Record
 	for _, e := range said {
@@ -136,5 +137,6 @@ func TestProjectionsRebuild(t *testing.T) {
 	want := dump(t, w.db, w.Projections()...)
 	same(t, 3, len(want["agents"]))
 	same(t, 1, len(want["people"]))
+	same(t, 1, len(want["passes"]))
 	same(t, want, dump(t, dst, w.Projections()...))
 }

@@ -23,7 +23,7 @@ type NewMessage struct {
 // Post says something in a room that the caller is in. With a key, doing it
 // again gives the same message.
 //
-// Faults: room_unknown, reply_unknown, text_empty, text_too_long, text_has_nul,
+// Faults: room_unknown, room_over, reply_unknown, text_empty, text_too_long, text_has_nul,
 // text_not_utf8, idempotency_conflict.
 func (s *Service) Post(ctx context.Context, id event.RoomID, n NewMessage, key string) (Message, error) {
 	p, err := caller(ctx)
@@ -49,6 +49,9 @@ func (s *Service) Post(ctx context.Context, id event.RoomID, n NewMessage, key s
 			return err
 		}
 		posted, err = httpapi.Idempotent(a.tx, p, key, "message.post "+string(id), n, a.at, func() (event.MessageID, error) {
+			if r.over(a.at) {
+				return "", errOver
+			}
 			d := draft{id: event.MessageID(event.NewID()), author: person(p.Person), text: n.Text, read: read, replyTo: n.ReplyTo, handles: handles}
 			_, err := a.say(r, d)
 			return d.id, err
@@ -76,7 +79,7 @@ type Reply struct {
 // the same id.
 //
 // Faults: room_unknown when the agent is not in the room; agent_silenced when
-// its kill switch is on; decision_missing; the text faults of Post.
+// its kill switch is on; room_over; decision_missing; the text faults of Post.
 func (s *Service) PostReply(ctx context.Context, n Reply) (event.MessageID, error) {
 	if n.DecisionID == "" {
 		return "", fault.New(fault.Invalid, "decision_missing", "A reply needs the decision that made it.")
@@ -106,6 +109,9 @@ func (s *Service) PostReply(ctx context.Context, n Reply) (event.MessageID, erro
 		}
 		if !r.find(string(n.AgentID)).alive {
 			return fault.New(fault.Forbidden, "agent_silenced", "The agent's kill switch is on; revive it first.")
+		}
+		if r.over(a.at) {
+			return errOver
 		}
 		_, err = a.say(r, d)
 		return err

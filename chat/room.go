@@ -16,6 +16,7 @@ import (
 type Room struct {
 	ID        event.RoomID `json:"id"`
 	Title     string       `json:"title,omitempty"`
+	Evening   *Evening     `json:"evening,omitempty"`
 	Direct    bool         `json:"direct"` // one person and one agent
 	CreatedAt time.Time    `json:"createdAt"`
 	Members   []RoomMember `json:"members"`           // by when they came
@@ -37,13 +38,16 @@ type NewRoom struct {
 	Title  string           `json:"title,omitempty" doc:"Up to 120 characters."`
 	Agents []event.AgentID  `json:"agents,omitempty"`
 	People []event.PersonID `json:"people,omitempty"`
+
+	Evening *NewEvening `json:"evening,omitempty" doc:"Makes it a special room for an evening: with a theme, larger, and with an end."`
 }
 
 // CreateRoom makes a group of the caller and whom they name. With a key, doing
 // it again gives the same room.
 //
 // Faults: title_too_long, text_not_utf8, text_has_nul, room_full,
-// agent_unknown, person_unknown, idempotency_conflict.
+// agent_unknown, person_unknown, idempotency_conflict; of an evening theme_missing,
+// theme_too_long, pass_unknown, pass_used.
 func (s *Service) CreateRoom(ctx context.Context, n NewRoom, key string) (Room, error) {
 	p, err := caller(ctx)
 	if err != nil {
@@ -55,8 +59,16 @@ func (s *Service) CreateRoom(ctx context.Context, n NewRoom, key string) (Room, 
 	switch {
 	case utf8.RuneCountInString(n.Title) > MaxTitle:
 		return Room{}, fault.New(fault.Invalid, "title_too_long", "The title is longer than %d characters.", MaxTitle)
-	case 1+len(n.Agents)+len(n.People) > MaxMembers:
+	case 1+len(n.Agents)+len(n.People) > MaxMembers && n.Evening == nil || 1+len(n.Agents)+len(n.People) > MaxEvening:
 		return Room{}, errFull
+	}
+	if n.Evening != nil {
+		if err := n.Evening.check(); err != nil {
+			return Room{}, err
+		}
+		if err := s.awaitPass(ctx, n.Evening.Pass); err != nil {
+			return Room{}, err
+		}
 	}
 	if err := checkText(n.Title, true); err != nil {
 		return Room{}, err
@@ -68,6 +80,11 @@ func (s *Service) CreateRoom(ctx context.Context, n NewRoom, key string) (Room, 
 	err = s.write(ctx, func(a *act) (err error) {
 		id, err = httpapi.Idempotent(a.tx, p, key, "room.create", n, a.at, func() (event.RoomID, error) {
 			r := &room{id: event.RoomID(event.NewID()), title: n.Title, createdBy: p.Person, createdAt: a.at, fresh: true}
+			if n.Evening != nil {
+				if err := n.Evening.begin(a, r, p.Person); err != nil {
+					return "", err
+				}
+			}
 			a.keep(r)
 			if err := a.join(r, person(p.Person), ""); err != nil {
 				return "", err
@@ -214,7 +231,7 @@ func (a *act) enter(id event.RoomID, p event.PersonID) (*room, error) {
 // Invite brings an agent or a person into a group that the caller is in. Who is
 // in it already stays.
 //
-// Faults: room_unknown, room_direct, room_full, agent_unknown, person_unknown.
+// Faults: room_unknown, room_direct, room_full, room_over, agent_unknown, person_unknown.
 func (s *Service) Invite(ctx context.Context, id event.RoomID, who event.Member) (Room, error) {
 	p, err := caller(ctx)
 	if err != nil {
@@ -244,7 +261,9 @@ func (s *Service) Invite(ctx context.Context, id event.RoomID, who event.Member)
 		switch {
 		case r.direct:
 			return fault.New(fault.Conflict, "room_direct", "This room is for the two of you; make a group to have others in it.")
-		case len(r.members) >= MaxMembers:
+		case r.over(a.at):
+			return errOver
+		case len(r.members) >= r.holds():
 			return errFull
 		}
 		if who.Kind == event.KindAgent {
@@ -329,8 +348,8 @@ func (a *act) make(r *room) error {
 		return nil
 	}
 	r.fresh = false
-	if _, err := a.tx.Exec(`insert into rooms (room_id, title, direct, source, created_by, created_at, last_seq, last_change)
-		values ($1, $2, $3, $4, $5, $6, 0, 0)`, r.id, r.title, r.direct, r.source, r.createdBy, r.createdAt); err != nil {
+	if _, err := a.tx.Exec(`insert into rooms (room_id, title, direct, source, created_by, created_at, last_seq, last_change, theme, ends_at, pass)
+		values ($1, $2, $3, $4, $5, $6, 0, 0, $7, $8, $9)`, r.id, r.title, r.direct, r.source, r.createdBy, r.createdAt, r.theme, r.endsAt, r.pass); err != nil {
 		return err
 	}
 	a.emit(event.RoomCreated{RoomID: r.id, By: r.createdBy, Direct: r.direct})
@@ -427,8 +446,8 @@ func agentMember(id event.AgentID) event.Member {
 // look reads a room without locking it; nil when absent.
 func look(tx *sqldb.Tx, id event.RoomID, now event.Micros) (*room, error) {
 	r := &room{id: id}
-	found, err := tx.Get(`select title, direct, source, created_by, created_at, last_seq, last_change from rooms where room_id = $1`, []any{id},
-		&r.title, &r.direct, &r.source, &r.createdBy, &r.createdAt, &r.seq, &r.change)
+	found, err := tx.Get(`select title, direct, source, created_by, created_at, last_seq, last_change, theme, ends_at from rooms where room_id = $1`, []any{id},
+		&r.title, &r.direct, &r.source, &r.createdBy, &r.createdAt, &r.seq, &r.change, &r.theme, &r.endsAt)
 	if err != nil || !found {
 		return nil, err
 	}
@@ -450,7 +469,7 @@ func (s *Service) show(ctx context.Context, asking event.PersonID, rooms ...*roo
 	}
 	out := make([]Room, 0, len(rooms))
 	for _, r := range rooms {
-		v := Room{ID: r.id, Title: r.title, Direct: r.direct, CreatedAt: when(r.createdAt), Sequence: r.seq, Cursor: r.change}
+		v := Room{ID: r.id, Title: r.title, Evening: r.evening(s.now()), Direct: r.direct, CreatedAt: when(r.createdAt), Sequence: r.seq, Cursor: r.change}
 		for _, m := range r.members {
 			v.Members = append(v.Members, RoomMember{Kind: m.Kind, PersonID: m.PersonID, AgentID: m.AgentID, Name: names[m.ID()]})
 		}

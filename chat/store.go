@@ -81,6 +81,9 @@ type room struct {
 	createdAt event.Micros
 	seq       int64
 	change    int64
+	theme     string       // of an evening
+	pass      string       // that opens a fresh one
+	endsAt    event.Micros // 0 for no end
 	members   []*member
 	sessions  []*session // that live
 
@@ -106,8 +109,8 @@ func (a *act) open(id event.RoomID) (*room, error) {
 	}
 	r := &room{id: id}
 	found, err := a.tx.Get(`update rooms set last_seq = last_seq where room_id = $1
-		returning title, direct, source, created_by, created_at, last_seq, last_change`, []any{id},
-		&r.title, &r.direct, &r.source, &r.createdBy, &r.createdAt, &r.seq, &r.change)
+		returning title, direct, source, created_by, created_at, last_seq, last_change, theme, ends_at`, []any{id},
+		&r.title, &r.direct, &r.source, &r.createdBy, &r.createdAt, &r.seq, &r.change, &r.theme, &r.endsAt)
 	if err != nil || !found {
 		return nil, err
 	}

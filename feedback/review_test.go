@@ -624,7 +624,7 @@ func TestDays(t *testing.T) {
 	for range 14 {
 		d.talk("luna", "ben")
 	}
-	d.later(day0.Truncate(24*time.Hour).Add(23*time.Hour + 20*time.Minute).Sub(d.now()))
+	d.later(day0.Truncate(24 * time.Hour).Add(23*time.Hour + 20*time.Minute).Sub(d.now()))
 	var ids []event.FeedbackID
 	for range 10 {
 		ids = append(ids, d.review("rio").ReviewID)
