@@ -284,6 +284,25 @@ func (s *Service) view(ctx context.Context, id event.AgentID) (*view, error) {
 	return v, nil
 }
 
+// glance is how long a question waits for an agent that was made just now, and
+// that this context has not heard of.
+const glance = time.Second
+
+// heard is the view of an agent that exists, also right after it was made.
+func (s *Service) heard(ctx context.Context, id event.AgentID) (*view, error) {
+	for end := time.Now().Add(glance); ; {
+		v, err := s.view(ctx, id)
+		if err == nil || !fault.Is(err, errUnknownAgent.Code) || time.Now().After(end) {
+			return v, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
 // load gives an agent as the projection has it, not yet prepared.
 func load(tx *sqldb.Tx, id event.AgentID) (*view, error) {
 	var document, mood, mixture string

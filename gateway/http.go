@@ -69,7 +69,7 @@ func (s *Service) Compile(ctx context.Context, ref, x, place string) (Compiled, 
 	if err != nil {
 		return Compiled{}, err
 	}
-	v, err := s.view(ctx, id)
+	v, err := s.heard(ctx, id)
 	if err != nil {
 		return Compiled{}, err
 	}

@@ -229,6 +229,9 @@ func (s *Service) completionQuestion(r *http.Request, p authz.Principal, c *comp
 	if err != nil {
 		return question{}, noModel(err)
 	}
+	if _, err := s.heard(r.Context(), id); err != nil {
+		return question{}, err
+	}
 	q := question{decision: event.DecisionID(event.NewID()), agent: id, person: p.Person, direct: true, addressed: true, consent: true}
 	given := r.Header.Get("x-session-id")
 	if given == "" {

@@ -260,6 +260,24 @@ func TestRefusalsInOpenAIShape(t *testing.T) {
 	}
 }
 
+// An agent answers as soon as its owner has it, though news of it come a little
+// later.
+func TestAnAgentThatWasJustMade(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	srv := w.serve()
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		time.Sleep(20 * time.Millisecond)
+		w.meet(mira)
+	}()
+	if resp, raw := call(t, srv, "ann", "POST", "/v1/chat/completions", hi); resp.StatusCode != 200 {
+		t.Errorf("%d %s", resp.StatusCode, raw)
+	}
+	<-told
+}
+
 func TestSessionsOfCallers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
