@@ -289,6 +289,12 @@ func (s *Service) Transfer(ctx context.Context, ref Ref, to event.PersonID) (Age
 		} else if since < 0 || erased {
 			return nil, fault.New(fault.Invalid, "person_unknown", "There is no such person to give the agent to.")
 		}
+		if full, err := s.full(tx, to); err != nil || full {
+			if err == nil {
+				err = fault.New(fault.Conflict, "no_place_left", "They have no place for another agent now.")
+			}
+			return nil, err
+		}
 		if _, err := tx.Exec(`update enrichments set status = $1, decided = $2 where agent_id = $3 and status = $4`, EnrichSuperseded, at, a.id, EnrichWaiting); err != nil {
 			return nil, err
 		}

@@ -27,6 +27,7 @@ type Service struct {
 	now    func() time.Time
 	starts Starts
 	clean  func(string, int) string
+	limit  int
 
 	suggests Suggester
 	opening  chan struct{} // imports under way: each holds its file in memory
@@ -38,6 +39,7 @@ type Service struct {
 type Options struct {
 	Clock  func() time.Time // time.Now when nil
 	Starts Starts           // nil: in the middle
+	Places int              // agents that a person may have before they buy more; 0 for no limit
 
 	// Clean is what may stand in a prompt of a text, at most so many characters:
 	// what came from a card or a model goes through it. nil: only cut.
@@ -82,12 +84,12 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 	if o.Clean == nil {
 		o.Clean = cut
 	}
-	s := &Service{db: db, now: o.Clock, starts: o.Starts, clean: o.Clean, suggests: o.Suggests, opening: make(chan struct{}, maxImports), asked: map[event.AgentID]bool{}}
+	s := &Service{db: db, now: o.Clock, starts: o.Starts, clean: o.Clean, limit: o.Places, suggests: o.Suggests, opening: make(chan struct{}, maxImports), asked: map[event.AgentID]bool{}}
 	return s, s.carryThrough(ctx)
 }
 
 // Projections names the tables that a rebuild from the log makes byte-equal.
-func (s *Service) Projections() []string { return []string{"known_people", "talks"} }
+func (s *Service) Projections() []string { return []string{"known_people", "looks", "places", "talks"} }
 
 // Texts are what people wrote about an agent. They never leave in an event.
 type Texts struct {
@@ -147,7 +149,7 @@ const (
 
 const maxAskEvery = 1000
 
-// Agent is an agent as somebody may see it: everybody the first five fields, its
+// Agent is an agent as somebody may see it: everybody the first six fields, its
 // owner all of them.
 type Agent struct {
 	ID          event.AgentID `json:"id"`
@@ -155,6 +157,7 @@ type Agent struct {
 	Name        string        `json:"name"`
 	Description string        `json:"description"`
 	CreatedAt   event.Micros  `json:"createdAt"`
+	Look        string        `json:"look,omitempty" doc:"The frame that its owner gave it: aurora, dusk, ember, forest or ocean."`
 
 	OwnerID event.PersonID  `json:"ownerId,omitempty"`
 	Profile *Profile        `json:"profile,omitempty"`
@@ -198,7 +201,7 @@ type Draft struct {
 // Create makes an agent of the principal's. Its baseline is its start. With an ID
 // that exists already and is the principal's, that agent is given and nothing is
 // done. Faults: invalid_texts, unknown_trait, archetype_unknown, policy_refused,
-// person_erased, agent_exists.
+// person_erased, agent_exists, no_place_left (never for operators).
 func (s *Service) Create(ctx context.Context, d Draft) (Agent, error) {
 	p := authz.From(ctx)
 	if err := p.Check(authz.Agent, authz.Create); err != nil {
@@ -211,6 +214,7 @@ func (s *Service) Create(ctx context.Context, d Draft) (Agent, error) {
 	if d.ID == "" {
 		d.ID = event.AgentID(event.NewID())
 	}
+	d.unlimited = p.Has(authz.ScopeAdmin)
 	start, err := s.start(ctx, p.Person, d)
 	if err != nil {
 		return Agent{}, err
@@ -263,6 +267,12 @@ func (s *Service) create(tx *sqldb.Tx, owner event.PersonID, d Draft, texts Text
 		return err
 	} else if erased {
 		return fault.New(fault.Conflict, "person_erased", "This account was erased; log in with another one.")
+	}
+	if full, err := s.full(tx, owner); err != nil || full && !d.unlimited && owner != Platform {
+		if err == nil {
+			err = errFull(s.limit)
+		}
+		return err
 	}
 	at := s.micros()
 	a := &record{
@@ -438,6 +448,9 @@ func (s *Service) view(tx *sqldb.Tx, a *record, own bool) (Agent, error) {
 		return Agent{}, err
 	}
 	out := Agent{ID: a.id, Slug: a.slug, Name: a.name, Description: texts.Description, CreatedAt: a.created}
+	if out.Look, err = lookOf(tx, a.id); err != nil {
+		return Agent{}, err
+	}
 	if !own {
 		return out, nil
 	}

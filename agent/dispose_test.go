@@ -608,6 +608,7 @@ func TestRebuild(t *testing.T) {
 		event.New("account", "c1", 1, event.AccountCreated{PersonID: "owner"}), event.New("account", "c2", 2, event.AccountCreated{PersonID: "p"}),
 		event.New("chat", "s1", 3, happy(a.ID, .7)), event.New("chat", "s2", 3e9, happy(a.ID, -.33)), event.New("chat", "s3", 4, happy(b.ID, 1)),
 		w.learned(a.ID, 1, humor(.6)), event.New("account", "g1", 5, event.AccountErased{PersonID: "p"}), event.New("agent", "r1", 6, event.AgentRetired{AgentID: b.ID}),
+		event.New("feedback", "p1", 7, event.PointsSpent{SpendID: "p1", PersonID: "owner", Item: event.ItemSlot}), event.New("feedback", "p2", 8, event.PointsSpent{SpendID: "p2", PersonID: "owner", Item: event.ItemLook, AgentID: a.ID, Look: "dusk"}),
 	}
 	w.deliver(log...)
 	empty := &world{t: t, db: sqldbtest.Open(t), clock: w.clock}

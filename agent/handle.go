@@ -17,7 +17,7 @@ func (s *Service) Consumer() relay.Consumer {
 		Group: "agent", DB: s.db, Topics: []string{event.TopicAgents, event.TopicPeople},
 		Types: []event.Type{
 			event.PolicyProposed{}.EventType(), event.SessionEnded{}.EventType(), event.AgentRetired{}.EventType(),
-			event.AccountCreated{}.EventType(), event.AccountErased{}.EventType(),
+			event.AccountCreated{}.EventType(), event.AccountErased{}.EventType(), event.PointsSpent{}.EventType(),
 		},
 		Handle: relay.Each(handle),
 	}
@@ -53,6 +53,12 @@ func handle(_ context.Context, tx *sqldb.Tx, e event.Event) error {
 		}
 		_, err = tx.Exec(`insert into known_people (person_id, since, erased) values ($1, $2, false) on conflict do nothing`, p.PersonID, e.Time)
 		return err
+	case event.PointsSpent{}.EventType():
+		p, err := event.As[event.PointsSpent](e)
+		if err != nil {
+			return err
+		}
+		return bought(tx, e, p)
 	case event.AccountErased{}.EventType():
 		p, err := event.As[event.AccountErased](e)
 		if err != nil {
@@ -88,7 +94,8 @@ func erased(tx *sqldb.Tx, e event.Event, person event.PersonID) error {
 		on conflict (person_id) do update set erased = excluded.erased`, person, e.Time); err != nil {
 		return err
 	}
-	gone := erasure.Begin(tx, e, person).Drop("idempotency", `delete from idempotency where person = $1`)
+	gone := erasure.Begin(tx, e, person).Drop("idempotency", `delete from idempotency where person = $1`).
+		Drop("places", `delete from places where person_id = $1`).Drop("looks", `delete from looks where person_id = $1`)
 	theirs := func(tables ...string) {
 		for _, table := range tables {
 			gone.Drop(table, `delete from `+table+` where agent_id in (select id from agents where owner_id = $1)`)

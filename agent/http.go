@@ -151,6 +151,9 @@ func (s *Service) Routes(api *httpapi.API) {
 		in.Body.change(&d.Texts)
 		return s.Create(ctx, d)
 	})
+	httpapi.Get(api, "/v1/me/places", op("Show how many agents you have and may have"), func(ctx context.Context, _ *nothing) (Places, error) {
+		return s.PlacesOf(ctx)
+	})
 	httpapi.Get(api, "/v1/agents", op("List your agents"), func(ctx context.Context, in *struct {
 		Sort  string        `query:"sort" enum:"name,created" default:"name"`
 		After event.AgentID `query:"after" doc:"Only those after this agent of yours."`

@@ -228,7 +228,7 @@ func TestDescription(t *testing.T) {
 		routes = append(routes, route)
 	}
 	slices.Sort(routes)
-	if len(routes) != 36 {
+	if len(routes) != 37 {
 		t.Errorf("%d routes: %s", len(routes), strings.Join(routes, "\n"))
 	}
 	for _, route := range routes {

@@ -25,6 +25,8 @@ type birth struct {
 	kind  string                         // of the deed, created when empty
 	shape func(*record)                  // before its first policy is sealed
 	also  func(*sqldb.Tx, *record) error // in the same transaction
+
+	unlimited bool // by an operator: places are not counted
 }
 
 func putOrigin(tx *sqldb.Tx, id event.AgentID, o Origin) error {
