@@ -17,6 +17,7 @@ import (
 	"rapport/gateway/compile"
 	"rapport/gateway/provider"
 	"rapport/gateway/provider/anthropic"
+	"rapport/gateway/provider/calling"
 	"rapport/gateway/provider/discover"
 	"rapport/gateway/provider/gemini"
 	"rapport/gateway/provider/offline"
@@ -92,12 +93,15 @@ type Finder interface {
 
 // Options join the context to the rest.
 type Options struct {
-	Clock   func() time.Time             // time.Now when nil
-	Key     []byte                       // secret of this installation: draws and canaries come from it
-	Models  discover.Found               // what can be called
-	Use     map[string]provider.Provider // by name, before those that Models asks for; for tests and simulations
-	Workers int                          // turns at the same time, 4 when 0
-	Lease   time.Duration                // of a turn, renewed while it is worked on; 30 s when 0
+	Clock    func() time.Time             // time.Now when nil
+	Key      []byte                       // secret of this installation: draws and canaries come from it
+	Models   discover.Found               // what can be called
+	Use      map[string]provider.Provider // by name, before those that Models asks for; for tests and simulations
+	Workers  int                          // turns at the same time, 4 when 0
+	Lease    time.Duration                // of a turn, renewed while it is worked on; 30 s when 0
+	Patience time.Duration                // with models, for one reply; 180 s when 0
+	Budgets  calling.Limits               // of owners and agents, a day
+	Prices   calling.Prices
 
 	QuietFrom, QuietTo int // hours UTC in which nobody is answered unasked; equal for none
 
@@ -114,7 +118,8 @@ type Service struct {
 	db     *sqldb.DB
 	o      Options
 	rules  *rule.Rules
-	models map[string]provider.Provider // by name
+	calls  *calling.Caller // asks the models
+	budget *calling.Daily  // nil where none is set
 	wake   chan struct{}
 
 	later    chan struct{} // outcomes that are being committed beside their answers
@@ -157,6 +162,9 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 		o.Lease = 30 * time.Second
 	}
 	s := &Service{db: db, o: o, wake: make(chan struct{}, 1), later: make(chan struct{}, 256), views: map[event.AgentID]*view{}}
+	if err := s.loadSpending(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.connect(); err != nil {
 		return nil, err
 	}
@@ -165,15 +173,20 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 
 // connect makes a provider for each that was found. Nothing is called yet.
 func (s *Service) connect() error {
-	s.models = map[string]provider.Provider{offline.Model: offline.Provider{}}
+	models := map[string]provider.Provider{offline.Model: offline.Provider{}}
 	for _, m := range s.o.Models.Settings {
 		c, err := adapter(m.Vendor)(provider.Config{Name: m.Name, BaseURL: m.BaseURL, Key: m.Key, KeyName: m.KeyName})
 		if err != nil {
 			return fault.New(fault.Invalid, "invalid_setting", "%s.", err)
 		}
-		s.models[m.Name] = c
+		models[m.Name] = c
 	}
-	maps.Copy(s.models, s.o.Use)
+	maps.Copy(models, s.o.Use)
+	o := calling.Options{Providers: models, Clock: s.o.Clock, Total: s.o.Patience, Prices: s.o.Prices}
+	if s.budget != nil {
+		o.Budget = s.budget
+	}
+	s.calls = calling.New(o)
 	return nil
 }
 

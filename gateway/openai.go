@@ -341,7 +341,7 @@ func (s *Service) complete(w http.ResponseWriter, r *http.Request) {
 	}
 	s.finishLater(r.Context(), q, plan, out)
 	if out.code != "" {
-		writeOpenAI(w, failure(out.code))
+		writeOpenAI(w, failure(out))
 		return
 	}
 	head.Choices = []choice{{Message: &answerMessage{Role: "assistant", Content: &out.text}, Finish: &out.finish}}
@@ -421,7 +421,7 @@ func (s *Service) stream(w http.ResponseWriter, r *http.Request, q question, pla
 	if err == nil {
 		s.finishLater(r.Context(), q, plan, out)
 		if out.code != "" {
-			err = failure(out.code)
+			err = failure(out)
 		}
 	}
 	switch {
@@ -458,93 +458,6 @@ func sendEvent(w io.Writer, control *http.ResponseController, data []byte) error
 		return err
 	}
 	return control.Flush()
-}
-
-// failure says what became of a reply that failed, without words of the other side.
-func failure(code string) error {
-	switch code {
-	case provider.CodeRateLimited:
-		return fault.New(fault.RateLimited, "model_rate_limited", "The model takes no more requests now; try again in a while.")
-	case provider.CodeTimeout:
-		return upstream{504, code, "The model did not answer in time; try again."}
-	case provider.FinishFilter:
-		return upstream{400, "content_filter", "The reply was held back by a content filter."}
-	case provider.CodeUnauthorized:
-		return upstream{502, "model_unauthorized", "The server's key for the model was refused; its administrator must check it."}
-	case provider.CodeNoModel:
-		return upstream{502, "model_missing", "The server's model does not exist; its administrator must check it."}
-	}
-	return upstream{502, "model_" + code, "The model could not answer; try again."}
-}
-
-// upstream is an error of the model behind the agent.
-type upstream struct {
-	status  int
-	code    string
-	message string
-}
-
-func (u upstream) Error() string { return u.code + ": " + u.message }
-
-type openAIProblem struct {
-	Error struct {
-		Message string  `json:"message"`
-		Type    string  `json:"type"`
-		Param   *string `json:"param"`
-		Code    string  `json:"code"`
-	} `json:"error"`
-}
-
-// openAIError is an error in OpenAI's shape with its status.
-func openAIError(err error) (int, openAIProblem) {
-	var doc openAIProblem
-	status := http.StatusInternalServerError
-	doc.Error.Message, doc.Error.Type, doc.Error.Code = "Something broke on our side; it was logged.", "server_error", "internal"
-	if b, ok := errors.AsType[badParam](err); ok && b.param != "" {
-		doc.Error.Param = &b.param
-	}
-	if u, ok := errors.AsType[upstream](err); ok {
-		status, doc.Error.Message, doc.Error.Code = u.status, u.message, u.code
-		if u.status < 500 {
-			doc.Error.Type = "invalid_request_error"
-		}
-	} else if f, ok := errors.AsType[*fault.Error](err); ok && f.Kind != fault.Internal {
-		doc.Error.Message, doc.Error.Code = f.Message, f.Code
-		switch f.Kind {
-		case fault.Invalid:
-			status, doc.Error.Type = http.StatusBadRequest, "invalid_request_error"
-		case fault.Unauthenticated:
-			status, doc.Error.Type = http.StatusUnauthorized, "invalid_request_error"
-		case fault.Forbidden:
-			status, doc.Error.Type = http.StatusForbidden, "permission_error"
-		case fault.NotFound:
-			status, doc.Error.Type = http.StatusNotFound, "invalid_request_error"
-		case fault.Conflict:
-			status, doc.Error.Type = http.StatusConflict, "invalid_request_error"
-		case fault.TooLarge:
-			status, doc.Error.Type = http.StatusRequestEntityTooLarge, "invalid_request_error"
-		case fault.RateLimited:
-			status, doc.Error.Type = http.StatusTooManyRequests, "rate_limit_error"
-		case fault.Unavailable:
-			status = http.StatusServiceUnavailable
-		}
-	} else {
-		slog.Error("completion failed", "err", err)
-	}
-	return status, doc
-}
-
-func writeOpenAI(w http.ResponseWriter, err error) {
-	status, doc := openAIError(err)
-	if f, ok := errors.AsType[*fault.Error](err); ok && f.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int((f.RetryAfter+time.Second-1)/time.Second)))
-	}
-	if status == http.StatusBadRequest || status == http.StatusConflict {
-		w.Header().Set("x-should-retry", "false")
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(doc)
 }
 
 func answer(w http.ResponseWriter, v any) {

@@ -346,131 +346,6 @@ func say(list []provider.Message, role, text string) []provider.Message {
 	return append(list, provider.Message{Role: role, Text: text})
 }
 
-// outcome is how a reply went. code is empty when it went well.
-type outcome struct {
-	text    string
-	code    string
-	finish  string
-	res     provider.Result
-	profile compile.Profile
-	latency int64 // milliseconds
-}
-
-// errEnough ends a reply that the enforcer cut.
-var errEnough = errors.New("enough was said")
-
-// maxRunes is what a message of chat can hold.
-const maxRunes = 8000
-
-// speak calls the model, and the route's fallbacks while nothing was said. emit
-// gets what may leave, piece by piece, never before the decision is durable.
-func (s *Service) speak(ctx context.Context, p *plan, talk []provider.Message, committed func() error, emit func(string) error) outcome {
-	began := s.now()
-	out := outcome{profile: p.profile}
-	var text strings.Builder
-	var emitErr error
-	for i := -1; ; i++ {
-		profile := p.profile
-		if i >= 0 {
-			profile = p.view.prepared.ForFallback(p.profile, i, p.moment)
-		}
-		out.profile, out.code = profile, ""
-		enforcer := guard.NewEnforcer(guard.Limits{MaxWords: profile.Flags.MaxWords, Canary: p.view.prepared.Canary(), Banned: banned})
-		pass := func(piece string) error {
-			if piece == "" {
-				return nil
-			}
-			if emitErr = committed(); emitErr != nil {
-				return emitErr
-			}
-			text.WriteString(piece)
-			emitErr = emit(piece)
-			return emitErr
-		}
-		var err error
-		out.res, err = s.model(profile.Route.Provider).Stream(ctx, provider.Request{
-			Model: profile.Route.ID, System: profile.SystemPrompt, Messages: talk, Params: profile.Params, Seed: p.seed,
-			Behaviour: provider.Behaviour{Levels: profile.Rendered, Style: profile.Flags.ReplyStyle, Brevity: profile.Flags.BrevityLevel, Words: profile.Flags.Words},
-		}, func(piece string) error {
-			if err := pass(enforcer.Push(piece)); err != nil {
-				return err
-			}
-			if enforcer.Done() || text.Len() > maxRunes {
-				return errEnough
-			}
-			return nil
-		})
-		if err == nil {
-			err = pass(enforcer.Finish())
-		}
-		out.latency = (s.now() - began) / 1000
-		out.finish = out.res.Finish
-		did := enforcer.Did()
-		switch {
-		case emitErr != nil:
-			out.code, out.finish = provider.CodeCancelled, provider.FinishError
-			if committed() != nil {
-				out.code = "not_durable"
-			}
-		case err == errEnough || err == nil:
-			if slices.Contains(did, guard.CutLength) {
-				out.finish = provider.FinishLength
-			}
-			if slices.Contains(did, guard.CutCanary) {
-				out.finish = provider.FinishFilter
-			}
-			if out.text = clip(strings.TrimSpace(text.String()), maxRunes); out.text == "" {
-				out.code = provider.CodeEmpty
-				if out.finish == provider.FinishFilter {
-					out.code = provider.FinishFilter
-				}
-			}
-			if out.res.ReplyTokens == 0 {
-				out.res.ReplyTokens = provider.EstimateTokens(out.text)
-				for _, m := range talk {
-					out.res.PromptTokens += provider.EstimateTokens(m.Text)
-				}
-				out.res.PromptTokens += provider.EstimateTokens(profile.SystemPrompt)
-			}
-		default:
-			out.code, out.finish = provider.CodeOf(err), provider.FinishError
-			if text.Len() == 0 && ctx.Err() == nil && i+1 < len(p.profile.Route.Fallbacks) {
-				continue
-			}
-		}
-		return out
-	}
-}
-
-// clip gives at most n runes.
-func clip(s string, n int) string {
-	for i := range s {
-		if n == 0 {
-			return s[:i]
-		}
-		n--
-	}
-	return s
-}
-
-// banned phrases are taken out of every reply: they break the character and say
-// nothing.
-var banned = []string{"As an AI language model, ", "As a large language model, "}
-
-// model gives a provider by name; a missing one refuses.
-func (s *Service) model(name string) provider.Provider {
-	if p := s.models[name]; p != nil {
-		return p
-	}
-	return missing(name)
-}
-
-type missing string
-
-func (m missing) Stream(context.Context, provider.Request, func(string) error) (provider.Result, error) {
-	return provider.Result{}, &provider.Error{Code: provider.CodeUnreachable, Provider: string(m)}
-}
-
 // finish commits the outcome: the decision, the event, and under its lease the
 // turn. errLeaseLost when another worker has the turn; nothing is changed then.
 func (s *Service) finish(ctx context.Context, q question, p *plan, out outcome, message event.MessageID) error {
@@ -505,6 +380,9 @@ func (s *Service) finish(ctx context.Context, q question, p *plan, out outcome, 
 		}
 		n, err := tx.Exec(`update decisions set state = 'done', action = $1, body = $2 where decision_id = $3 and state = 'open'`, body.Action, string(raw), body.DecisionID)
 		if err != nil || n == 0 {
+			return err
+		}
+		if err := s.spent(tx, body, out); err != nil {
 			return err
 		}
 		return s.emit(tx, q, body, s.now())

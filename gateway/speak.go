@@ -1,0 +1,134 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"rapport/gateway/compile"
+	"rapport/gateway/guard"
+	"rapport/gateway/provider"
+)
+
+// outcome is how a reply went. code is empty when it went well.
+type outcome struct {
+	text    string
+	code    string
+	hint    string // what the administrator can do about code, '' for nothing
+	finish  string
+	res     provider.Result
+	counted bool // on the budgets
+	profile compile.Profile
+	latency int64 // milliseconds
+}
+
+// errEnough ends a reply that the enforcer cut.
+var errEnough = errors.New("enough was said")
+
+// maxRunes is what a message of chat can hold.
+const maxRunes = 8000
+
+// speak asks the route's model, and its fallbacks while nothing was said. emit
+// gets what may leave, piece by piece, never before the decision is durable.
+func (s *Service) speak(ctx context.Context, p *plan, talk []provider.Message, committed func() error, emit func(string) error) outcome {
+	began := s.now()
+	var out outcome
+	var text strings.Builder
+	var emitErr error
+	enforcer := guard.NewEnforcer(guard.Limits{MaxWords: p.profile.Flags.MaxWords, Canary: p.view.prepared.Canary(), Banned: banned})
+	pass := func(piece string) error {
+		if piece == "" {
+			return nil
+		}
+		if emitErr = committed(); emitErr != nil {
+			return emitErr
+		}
+		text.WriteString(piece)
+		emitErr = emit(piece)
+		return emitErr
+	}
+	var err error
+	out.res, err = s.calls.Stream(ctx, p.request(talk), func(piece string) error {
+		if err := pass(enforcer.Push(piece)); err != nil {
+			return err
+		}
+		if enforcer.Done() || text.Len() > maxRunes {
+			return errEnough
+		}
+		return nil
+	})
+	if err == nil {
+		err = pass(enforcer.Finish())
+	}
+	out.profile, out.counted = p.profile, out.res.ReplyTokens > 0
+	if i := out.res.Fallback; i > 0 {
+		out.profile = p.view.prepared.ForFallback(p.profile, i-1, p.moment)
+	}
+	out.latency, out.finish = (s.now()-began)/1000, out.res.Finish
+	did := enforcer.Did()
+	switch {
+	case emitErr != nil:
+		out.code, out.finish = provider.CodeCancelled, provider.FinishError
+		if committed() != nil {
+			out.code = "not_durable"
+		}
+	case err == errEnough || err == nil:
+		if slices.Contains(did, guard.CutLength) {
+			out.finish = provider.FinishLength
+		}
+		if slices.Contains(did, guard.CutCanary) {
+			out.finish = provider.FinishFilter
+		}
+		if out.text = clip(strings.TrimSpace(text.String()), maxRunes); out.text == "" {
+			out.code = provider.CodeEmpty
+			if out.finish == provider.FinishFilter {
+				out.code = provider.FinishFilter
+			}
+		}
+	default:
+		out.code, out.finish = provider.CodeOf(err), provider.FinishError
+		if e, ok := errors.AsType[*provider.Error](err); ok {
+			out.hint = e.Hint
+		}
+	}
+	return out
+}
+
+// request is what the plan asks its model, and with parameters of their own the
+// models after it.
+func (p *plan) request(talk []provider.Message) provider.Request {
+	of := func(f compile.Profile) provider.Request {
+		return provider.Request{
+			Provider: f.Route.Provider, Model: f.Route.ID, System: f.SystemPrompt, Messages: talk, Params: f.Params, Seed: p.seed,
+			Behaviour: provider.Behaviour{Levels: f.Rendered, Style: f.Flags.ReplyStyle, Brevity: f.Flags.BrevityLevel, Words: f.Flags.Words},
+			Owner:     string(p.body.OwnerID), Agent: string(p.body.AgentID),
+		}
+	}
+	r := of(p.profile)
+	r.Fallback = func(i int) (provider.Request, bool) {
+		if i >= len(p.profile.Route.Fallbacks) {
+			return provider.Request{}, false
+		}
+		return of(p.view.prepared.ForFallback(p.profile, i, p.moment)), true
+	}
+	return r
+}
+
+// clip gives at most n runes.
+func clip(s string, n int) string {
+	for i := range s {
+		if n == 0 {
+			return s[:i]
+		}
+		n--
+	}
+	return s
+}
+
+// banned phrases are taken out of every reply: they break the character and say
+// nothing.
+var banned = []string{"As an AI language model, ", "As a large language model, "}
+
+// model asks a provider by name.
+func (s *Service) model(string) provider.Provider { return s.calls }
