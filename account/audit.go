@@ -14,7 +14,7 @@ type Act struct {
 	ID      string         `json:"id"`
 	Person  event.PersonID `json:"person"`
 	Token   string         `json:"token" doc:"Id of the token or session that was used."`
-	Act     string         `json:"act" doc:"export, trace, backup, rebuild or replay."`
+	Act     string         `json:"act" doc:"export, trace, backup, rebuild, replay, erase and the like; take away: a person took their own data."`
 	Subject string         `json:"subject"`
 	At      event.Micros   `json:"at"`
 }

@@ -12,3 +12,17 @@ func (s *Service) Exports() []sqldb.Export {
 		{Table: "operator_acts"},
 	}
 }
+
+// Mine is what of this context belongs to a person. Hashes of secrets do not leave.
+func (s *Service) Mine() []sqldb.Share {
+	of := func(table, says string, without ...string) sqldb.Share {
+		return sqldb.Share{Export: sqldb.Export{Table: table, Without: without}, Where: `person_id = $1`, Says: says}
+	}
+	return []sqldb.Share{
+		of("people", "Who you are here.", "password"),
+		of("foreign_people", "Who you are on other platforms."),
+		of("sessions", "Where you are logged in.", "hash"),
+		of("tokens", "Tokens for programs that act for you.", "hash"),
+		of("operator_acts", "What you did that is written down: as an operator, and taking your data."),
+	}
+}

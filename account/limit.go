@@ -38,6 +38,9 @@ type attempt struct {
 	keys map[string]rate
 }
 
+// perTaker is how often a person may take their data away.
+var perTaker = rate{2, 10 * time.Minute}
+
 // take counts an attempt under all keys, or refuses with fault too_many_logins and
 // counts none.
 func (l *limiter) take(now time.Time, keys map[string]rate) (attempt, error) {

@@ -101,7 +101,7 @@ func erased(tx *sqldb.Tx, e event.Event, person event.PersonID) error {
 			gone.Drop(table, `delete from `+table+` where agent_id in (select id from agents where owner_id = $1)`)
 		}
 	}
-	theirs("texts", "levels", "proposals", "cards", "enrichments", "origins")
+	theirs("texts", "levels", "proposals", "cards", "enrichments", "origins", "natives")
 	past, err := collectIDs(tx.Query(`select id from agents where owner_id = $1 and retired order by id`, person))
 	if err != nil {
 		return err

@@ -185,6 +185,7 @@ func TestTour(t *testing.T) {
 	fresh := login(bob)
 	fresh.must("PATCH", "/v1/me", map[string]string{"name": "Robert"}, nil)
 	fresh.must("GET", "/v1/me", nil, nil)
+	fresh.must("GET", "/v1/me/export", nil, nil)
 	var tokens struct{ Tokens []struct{ ID string } }
 	bob.must("GET", "/v1/tokens", nil, &tokens)
 	admin.must("PUT", "/v1/people/"+string(bob.ID)+"/protection", map[string]any{"protected": true}, nil)

@@ -12,3 +12,9 @@ func (s *Service) Exports() []sqldb.Export {
 		{Table: "rl_proposals"},
 	}
 }
+
+// Mine is what of this context belongs to a person: how close agents are to them, as
+// a word.
+func (s *Service) Mine() []sqldb.Share {
+	return []sqldb.Share{{Export: sqldb.Export{Table: "rl_relationships", Without: []string{"warmth", "at"}}, Where: `person_id = $1`, Says: "How close agents are to you, in a word."}}
+}

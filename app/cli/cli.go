@@ -56,6 +56,9 @@ type commands struct {
 	Letters  lettersCmd    `cmd:"" name:"dead-letters" help:"List events that could not be handled, or replay one."`
 	Rebuild  rebuildCmd    `cmd:"" help:"Make the projections anew from the log, or check that they equal it."`
 	Export   exportCmd     `cmd:"" help:"Write everything to files in documented formats."`
+	MyData   myDataCmd     `cmd:"" name:"my-data" help:"Write all that is held of one person to a file."`
+	Erase    eraseCmd      `cmd:"" help:"Erase a person who cannot do it themselves."`
+	Erasures erasuresCmd   `cmd:"" help:"Show the proofs of erasures."`
 	Backup   backupCmd     `cmd:"" help:"Copy a consistent state to a directory."`
 	Restore  restoreCmd    `cmd:"" help:"Make a data directory from a backup."`
 	Config   configCmd     `cmd:"" help:"List every setting, its value and where that comes from."`

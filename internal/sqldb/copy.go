@@ -115,8 +115,8 @@ func copyTable(dst, src *Tx, table string) error {
 }
 
 // eachRow gives every row of a query in a slice that is used again.
-func eachRow(tx *Tx, query string, n int, f func(row []any) error) error {
-	rows, err := tx.Query(query)
+func eachRow(tx *Tx, query string, n int, f func(row []any) error, args ...any) error {
+	rows, err := tx.Query(query, args...)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,13 @@ type Export struct {
 	Without []string
 }
 
+// Share is what of a table belongs to one person: the rows for which Where holds of
+// them, who is $1. Says tells people what it is.
+type Share struct {
+	Export
+	Where, Says string
+}
+
 // Backup writes a consistent copy of the database to the file path, which must
 // not exist, while readers and writers go on. The copy is complete and durable
 // when it returns; after an error there is no file of that name. PostgreSQL has a
@@ -48,6 +55,15 @@ func (db *DB) Scrub(ctx context.Context) (done bool, err error) {
 	return done, db.fault(err)
 }
 
+// Tables names all tables except the engine's and the versions of migrations.
+func (db *DB) Tables(ctx context.Context) (names []string, err error) {
+	err = db.Read(ctx, func(tx *Tx) error {
+		names, err = tx.db.engine.tables(tx)
+		return err
+	})
+	return names, db.fault(err)
+}
+
 // Columns names what leaves of a table, in the order of its columns.
 func (db *DB) Columns(ctx context.Context, x Export) (names []string, err error) {
 	err = db.Read(ctx, func(tx *Tx) error {
@@ -62,6 +78,22 @@ func (db *DB) Columns(ctx context.Context, x Export) (names []string, err error)
 // their order, rows by primary key. Bytes come out as base64.
 func (db *DB) WriteJSON(ctx context.Context, x Export, w io.Writer) error {
 	out := bufio.NewWriter(w)
+	if err := db.eachObject(ctx, Share{Export: x}, func(object []byte) error {
+		out.Write(object)
+		return out.WriteByte('\n')
+	}); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// EachOf gives a person's rows of a table as WriteJSON would write them, without the
+// line's end. The bytes are used again after f.
+func (db *DB) EachOf(ctx context.Context, x Share, person string, f func(object []byte) error) error {
+	return db.eachObject(ctx, x, f, person)
+}
+
+func (db *DB) eachObject(ctx context.Context, x Share, f func(object []byte) error, args ...any) error {
 	err := db.Read(ctx, func(tx *Tx) error {
 		cols, key, err := tx.db.engine.columns(tx, x.Table)
 		if err != nil {
@@ -71,27 +103,26 @@ func (db *DB) WriteJSON(ctx context.Context, x Export, w io.Writer) error {
 			key = slices.Clone(cols)
 		}
 		cols = slices.DeleteFunc(cols, func(c string) bool { return slices.Contains(x.Without, c) })
-		return eachRow(tx, `select `+list(cols)+` from `+quote(x.Table)+` order by `+list(key), len(cols), func(row []any) error {
-			out.WriteByte('{')
+		query := `select ` + list(cols) + ` from ` + quote(x.Table)
+		if x.Where != "" {
+			query += ` where ` + x.Where
+		}
+		var out []byte
+		return eachRow(tx, query+` order by `+list(key), len(cols), func(row []any) error {
+			out = append(out[:0], '{')
 			for i, v := range row {
 				if i > 0 {
-					out.WriteByte(',')
+					out = append(out, ',')
 				}
 				value, err := json.Marshal(v)
 				if err != nil {
 					return fmt.Errorf("%s.%s: %w", x.Table, cols[i], err)
 				}
 				name, _ := json.Marshal(cols[i])
-				out.Write(name)
-				out.WriteByte(':')
-				out.Write(value)
+				out = append(append(append(out, name...), ':'), value...)
 			}
-			_, err := out.WriteString("}\n")
-			return err
-		})
+			return f(append(out, '}'))
+		}, args...)
 	})
-	if err != nil {
-		return db.fault(err)
-	}
-	return out.Flush()
+	return db.fault(err)
 }
