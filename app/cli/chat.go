@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -57,6 +58,7 @@ type talk struct {
 	c     *client.Client
 	agent client.Agent
 	room  string
+	seen  string // id of the newest change of the room that was seen
 
 	replies chan said
 	last    said
@@ -87,7 +89,7 @@ func (t *talk) open(ctx context.Context, name string) error {
 		Cursor int64  `json:"cursor"`
 	}
 	err = retryMissing(ctx, func() error { return t.c.Do(ctx, http.MethodPost, "/v1/agents/"+a.ID+"/talk", nil, &room) })
-	t.room = room.ID
+	t.room, t.seen = room.ID, strconv.FormatInt(room.Cursor, 10)
 	t.note("talking with %s; /help lists what raises an agent, /quit leaves", a.Name)
 	return err
 }
@@ -114,11 +116,17 @@ func (t *talk) note(format string, args ...any) {
 	}
 }
 
-// listen shows the agent's words as they come and hands finished messages on.
+// listen shows the agent's words as they come and hands finished messages on. It
+// begins after what was there when the talk was opened, and goes on after what it saw:
+// an answer that is faster than the stream is not lost.
 func (t *talk) listen(ctx context.Context) {
 	shown := map[string]int{} // by decision, characters already on the screen
+	told := map[string]bool{} // messages
 	for ctx.Err() == nil {
-		_ = t.c.Follow(ctx, "/v1/rooms/"+t.room+"/stream", func(f client.Frame) bool {
+		_ = t.c.Follow(ctx, "/v1/rooms/"+t.room+"/stream?after="+url.QueryEscape(t.seen), func(f client.Frame) bool {
+			if f.ID != "" {
+				t.seen = f.ID
+			}
 			switch f.Name {
 			case "delta":
 				var d struct{ DecisionID, Text string }
@@ -134,7 +142,8 @@ func (t *talk) listen(ctx context.Context) {
 					ID, Text, DecisionID string
 					Author               struct{ AgentID string }
 				}
-				if json.Unmarshal(f.Data, &m) == nil && m.Author.AgentID == t.agent.ID {
+				if json.Unmarshal(f.Data, &m) == nil && m.Author.AgentID == t.agent.ID && !told[m.ID] {
+					told[m.ID] = true
 					t.replies <- said{MessageID: m.ID, DecisionID: m.DecisionID, Text: m.Text, shown: shown[m.DecisionID] > 0}
 				}
 			}
