@@ -28,9 +28,10 @@ type world struct {
 	t  testing.TB
 	db *sqldb.DB
 
-	mu    sync.Mutex
-	clock time.Time
-	heard int // events of the outbox taken so far
+	mu     sync.Mutex
+	clock  time.Time
+	heard  int // events of the outbox taken so far
+	writer writer
 }
 
 func newWorld(t testing.TB) *world {
@@ -47,7 +48,7 @@ func (w *world) restart() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return w.clock
-	}}); err != nil {
+	}, Clean: clean, Suggests: &w.writer}); err != nil {
 		w.t.Fatal(err)
 	}
 }

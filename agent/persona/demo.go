@@ -21,7 +21,11 @@ func Demo(name string, fields []string) string {
 	for _, f := range fields {
 		if t, ok := TraitOf(f); ok {
 			draw = draw*6364136223846793005 + 1442695040888963407
-			traits[t.String()] = float64(35+(draw>>33)%31) / 100
+			level := 35 + (draw>>33)%30
+			if level >= 50 { // never the middle, which would say nothing
+				level++
+			}
+			traits[t.String()] = float64(level) / 100
 			continue
 		}
 		if f == Examples {
