@@ -18,6 +18,7 @@ type Persona struct {
 	Description string    `json:"description,omitempty"`
 	Style       string    `json:"style,omitempty"`
 	Backstory   string    `json:"backstory,omitempty"`
+	Scenario    string    `json:"scenario,omitempty"` // where the talk begins
 	Examples    []Example `json:"examples,omitempty"`
 }
 

@@ -44,6 +44,9 @@ func newPromptEngineer(p Persona, rules *rule.Rules, canary string, stronger boo
 		{Name: "name", Text: guard.Clean(p.Name, guard.MaxName)}, {Name: "description", Text: p.Description},
 		{Name: "way of speaking", Text: p.Style}, {Name: "story", Text: p.Backstory},
 	}
+	if p.Scenario != "" {
+		fields = append(fields, guard.Field{Name: "scene", Text: p.Scenario})
+	}
 	sum := sha256.New()
 	for _, f := range fields {
 		sum.Write([]byte(f.Text))
