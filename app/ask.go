@@ -11,6 +11,7 @@ import (
 	"rapport/feedback"
 	"rapport/gateway"
 	"rapport/gateway/compile"
+	"rapport/gateway/guard"
 	"rapport/internal/fault"
 	"rapport/learning/evaluate"
 )
@@ -24,11 +25,23 @@ type profiles struct{ agents *agent.Service }
 
 func (a profiles) ProfileOf(ctx context.Context, id event.AgentID) (compile.Persona, error) {
 	t, _, err := a.agents.ProfileOf(ctx, id)
-	p := compile.Persona{Name: t.Name, Description: t.Description, Style: t.Style, Backstory: t.Backstory}
+	p := compile.Persona{Name: t.Name, Description: t.Description, Style: t.Style, Backstory: t.Backstory, Scenario: t.Scenario}
 	for _, e := range t.Examples {
 		p.Examples = append(p.Examples, compile.Example{User: e.Person, Agent: e.Agent})
 	}
 	return p, err
+}
+
+// suggests answers agent's question to gateway: fill in what is missing.
+type suggests struct{ *parts }
+
+func (a suggests) Suggest(ctx context.Context, q agent.Question) (agent.Answer, error) {
+	var about []guard.Field
+	for _, s := range q.About {
+		about = append(about, guard.Field(s))
+	}
+	w, err := a.Gateway.Ask(ctx, gateway.Task{Owner: q.Owner, Agent: q.Agent, Do: q.Task, About: about, Schema: q.Schema})
+	return agent.Answer(w), err
 }
 
 // tried answers learning's question to gateway and learning itself: what was drawn

@@ -11,6 +11,7 @@ import (
 	"rapport/event"
 	"rapport/feedback"
 	"rapport/gateway"
+	"rapport/gateway/guard"
 	"rapport/gateway/provider/discover"
 	"rapport/internal/fault"
 	"rapport/internal/relay"
@@ -63,7 +64,7 @@ func (p *parts) open(ctx context.Context, dbs map[string]*sqldb.DB, cfg Config, 
 	if p.Learning, err = learning.New(ctx, dbs["learning"], learning.Options{Sessions: tried{p}, Ran: p.ran}); err != nil {
 		return err
 	}
-	if p.Agents, err = agent.New(ctx, dbs["agent"], agent.Options{Clock: cfg.Clock, Starts: p.Learning}); err != nil {
+	if p.Agents, err = agent.New(ctx, dbs["agent"], agent.Options{Clock: cfg.Clock, Starts: p.Learning, Clean: guard.Clean, Suggests: suggests{p}}); err != nil {
 		return err
 	}
 	if p.Chat, err = chat.New(ctx, dbs["chat"], chat.Options{Clock: cfg.Clock, People: p.Accounts, Agents: p.Agents, Slugs: p.Agents}); err != nil {
