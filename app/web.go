@@ -148,6 +148,9 @@ func ratingsOf(x *learning.Explanation, given feedback.Page, versions []agent.Ve
 		one := web.Rating{ID: event.FeedbackID(b.FeedbackID), At: time.UnixMicro(b.At), By: b.By, What: strings.ReplaceAll(b.Channel, "_", " "), Effect: b.Effect(), UsedIn: used[b.FeedbackID]}
 		if known {
 			one.What = whatOf(i)
+			if b.Did != "" {
+				one.What = b.Did
+			}
 			one.Yours = i.By == "you" && i.Status == feedback.Stored
 		}
 		out = append(out, one)

@@ -10,6 +10,7 @@ import (
 	"rapport/event"
 	"rapport/internal/sqldb"
 	"rapport/learning/fold"
+	"rapport/learning/fusion"
 	"rapport/learning/safety"
 	"rapport/learning/step"
 	"rapport/learning/wire"
@@ -26,6 +27,7 @@ type Explanation struct {
 	Traits  []Trait       `json:"traits"`  // in the order of the vocabulary
 	Ratings []Rating      `json:"ratings"` // newest first, at most 20
 	Changes []Change      `json:"changes"` // newest first, at most 20
+	Guests  *Guests       `json:"guests,omitempty"`
 }
 
 // Trait is what is believed of one trait.
@@ -50,6 +52,7 @@ type Rating struct {
 	At         event.Micros       `json:"at"`
 	By         string             `json:"by"` // you, a guest
 	Channel    string             `json:"channel"`
+	Did        string             `json:"did,omitempty"` // what a behaviour of yours was, in words
 	Used       bool               `json:"used"`
 	NotUsed    string             `json:"notUsed"` // paused, excluded, waiting, protected, no_episode, horizon (too old to be taken apart), share_used_up; empty when used
 	Moved      map[string]float64 `json:"moved"`   // target with it minus target without it, by trait
@@ -113,6 +116,7 @@ func (s *Service) Explain(ctx context.Context, agent event.AgentID) (*Explanatio
 			t.Waits, t.Needs = "frozen", -1
 		}
 	}
+	x.Guests = guestsOf(signals, string(c.Owner), c.Since)
 	ids := newest(signals, len(signals))
 	from := len(entries)
 	for n := 0; n < len(ids) && len(x.Ratings) < shown; n++ {
@@ -121,12 +125,15 @@ func (s *Service) Explain(ctx context.Context, agent event.AgentID) (*Explanatio
 		if sig.Timestamp < c.Since {
 			break // what an earlier owner said is theirs, and so is all before
 		}
-		if sig.Channel == event.ChannelBehaviour && sig.PersonID != string(c.Owner) {
+		if sig.Channel == event.ChannelBehaviour && (sig.PersonID != string(c.Owner) || !mayShow(x.Ratings)) {
 			continue // what others did without saying is theirs
 		}
 		x.Ratings = append(x.Ratings, Rating{FeedbackID: id, At: sig.Timestamp, By: "a guest", Channel: sig.Channel})
 		if sig.PersonID == string(c.Owner) {
-			x.Ratings[len(x.Ratings)-1].By = "you"
+			r := &x.Ratings[len(x.Ratings)-1]
+			if r.By = "you"; sig.Channel == event.ChannelBehaviour {
+				r.Did = did[fusion.SourceOf(sig.Detector)]
+			}
 		}
 		for i, e := range entries {
 			if _, ok := e.About.Find(id); ok && i < from {

@@ -78,13 +78,19 @@ func compare(entries []*fold.Entry, sides map[string]bool) (Comparison, error) {
 func owned(e *fold.Episode) (y, w float64) {
 	l := fusion.Defaults()
 	var all fusion.Evidence
+	var shown fusion.Shown
 	for i := range e.Contributions {
 		c := &e.Contributions[i]
 		if !c.Owner || c.Toward != 0 || c.Source.Behavioural() && (e.Protected || !e.Consent || c.Protected) {
 			continue
 		}
-		all.Add(l.Of(c.Source, c.Value, c.Share))
+		if said := l.OfNoisy(c.Source, c.Value, c.Share, c.Extra); c.Source.Behavioural() {
+			shown.Add(said)
+		} else {
+			all.Add(said)
+		}
 	}
+	all.Add(shown.Together())
 	return l.Fused(all)
 }
 

@@ -40,6 +40,7 @@ func (s *Service) calibrate(ctx context.Context, due event.Micros) (done, error)
 				said = append(said, fusion.Value{Source: fusion.Source(m), Val: o.Values[m]})
 			}
 		}
+		said = fusion.Marked(said)
 		return one.Add(said)
 	})
 	if err != nil {

@@ -127,6 +127,9 @@ func readCalibration(b []byte) (c Calibration, err error) {
 	if err := json.Unmarshal(b, &list); err != nil {
 		return c, fmt.Errorf("%w: %v", errParameters, err)
 	}
+	if n := len(list); n == int(fusion.Behaviour)+1 { // from before each detector had a loading
+		list = append(list, fusion.Defaults()[n:]...)
+	}
 	if len(list) != len(c.Loadings) {
 		return c, fmt.Errorf("%w: loadings of %d sources, this program knows %d", errParameters, len(list), len(c.Loadings))
 	}

@@ -25,6 +25,9 @@ type Event = reward.Event
 type Signal struct {
 	Event
 	Channel string
+
+	Detector string // of a behaviour, with its version
+
 	Reward  int64 // formula v1, millionths
 	Session string
 	Rated   bool // of a session: somebody gave it a level
@@ -38,11 +41,19 @@ type place struct {
 	ID string
 }
 
-const signalFormat = 1
+// The formats: with a detector, as behaviour has, and without.
+const (
+	signalFormat    = 1
+	behaviourFormat = 2
+)
 
 // append encodes the signal but its agent and time, which stand beside it.
 func (s *Signal) append(b []byte) []byte {
-	b = append(b, signalFormat)
+	if s.Detector == "" {
+		b = append(b, signalFormat)
+	} else {
+		b = wire.AppendText(append(b, behaviourFormat), s.Detector)
+	}
 	for _, score := range [...]*float64{s.FeedbackScore, s.EngagementScore} {
 		if b = wire.AppendBool(b, score != nil); score != nil {
 			b = wire.AppendMicro(b, *score)
@@ -64,7 +75,13 @@ func (s *Signal) append(b []byte) []byte {
 
 func readSignal(agent string, at event.Micros, body []byte) (*Signal, error) {
 	s, r := &Signal{Event: Event{AgentID: agent, Timestamp: at}}, wire.Reader{B: body}
-	r.Bad = r.Byte() != signalFormat
+	switch r.Byte() {
+	case signalFormat:
+	case behaviourFormat:
+		s.Detector = r.Text()
+	default:
+		return nil, errSignal
+	}
 	for _, score := range [...]**float64{&s.FeedbackScore, &s.EngagementScore} {
 		if r.Bool() {
 			v := r.Micro()
@@ -93,13 +110,16 @@ var errSignal = errors.New("not a signal as it was counted")
 func signalOf(p *event.FeedbackCreated, at event.Micros) *Signal {
 	s := &Signal{Channel: p.Channel, Session: string(p.SessionID),
 		Event: Event{AgentID: string(p.AgentID), PersonID: string(p.RaterID), ActionType: actionOf(p), ContextTags: slices.Clone(p.Tags), Timestamp: at}}
+	if p.Channel == event.ChannelBehaviour {
+		s.Detector = p.Signal
+	}
 	behaviour := reward.Behaviour{}
 	switch {
 	case p.Channel == event.ChannelBehaviour && isEngagement(p):
 		e := wire.Micro(min(1, max(0, p.Score)))
 		s.EngagementScore = &e
 	case p.Channel == event.ChannelBehaviour:
-		behaviour = reward.BehaviourOf(p.Signal)
+		behaviour = behaviourOf(p)
 	case !isWish(p):
 		v := wire.Micro(reward.Score(reward.V1, p.Channel, p.Level, p.Score))
 		s.FeedbackScore = &v
@@ -122,6 +142,17 @@ func isWish(p *event.FeedbackCreated) bool {
 func isEngagement(p *event.FeedbackCreated) bool {
 	name, _, _ := strings.Cut(p.Signal, "/")
 	return name == "engagement"
+}
+
+// behaviourOf reads a behaviour for formula v1: a talk that lasted counts when it
+// sounded pleased, a room when most of it took part.
+func behaviourOf(p *event.FeedbackCreated) reward.Behaviour {
+	b := reward.BehaviourOf(p.Signal)
+	if fusion.SourceOf(p.Signal) == fusion.Stayed {
+		b.LongPositive = p.Sentiment != nil && *p.Sentiment > 0
+	}
+	b.EngagedRoom = b.EngagedRoom && p.Score >= .5
+	return b
 }
 
 // actionOf is the kind of action that a feedback is about.
@@ -162,14 +193,8 @@ func contributionOf(p *event.FeedbackCreated, at event.Micros, share float64) fo
 	case event.ChannelReview:
 		c.Source = fusion.Review
 	case event.ChannelBehaviour:
-		name, _, _ := strings.Cut(p.Signal, "/")
-		switch name {
-		case "engagement":
-			c.Source = fusion.Engagement
-		case "reply":
-			c.Source = fusion.Reply
-		default:
-			c.Source = fusion.Behaviour
+		if c.Source = fusion.SourceOf(p.Signal); p.Noise > 0 && c.Source.Usual() > 0 {
+			c.Extra = wire.Micro(min(1, p.Noise) - c.Source.Usual())
 		}
 	default:
 		c.Source = fusion.Guest

@@ -25,7 +25,7 @@ func TestSignalsReadBack(t *testing.T) {
 		s := &Signal{
 			Event: Event{AgentID: "a", Timestamp: 7, PersonID: word("person"), ActionType: word("action"),
 				ContextTags: rapid.SliceOfN(rapid.String(), 0, 300).Draw(rt, "tags"), FeedbackScore: score("feedback"), EngagementScore: score("engagement")},
-			Channel: word("channel"), Session: word("session"), Reward: rapid.Int64().Draw(rt, "reward"),
+			Channel: word("channel"), Detector: word("detector"), Session: word("session"), Reward: rapid.Int64().Draw(rt, "reward"),
 			Rated: rapid.Bool().Draw(rt, "rated"), Good: rapid.Bool().Draw(rt, "good"),
 		}
 		if len(s.ContextTags) == 0 {

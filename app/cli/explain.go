@@ -64,7 +64,11 @@ func (g *globals) explain(name string, x learning.Explanation) {
 		g.say("  none yet")
 	}
 	for _, r := range x.Ratings {
-		g.say("  %s  %-10s by %-8s %s", when(r.At), r.Channel, r.By, r.Effect())
+		what := r.Channel
+		if r.Did != "" {
+			what = r.Did
+		}
+		g.say("  %s  %-10s by %-8s %s", when(r.At), what, r.By, r.Effect())
 	}
 	g.say("\nchanges, newest first")
 	if len(x.Changes) == 0 {

@@ -55,6 +55,7 @@ type Contribution struct {
 	Protected bool
 	Value     float64 // rounded to 1e-6
 	Share     float64 // of the signal, (0,1], rounded to 1e-6
+	Extra     float64 // variance of its noise above what its source's usually is, rounded to 1e-6
 
 	Toward   int8         // ±1: a tone button asked for more or less of Trait; the value is not used
 	Trait    policy.Trait //
@@ -143,6 +144,9 @@ const (
 	hasActions = 4 // an act that carries action weights, an episode in which one had a part
 )
 
+// isNoisy marks the source of a contribution with a noise of its own.
+const isNoisy = 1 << 7
+
 // many stands for a number of contributions that does not fit into its place.
 const many = 1<<16 - 1
 
@@ -208,12 +212,19 @@ func (c *Contribution) append(b []byte) []byte {
 	b = wire.AppendID(b, c.Feedback)
 	b = wire.AppendID(b, c.Rater)
 	b = wire.AppendInt64(b, c.At)
-	b = append(b, byte(c.Source), byte(c.Toward), byte(c.Trait))
+	source := byte(c.Source)
+	if c.Extra != 0 {
+		source |= isNoisy
+	}
+	b = append(b, source, byte(c.Toward), byte(c.Trait))
 	b = wire.AppendBool(b, c.Owner)
 	b = wire.AppendBool(b, c.CheckIn)
 	b = wire.AppendBool(b, c.Protected)
 	b = wire.AppendMicro(b, c.Value)
 	b = wire.AppendMicro(b, c.Share)
+	if c.Extra != 0 {
+		b = wire.AppendMicro(b, c.Extra)
+	}
 	b = wire.AppendMask(b, c.Measured)
 	if c.Measured != 0 {
 		b = wire.AppendLevels(b, c.Levels[:])
@@ -318,9 +329,14 @@ func ReadEntry(b []byte) (*Entry, error) {
 
 func (c *Contribution) read(r *wire.Reader) {
 	c.Feedback, c.Rater, c.At = r.ID(), r.ID(), r.Int64()
-	c.Source, c.Toward, c.Trait = fusion.Source(r.Byte()), int8(r.Byte()), policy.Trait(r.Byte())
+	source := r.Byte()
+	c.Source, c.Toward, c.Trait = fusion.Source(source&^isNoisy), int8(r.Byte()), policy.Trait(r.Byte())
 	c.Owner, c.CheckIn, c.Protected = r.Bool(), r.Bool(), r.Bool()
 	c.Value, c.Share = r.Micro(), r.Micro()
+	if source&isNoisy != 0 {
+		c.Extra = r.Micro()
+		r.Bad = r.Bad || c.Extra == 0
+	}
 	if c.Measured = r.Mask(); c.Measured != 0 {
 		r.Levels(c.Levels[:])
 	}

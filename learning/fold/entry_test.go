@@ -111,3 +111,35 @@ func FuzzReadState(f *testing.F) {
 		}
 	})
 }
+
+// A talk full of weak signals moves no more than its strongest by a third, and each
+// keeps its own noise through the encoding.
+func TestBehaviourOfOneTalkIsOneGroup(t *testing.T) {
+	t.Parallel()
+	episode := func(sources ...fusion.Source) []*Entry {
+		e := &Entry{At: 1, ID: "e", About: Episode{Decided: true, Consent: true, Rendered: policy.Neutral()}}
+		e.About.Put(Contribution{Feedback: "0", Rater: "owner", Owner: true, Source: fusion.OwnerRating, Value: 1, Share: 1})
+		for i, s := range sources {
+			e.About.Put(Contribution{Feedback: string(rune('a' + i)), Rater: "owner", Owner: true, Source: s, Value: 1, Share: 1, Extra: float64(i%2) * .01})
+		}
+		back, err := ReadEntry(e.Append(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(e, back); diff != "" {
+			t.Fatal(diff)
+		}
+		return []*Entry{e}
+	}
+	shown := func(sources ...fusion.Source) float64 {
+		s, err := Of(episode(sources...), Defaults())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Shown
+	}
+	one, many := shown(fusion.Engagement), shown(fusion.Engagement, fusion.Reply, fusion.Sentiment, fusion.Trouble, fusion.FollowUp, fusion.Tag, fusion.Stayed, fusion.Reply, fusion.Reply, fusion.Sentiment)
+	if one <= 0 || many <= one || many > 4./3*one+1e-9 {
+		t.Errorf("ten signals of a talk count %v, one %v", many, one)
+	}
+}

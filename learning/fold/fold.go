@@ -68,6 +68,7 @@ type voice struct {
 	rater       string
 	owner       bool
 	meant, show fusion.Evidence
+	shown       fusion.Shown // what show is of
 	checkIn     float64
 }
 
@@ -257,10 +258,11 @@ func (f *Folder) listen(e *Episode) {
 		if k == len(f.voices) {
 			f.voices = append(f.voices, voice{rater: c.Rater, owner: c.Owner})
 		}
-		v, said := &f.voices[k], f.loadings.Of(c.Source, c.Value, share)
+		v, said := &f.voices[k], f.loadings.OfNoisy(c.Source, c.Value, share, c.Extra)
 		switch {
 		case c.Source.Behavioural():
-			v.show.Add(said)
+			v.shown.Add(said)
+			v.show = v.shown.Together()
 		case c.CheckIn:
 			v.checkIn += said.Pi
 			v.meant.Add(said)

@@ -15,6 +15,7 @@ const (
 	noiseLow  = .15 // share of a source's variance that is noise at least
 	slopeLow  = .1  // of the default slope
 	slopeHigh = 3.  // of the default slope
+	slopeMost = .5  // of what a detector finds, whose default is cautious: half of what a rating shows
 	surely    = 3.  // standard errors that a covariance must be above 0 to be divided by
 )
 
@@ -44,14 +45,15 @@ type Calibrated struct {
 //
 //	b_thumb = c(thumb,eng)/c(rating,eng)       b_eng = c(thumb,eng)/c(rating,thumb)
 //	b_m = c(m,eng)/c(rating,eng) for guests and reviews
-//	b_m = c(m,thumb)/c(rating,thumb) for replies and other behaviour
+//	b_m = c(m,thumb)/c(rating,thumb) for replies and other behaviour; a mark
+//	      is 0 where it is not, see Marked
 //	var s = c(rating,thumb)·c(rating,eng)/c(thumb,eng)
 //	v_m = max(Var m − b_m² var s, .15 Var m)   a_m = mean m − b_m · mean rating
 //
 // each drawn to the default as if that had been seen 60 times. An estimate counts as
 // its n sessions, but as no more than 60·(.3/e)², where e is its standard error
 // relative to the default: little data and weak instruments leave the defaults. Slopes
-// stay within .1 to 3 times the default. A source whose instrument is not surely
+// stay within .1 to 3 times the default, of what detectors find up to .5. A source whose instrument is not surely
 // (three standard errors) above zero keeps its default; the report says so.
 //
 // Fewer than 40 owner ratings or 40 owner thumbs give the defaults without an error.
@@ -167,7 +169,11 @@ func (c *calibrator) source(s Source, report *Calibrated) (note string) {
 		return "too few sessions with its instrument: the default"
 	}
 	if s != OwnerRating {
-		if low, high := slopeLow*l.B, slopeHigh*l.B; slope.of < low || slope.of > high {
+		low, high := slopeLow*l.B, slopeHigh*l.B
+		if s > Behaviour {
+			high = slopeMost
+		}
+		if slope.of < low || slope.of > high {
 			note = fmt.Sprintf("its slope would be %.3g, clamped to [%.3g, %.3g]", slope.of, low, high)
 			slope.of = min(max(slope.of, low), high)
 		}
@@ -215,7 +221,7 @@ func join(a, b string) string {
 }
 
 // loadingsVersion is of the encoding and of the set of sources.
-const loadingsVersion = 1
+const loadingsVersion = 2
 
 // LoadingsSize is the length of encoded Loadings in bytes.
 const LoadingsSize = 1 + 8*3*int(NSources)

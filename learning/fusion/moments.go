@@ -54,6 +54,26 @@ func (m *Moments) Add(session []Value) error { return m.take(session, 1) }
 // Remove takes away what Add took in.
 func (m *Moments) Remove(session []Value) error { return m.take(session, -1) }
 
+// Marked completes what was said in a session in which behaviour could be seen: a
+// mark that is not there is 0. A mark's value never varies, only whether it is there
+// tells anything.
+func Marked(session []Value) []Value {
+	var there [NSources]bool
+	seen := false
+	for _, v := range session {
+		if v.Source < NSources {
+			there[v.Source] = true
+			seen = seen || v.Source.Behavioural()
+		}
+	}
+	for s := Engagement; seen && s < NSources; s++ {
+		if s.Mark() && !there[s] {
+			session = append(session, Value{Source: s})
+		}
+	}
+	return session
+}
+
 func (m *Moments) take(session []Value, sign int64) error {
 	var n, sum [NSources]int64
 	for _, v := range session {
@@ -133,7 +153,7 @@ func (m *Moments) numbers() []*int64 {
 }
 
 // momentsVersion is of the encoding and of the set of sources.
-const momentsVersion = 1
+const momentsVersion = 2
 
 // MomentsSize is the length of encoded Moments in bytes.
 const MomentsSize = 1 + 8*(3*int(NSources)+4*pairs)
