@@ -140,6 +140,10 @@ func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view) (*plan, error) {
 		p.profile = v.prepared.Compile(x, m)
 		return p, nil
 	}
+	if m.Situation.Spent, err = s.spentReplies(tx, q.person, now); err != nil {
+		return nil, err
+	}
+	p.moment = m
 	ep, err := s.episode(tx, q, v, now)
 	if err != nil {
 		return nil, err
@@ -169,13 +173,13 @@ func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view) (*plan, error) {
 		q.decision, q.agent, q.turn, now, state, p.body.Action, unasked, string(raw)); err != nil {
 		return nil, err
 	}
-	if !f.ShouldReply {
-		if err := s.closeTurn(tx, q); err != nil {
-			return nil, err
-		}
-		return p, s.emit(tx, q, p.body, now)
+	if f.ShouldReply {
+		return p, s.countReply(tx, q.person, now)
 	}
-	return p, nil
+	if err := s.closeTurn(tx, q); err != nil {
+		return nil, err
+	}
+	return p, s.emit(tx, q, p.body, now)
 }
 
 // emit puts the decision and its outcome on the log, once.

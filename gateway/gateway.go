@@ -23,6 +23,7 @@ import (
 	"rapport/gateway/provider/offline"
 	"rapport/gateway/provider/openai"
 	"rapport/gateway/rule"
+	"rapport/internal/erasure"
 	"rapport/internal/fault"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
@@ -103,6 +104,8 @@ type Options struct {
 	Budgets  calling.Limits               // of owners and agents, a day
 	Prices   calling.Prices
 
+	Replies int // that one person gets in a day from all agents together; 0 for no limit
+
 	QuietFrom, QuietTo int // hours UTC in which nobody is answered unasked; equal for none
 
 	Profiles  Profiles
@@ -132,6 +135,9 @@ type Service struct {
 // Migrate makes or updates the context's tables.
 func Migrate(ctx context.Context, db *sqldb.DB) error {
 	if err := relay.Migrate(ctx, db); err != nil {
+		return err
+	}
+	if err := erasure.Migrate(ctx, db); err != nil {
 		return err
 	}
 	return db.Migrate(ctx, "gateway", migrations)
@@ -202,7 +208,7 @@ func adapter(vendor string) func(provider.Config) (*provider.Client, error) {
 }
 
 // Projections names the tables that a rebuild from the log makes byte-equal.
-func (s *Service) Projections() []string { return []string{"agents", "tail"} }
+func (s *Service) Projections() []string { return []string{"agents", "boosts", "tail"} }
 
 // ModelNote says in one sentence where replies come from.
 func (s *Service) ModelNote() string {

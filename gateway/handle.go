@@ -17,10 +17,11 @@ import (
 func (s *Service) Consumer() relay.Consumer {
 	return relay.Consumer{
 		Group: "gateway", DB: s.db,
-		Topics: []string{event.TopicAgents, event.TopicRooms},
+		Topics: []string{event.TopicAgents, event.TopicRooms, event.TopicPeople},
 		Types: []event.Type{
 			event.AgentCreated{}.EventType(), event.AgentUpdated{}.EventType(), event.AgentTransferred{}.EventType(), event.AgentRetired{}.EventType(),
 			event.ExplorationUpdated{}.EventType(), event.MessageCreated{}.EventType(), event.FeedbackCreated{}.EventType(),
+			event.PointsSpent{}.EventType(), event.AccountErased{}.EventType(),
 		},
 		Handle: relay.Each(s.handle),
 	}
@@ -45,6 +46,10 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, e event.Event) error {
 		})
 	case event.MessageCreated{}.EventType():
 		return with(e, func(p event.MessageCreated) error { return s.messageCreated(tx, e, p) })
+	case event.PointsSpent{}.EventType():
+		return with(e, func(p event.PointsSpent) error { return boosted(tx, e, p) })
+	case event.AccountErased{}.EventType():
+		return with(e, func(p event.AccountErased) error { return forgetPerson(tx, e, p.PersonID) })
 	case event.FeedbackCreated{}.EventType():
 		if !bytes.Contains(e.Data, []byte(`"direction"`)) { // almost all of them: no need to decode
 			return nil

@@ -25,6 +25,9 @@ func (s *Service) Routes(a *httpapi.API) {
 	}) (Decided, error) {
 		return s.Decision(ctx, in.ID)
 	})
+	httpapi.Get(a, "/v1/me/replies", httpapi.Op{Summary: "Show how many replies you got today and may get", Tag: "gateway", Scope: authz.ScopeChat}, func(ctx context.Context, _ *struct{}) (Replies, error) {
+		return s.RepliesOf(ctx)
+	})
 	httpapi.Get(a, "/v1/mapping-rules", httpapi.Op{Summary: "Show the mapping rules in force", Tag: "gateway"}, s.getRules)
 	httpapi.Get(a, "/v1/schemas/mapping-rules", httpapi.Op{Summary: "Show the JSON Schema of mapping rules", Tag: "gateway", Public: true},
 		func(context.Context, *struct{}) (json.RawMessage, error) { return rule.Schema(), nil })

@@ -307,6 +307,9 @@ func (s *Service) complete(w http.ResponseWriter, r *http.Request) {
 	plan, committed, err := s.decide(r.Context(), q)
 	if err == nil && plan.body.Action != "" { // silence: only a kill switch silences a direct talk
 		if err = committed(); err == nil {
+			err = s.silenced(plan.body.Reasons)
+		}
+		if err == nil {
 			err = fault.New(fault.Conflict, "agent_silenced", "This agent does not speak now (%s).", strings.Join(plan.body.Reasons, ", "))
 		}
 	}

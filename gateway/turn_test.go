@@ -660,7 +660,8 @@ func TestProjectionsAreAFold(t *testing.T) {
 		w := newWorld(t)
 		w.meet(mira, otto)
 		w.said(person(ann), "Hi")
-		w.hear(event.AgentUpdated{AgentState: state(mira, 2), Change: event.Change{By: "owner"}}, event.AgentTransferred{AgentID: mira, From: ann, To: bob}, event.AgentRetired{AgentID: otto})
+		w.hear(event.AgentUpdated{AgentState: state(mira, 2), Change: event.Change{By: "owner"}}, event.AgentTransferred{AgentID: mira, From: ann, To: bob}, event.AgentRetired{AgentID: otto},
+			event.PointsSpent{SpendID: "s1", PersonID: ann, Item: event.ItemReplies})
 		if w.s.views[mira] != nil {
 			t.Error("a changed agent is still in memory")
 		}

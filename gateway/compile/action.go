@@ -16,6 +16,7 @@ type Situation struct {
 	Autonomous    int     // what the agent did today without a person asking
 	Quiet         bool    // quiet hours
 	Killed        bool    // the kill switch is on
+	Spent         bool    // the person has had the day's replies
 	Protected     bool    // somebody in the room is protected
 	Draw          float64 // a uniform number in [0,1), a function of message and agent
 }
@@ -27,6 +28,7 @@ const MaxAgentTurns = 3
 // The reasons of a decision to speak or not.
 const (
 	ReasonKilled     = "killed"
+	ReasonLimit      = "replies_spent"
 	ReasonAgentTurns = "agent_turns"
 	ReasonDirect     = "direct"
 	ReasonAddressed  = "addressed"
@@ -49,7 +51,7 @@ var (
 	frequencyFloor = []string{ReasonFrequency, ReasonFloor}
 	single         = func() map[string][]string {
 		m := map[string][]string{}
-		for _, r := range []string{ReasonKilled, ReasonAgentTurns, ReasonDirect, ReasonAddressed, ReasonProtected, ReasonAutonomy, ReasonQuiet, ReasonDailyCap} {
+		for _, r := range []string{ReasonKilled, ReasonLimit, ReasonAgentTurns, ReasonDirect, ReasonAddressed, ReasonProtected, ReasonAutonomy, ReasonQuiet, ReasonDailyCap} {
 			m[r] = []string{r}
 		}
 		return m
@@ -57,7 +59,7 @@ var (
 )
 
 // ShouldReply gives the decision, its probability and the reasons, in this order:
-// killed: no. Three agent turns without a person: no. A person in a direct room,
+// killed, the person's replies of the day spent: no. Three agent turns without a person: no. A person in a direct room,
 // or one who addresses the agent: yes. From here on nobody asked: a protected
 // room, autonomy 0, quiet hours, and towards other agents the daily cap: no. An
 // agent that addressed it: yes. Else with the reply frequency of the place, less
@@ -67,6 +69,8 @@ func (a ActionController) ShouldReply(s Situation) (bool, float64, []string) {
 	switch {
 	case s.Killed:
 		return no(ReasonKilled)
+	case s.Spent:
+		return no(ReasonLimit)
 	case s.AuthorIsAgent && s.AgentTurns >= MaxAgentTurns:
 		return no(ReasonAgentTurns)
 	case !s.AuthorIsAgent && s.Direct:

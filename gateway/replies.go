@@ -1,0 +1,106 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"rapport/event"
+	"rapport/gateway/compile"
+	"rapport/internal/authz"
+	"rapport/internal/erasure"
+	"rapport/internal/fault"
+	"rapport/internal/sqldb"
+)
+
+// How many replies one person gets in a day, UTC, from all agents together: what they
+// ask for costs the platform. Mentor points double it for 24 hours.
+
+const day = event.Micros(24 * time.Hour / time.Microsecond)
+
+// Replies is what a person got today and may get.
+type Replies struct {
+	Today   int          `json:"today"`
+	Limit   int          `json:"limit" doc:"0: as many as you like."`
+	EndsAt  event.Micros `json:"endsAt" doc:"When the day ends, UTC."`
+	Doubled event.Micros `json:"doubledUntil,omitempty" doc:"Until when the limit is twice the ordinary one."`
+}
+
+// RepliesOf gives the principal's own.
+func (s *Service) RepliesOf(ctx context.Context) (r Replies, err error) {
+	p := authz.From(ctx)
+	if p.Person == "" {
+		return r, p.Check(authz.Points, authz.Read)
+	}
+	if err := p.Check(authz.Points, authz.Read, authz.Self); err != nil {
+		return r, err
+	}
+	err = s.db.Read(ctx, func(tx *sqldb.Tx) (err error) {
+		r, err = s.repliesOf(tx, p.Person, s.now())
+		return err
+	})
+	return r, err
+}
+
+func (s *Service) repliesOf(tx *sqldb.Tx, person event.PersonID, now event.Micros) (r Replies, err error) {
+	r.EndsAt = (now/day + 1) * day
+	if _, err = tx.Get(`select n from replies where person_id = $1 and day = $2`, []any{person, now / day}, &r.Today); err != nil || s.o.Replies == 0 {
+		return r, err
+	}
+	r.Limit = s.o.Replies
+	var at event.Micros
+	doubled, err := tx.Get(`select at from boosts where person_id = $1 and at > $2 order by at desc limit 1`, []any{person, now - day}, &at)
+	if doubled {
+		r.Limit, r.Doubled = 2*s.o.Replies, at+day
+	}
+	return r, err
+}
+
+// spentReplies says whether a person has had what a day holds.
+func (s *Service) spentReplies(tx *sqldb.Tx, person event.PersonID, now event.Micros) (bool, error) {
+	if person == "" || s.o.Replies == 0 {
+		return false, nil
+	}
+	r, err := s.repliesOf(tx, person, now)
+	return r.Today >= r.Limit, err
+}
+
+// countReply counts one that somebody is about to get; days before are forgotten.
+func (s *Service) countReply(tx *sqldb.Tx, person event.PersonID, now event.Micros) error {
+	if person == "" || s.o.Replies == 0 {
+		return nil
+	}
+	if _, err := tx.Exec(`delete from replies where person_id = $1 and day < $2`, person, now/day); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`insert into replies (person_id, day, n) values ($1, $2, 1) on conflict (person_id, day) do update set n = replies.n + 1`, person, now/day)
+	return err
+}
+
+// silenced is why an agent does not answer somebody directly.
+func (s *Service) silenced(reasons []string) error {
+	if len(reasons) == 1 && reasons[0] == compile.ReasonLimit {
+		f := fault.New(fault.RateLimited, "replies_spent", "You have had today's replies; there are more after midnight UTC, or for mentor points.")
+		now := s.now()
+		f.RetryAfter = time.Duration((now/day+1)*day-now) * time.Microsecond
+		return f
+	}
+	return nil
+}
+
+// boosted takes in that somebody bought twice the replies.
+func boosted(tx *sqldb.Tx, e event.Event, p event.PointsSpent) error {
+	if p.Item != event.ItemReplies {
+		return nil
+	}
+	_, err := tx.Exec(`insert into boosts (spend_id, person_id, at) values ($1, $2, $3) on conflict do nothing`, p.SpendID, p.PersonID, e.Time)
+	return err
+}
+
+// forgetPerson drops what is held of a person here but decisions, which go with the
+// agents they were made for.
+func forgetPerson(tx *sqldb.Tx, e event.Event, person event.PersonID) error {
+	return erasure.Begin(tx, e, person).
+		Drop("replies", `delete from replies where person_id = $1`).
+		Drop("boosts", `delete from boosts where person_id = $1`).
+		End()
+}
