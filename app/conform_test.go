@@ -211,6 +211,20 @@ func TestTour(t *testing.T) {
 	admin.must("POST", "/v1/admin/kill", nil, nil)
 	admin.must("POST", "/v1/admin/revive", nil, nil)
 	r.settle()
+	var orla struct{ Agent struct{ ID string } }
+	ada.must("POST", "/v1/agents/import", map[string]any{"name": "Orla", "description": "Keeps bees.", "first_mes": "Hello."}, &orla)
+	ada.must("GET", "/v1/agents/"+orla.Agent.ID+"/card", nil, nil)
+	ada.must("GET", "/v1/agents/"+orla.Agent.ID+"/card/json", nil, nil)
+	for _, word := range []string{"accept", "refuse"} {
+		ada.must("POST", "/v1/agents/orla/enrichment", map[string]any{"fields": []string{"style"}}, nil)
+		ada.must("GET", "/v1/agents/orla/enrichment", nil, nil)
+		ada.must("POST", "/v1/agents/orla/enrichment/"+word, map[string]any{"fields": []string{"style"}}, nil)
+	}
+	var sage struct{ ID event.AgentID }
+	admin.must("POST", "/v1/natives", map[string]any{"name": "Sage", "kind": "mentor"}, &sage)
+	bob.must("GET", "/v1/natives?kind=mentor", nil, nil)
+	admin.must("PUT", "/v1/natives/order", map[string]any{"order": []event.AgentID{sage.ID}}, nil)
+	bob.must("POST", "/v1/natives/sage/adopt", nil, nil)
 
 	// chat
 	var room struct{ ID string }
