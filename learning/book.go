@@ -66,7 +66,7 @@ func (s *slot) entry() (*fold.Entry, error) {
 	if s.e == nil {
 		e, err := fold.ReadEntry(s.raw)
 		if err != nil {
-			return nil, err
+			return nil, unreadable(err)
 		}
 		s.e = e
 	}
@@ -87,7 +87,7 @@ func split(chunk []byte) ([]slot, error) {
 	for len(chunk) > 0 {
 		n, err := fold.Length(chunk)
 		if err != nil {
-			return nil, err
+			return nil, unreadable(err)
 		}
 		out = append(out, slot{raw: chunk[:n:n]})
 		chunk = chunk[n:]
@@ -293,7 +293,7 @@ func (b *book) start() (place int, s fold.State, err error) {
 		}
 	}
 	if !found || place < b.base {
-		return place, s, fold.ErrEntry // nothing to start from: the caller loads the whole list
+		return place, s, unreadable(fold.ErrEntry) // nothing to start from: the caller loads the whole list
 	}
 	return place, s, nil
 }

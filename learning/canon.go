@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"rapport/event"
+	"rapport/internal/fault"
 	"rapport/learning/fold"
 	"rapport/learning/wire"
 	"rapport/policy"
@@ -156,7 +157,20 @@ func (c *canon) append(b []byte) []byte {
 	return b
 }
 
-func (c *canon) read(b []byte) error {
+// unreadable is the fault learning_unreadable: bytes of a projection that this
+// program would not have written. All of them follow from the log.
+func unreadable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fault.New(fault.Internal, "learning_unreadable", "What is stored of an agent's learning was written by another version of the program, or is damaged. "+
+		"Nothing is lost: `rapport rebuild` makes it anew from the log; then replay what `rapport dead-letters` lists, if it lists anything.").Because(err)
+}
+
+// read takes over what append wrote. The fault is learning_unreadable.
+func (c *canon) read(b []byte) error { return unreadable(c.decode(b)) }
+
+func (c *canon) decode(b []byte) error {
 	n, err := fold.Length(b)
 	if err != nil {
 		return err

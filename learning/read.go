@@ -269,7 +269,7 @@ func readSignals(tx *sqldb.Tx, agent string) (map[string]*Signal, error) {
 		}
 		s, err := readSignal(agent, at, body)
 		if err != nil {
-			return nil, err
+			return nil, unreadable(err)
 		}
 		out[id] = s
 	}

@@ -208,7 +208,7 @@ func (h *head) state(s *Service, tx *sqldb.Tx, lib *library) (fold.State, error)
 	}
 	e, err := fold.ReadEntry(h.newest)
 	if err != nil {
-		return state, err
+		return state, unreadable(err)
 	}
 	f := fold.Folder{Library: lib, Newest: fold.Newest([]*fold.Entry{e}, state.Adopted)}
 	for _, v := range [...]fold.Versions{state.Adopted, f.Newest} {

@@ -231,7 +231,7 @@ func loadFrom(tx *sqldb.Tx, agent string, b *book, first int, states bool) error
 	}
 	b.slots = append(b.slots, newest)
 	if b.count() != b.stored {
-		return fold.ErrEntry
+		return unreadable(fold.ErrEntry)
 	}
 	if !states {
 		return nil
@@ -363,5 +363,6 @@ func loadSignal(tx *sqldb.Tx, agent, feedback string) (*Signal, error) {
 	if err != nil || !found {
 		return nil, err
 	}
-	return readSignal(agent, at, body)
+	s, err := readSignal(agent, at, body)
+	return s, unreadable(err)
 }
