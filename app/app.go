@@ -132,7 +132,7 @@ func (a *App) open(ctx context.Context) (err error) {
 	a.Feedback.Routes(a.API)
 	a.Learning.Routes(a.API, a.cfg.Clock)
 	a.Gateway.Routes(a.API)
-	door.New(a.Accounts, a.Chat, a.Feedback).Routes(a.API)
+	door.New(a.Accounts, a.Chat, a.Feedback, a.cfg.keys()).Routes(a.API)
 	a.evaluationRoutes()
 	a.adminRoutes()
 	a.myDataRoutes()

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"crypto/ed25519"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,6 +19,7 @@ import (
 	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
 
+	"rapport/app/door"
 	"rapport/feedback/asking"
 	"rapport/internal/fault"
 )
@@ -42,6 +45,9 @@ func Settings() []Setting {
 		{Key: "feedback.ask_rest", Default: "24h", Doc: "between two prompts about an agent, and between feedback on it and a prompt"},
 		{Key: "feedback.window", Default: "336h", Doc: "how long after a decision feedback on it still counts"},
 		{Key: "gateway.workers", Default: 8, Doc: "replies that are made at the same time"},
+		{Key: "ingest.discord_key", Default: "", Doc: "public key of the Discord application whose interactions are taken at /v1/ingest/discord, hexadecimal"},
+		{Key: "ingest.slack_secret", Default: "", Doc: "signing secret of the Slack app whose payloads are taken at /v1/ingest/slack; better in the environment than in a file", Secret: true},
+		{Key: "ingest.telegram_secret", Default: "", Doc: "secret_token of the Telegram webhook whose updates are taken at /v1/ingest/telegram; better in the environment than in a file", Secret: true},
 		{Key: "kafka.brokers", Default: "", Doc: "brokers of Kafka or Redpanda as host:port, separated by commas; some of them are enough; the flag is --kafka. Empty: the log is in the data directory"},
 		{Key: "kafka.prefix", Default: "rapport.", Doc: "of the names of topics and groups on Kafka; other prefixes are other logs"},
 		{Key: "kafka.tls", Default: false, Doc: "encrypt the way to the brokers, and hold their certificates to those this machine trusts"},
@@ -73,6 +79,11 @@ type Config struct {
 		AskQuiet  time.Duration `koanf:"ask_quiet"`
 		AskRest   time.Duration `koanf:"ask_rest"`
 	} `koanf:"feedback"`
+	Ingest struct {
+		DiscordKey     string `koanf:"discord_key"`
+		SlackSecret    string `koanf:"slack_secret"`
+		TelegramSecret string `koanf:"telegram_secret"`
+	} `koanf:"ingest"`
 	Gateway struct {
 		Workers int `koanf:"workers"`
 	} `koanf:"gateway"`
@@ -198,6 +209,9 @@ func (c Config) check() error {
 	default:
 		return bad("log.level", "is %q; use debug, info, warn or error", c.LogConf.Level)
 	}
+	if key, err := hex.DecodeString(c.Ingest.DiscordKey); err != nil || len(key) != 0 && len(key) != ed25519.PublicKeySize {
+		return bad("ingest.discord_key", "is no key; copy the application's public key, 64 hexadecimal digits")
+	}
 	if c.Feedback.Window < time.Minute {
 		return bad("feedback.window", "is %v; use at least 1m", c.Feedback.Window)
 	}
@@ -237,6 +251,11 @@ func (c Config) check() error {
 	return nil
 }
 
+// keys are what other platforms sign with.
+func (c Config) keys() door.Keys {
+	return door.Keys{Slack: c.Ingest.SlackSecret, Discord: c.Ingest.DiscordKey, Telegram: c.Ingest.TelegramSecret, Clock: c.Clock}
+}
+
 // asking is when people are asked.
 func (c Config) asking() *asking.Rules {
 	r := asking.Defaults()
@@ -258,6 +277,7 @@ func (c Config) Effective() []Effective {
 	values := map[string]any{
 		"data": c.Data, "listen": c.Listen, "log.level": c.LogConf.Level,
 		"feedback.window": c.Feedback.Window.String(), "feedback.ask_budget": c.Feedback.AskBudget, "feedback.ask_quiet": c.Feedback.AskQuiet.String(), "feedback.ask_rest": c.Feedback.AskRest.String(), "gateway.workers": c.Gateway.Workers, "learning.jobs": c.Learning.Jobs.String(), "postgres": c.Postgres,
+		"ingest.discord_key": c.Ingest.DiscordKey, "ingest.slack_secret": c.Ingest.SlackSecret, "ingest.telegram_secret": c.Ingest.TelegramSecret,
 		"kafka.brokers": c.Kafka.Brokers, "kafka.prefix": c.Kafka.Prefix, "kafka.tls": c.Kafka.TLS, "kafka.user": c.Kafka.User, "kafka.password": c.Kafka.Password,
 		"kafka.partitions": c.Kafka.Partitions, "kafka.replication": c.Kafka.Replication,
 		"provider.base_url": c.Provider.BaseURL, "provider.key": c.Provider.Key, "provider.model": c.Provider.Model, "provider.offline": c.Provider.Offline,

@@ -291,6 +291,12 @@ func TestTour(t *testing.T) {
 	if a := forum.send("POST", "/v1/events", item("r", "room.created", map[string]any{"room": "r", "agents": []event.AgentID{luna.ID}}), "Content-Type", oneEvent); a.status != 200 {
 		t.Errorf("%d %s", a.status, a.body)
 	}
+	if a := forum.raw("POST", "/v1/ingest/openai", []byte(`{"id":"`+string(s.DecisionID)+`","rating":"up","user":"visitor"}`)); a.status != 404 { // nobody of the forum was there
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if a := forum.raw("POST", "/v1/ingest/telegram", payload(t, "telegram-anonymous")); a.status != 200 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
 	for _, path := range []string{"/healthz", "/metrics", "/openapi.json", "/v1/admin/lag", "/v1/admin/audit", "/v1/admin/dead-letters", "/v1/admin/trace/" + string(s.DecisionID), "/v1/admin/export", "/v1/admin/export/chat.messages"} {
 		if a := admin.raw("GET", path, nil); a.status != 200 || len(a.body) == 0 {
 			t.Errorf("%s: %d %s", path, a.status, a.body)

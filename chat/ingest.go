@@ -21,6 +21,9 @@ const (
 	ItemSessionStarted = "session.started"  // Room, Agent
 	ItemSessionEnded   = "session.ended"    // Room, Agent
 	ItemReaction       = "reaction.added"   // Room, Message, Who, Emoji
+	ItemReactionGone   = "reaction.removed" // Room, Message, Who, Emoji
+	ItemEdited         = "message.edited"   // Room, Message, Text
+	ItemDeleted        = "message.deleted"  // Room, Message
 )
 
 // Ingested is one thing that happened on a foreign platform. Room, Message and
@@ -74,6 +77,8 @@ const maxForeignID = 512 // bytes
 //   - Sessions begin with the first message and end after Silence between two
 //     messages by their own clock (or here, see EndIdle), or are started and ended
 //     by items. A started one replaces a living one.
+//   - What was edited or deleted over there is so here; an edit before the message
+//     came is refused.
 //   - Taking a batch again changes nothing. A message id that returns with another
 //     room, author or text is refused.
 //
@@ -94,7 +99,7 @@ func (s *Service) Ingest(ctx context.Context, source string, items []Ingested) (
 	read := make([]*textsignal.Text, len(items))
 	checks := make([]error, len(items))
 	for i := range items {
-		if checks[i] = items[i].check(known); checks[i] == nil && items[i].Type == ItemMessage {
+		if checks[i] = items[i].check(known); checks[i] == nil && (items[i].Type == ItemMessage || items[i].Type == ItemEdited) {
 			read[i] = textsignal.Read(items[i].Text)
 			read[i].Features() // before the transaction
 		}
@@ -223,11 +228,17 @@ func (it *Ingested) check(known map[event.AgentID]bool) error {
 	switch it.Type {
 	case ItemRoomCreated:
 		return nil
-	case ItemMessage, ItemRoomJoined, ItemRoomLeft, ItemReaction:
-		if (it.Who.PersonID == "") == (it.Who.AgentID == "") || it.Type == ItemReaction && it.Who.PersonID == "" {
+	case ItemEdited, ItemDeleted:
+		if it.Message == "" {
+			return fault.New(fault.Invalid, "id_missing", "A message needs its id.")
+		}
+		return checkText(it.Text, true)
+	case ItemMessage, ItemRoomJoined, ItemRoomLeft, ItemReaction, ItemReactionGone:
+		reacts := it.Type == ItemReaction || it.Type == ItemReactionGone
+		if (it.Who.PersonID == "") == (it.Who.AgentID == "") || reacts && it.Who.PersonID == "" {
 			return fault.New(fault.Invalid, "author_missing", "The item must name one person or one agent; a reaction, a person.")
 		}
-		if (it.Type == ItemMessage || it.Type == ItemReaction) && it.Message == "" {
+		if (it.Type == ItemMessage || reacts) && it.Message == "" {
 			return fault.New(fault.Invalid, "id_missing", "A message needs its id.")
 		}
 		if it.Type == ItemMessage {
@@ -266,7 +277,8 @@ func (f foreign) take() (Result, error) {
 		return Result{}, err
 	}
 	if r == nil {
-		if f.Type == ItemRoomLeft || f.Type == ItemReaction || f.Type == ItemSessionEnded {
+		switch f.Type {
+		case ItemRoomLeft, ItemReaction, ItemReactionGone, ItemEdited, ItemDeleted, ItemSessionEnded:
 			return Result{}, fault.New(fault.Invalid, "room_unknown", "No item of this room was taken before.")
 		}
 		r = &room{id: id, source: f.source, createdBy: f.Who.PersonID, createdAt: f.at, fresh: true}
@@ -275,9 +287,9 @@ func (f foreign) take() (Result, error) {
 	switch f.Type {
 	case ItemMessage:
 		return f.message(r)
-	case ItemReaction:
-		added, err := f.reaction(r)
-		return Result{ID: string(ForeignMessage(f.source, f.Message)), Duplicate: !added}, err
+	case ItemReaction, ItemReactionGone, ItemEdited, ItemDeleted:
+		changed, err := f.onMessage(r, ForeignMessage(f.source, f.Message))
+		return Result{ID: string(ForeignMessage(f.source, f.Message)), Duplicate: !changed}, err
 	case ItemSessionEnded:
 		return f.sessionEnded(r)
 	}
@@ -310,8 +322,8 @@ func (f foreign) take() (Result, error) {
 	return Result{ID: string(id)}, nil
 }
 
-// once notes that an item was taken; false when it was before. Messages and
-// reactions need no note, their own rows are it.
+// once notes that an item was taken; false when it was before. Messages need no
+// note, their own rows are it.
 func (f foreign) once() (bool, error) {
 	n, err := f.tx.Exec(`insert into taken (item_id, at) values ($1, $2) on conflict do nothing`, f.item(), f.at)
 	return n == 1, err
@@ -346,12 +358,67 @@ func (f foreign) message(r *room) (Result, error) {
 	return Result{ID: string(d.id), Duplicate: !said}, nil
 }
 
-func (f foreign) reaction(r *room) (bool, error) {
-	emoji, err := checkEmoji(f.Emoji)
-	if err != nil {
+// onMessage does something to a message that is there; false when that changes
+// nothing, or was done before: a reaction that was taken back does not return with an
+// old item. What is refused is not noted, and may come again.
+func (f foreign) onMessage(r *room, id event.MessageID) (changed bool, err error) {
+	if again, err := f.taken(); err != nil || again {
 		return false, err
 	}
-	return f.react(r, ForeignMessage(f.source, f.Message), f.Who.PersonID, emoji)
+	switch f.Type {
+	case ItemReaction, ItemReactionGone:
+		emoji, err := checkEmoji(f.Emoji)
+		if err != nil {
+			return false, err
+		}
+		var late bool
+		if late, err = f.overtaken(id, emoji); late || err != nil {
+			return false, err
+		}
+		if f.Type == ItemReaction {
+			changed, err = f.react(r, id, f.Who.PersonID, emoji)
+		} else {
+			changed, err = f.unreact(r, id, f.Who.PersonID, emoji)
+		}
+		if err != nil {
+			return false, err
+		}
+	default:
+		m, found, err := f.act.message(id)
+		switch {
+		case err != nil:
+			return false, err
+		case !found || m.room != r.id || m.deleted && f.Type == ItemEdited:
+			return false, errMessage
+		case f.Type == ItemDeleted:
+			if changed = !m.deleted; changed {
+				err = f.wipe(r, id)
+			}
+		default:
+			if changed = m.text != f.Text; changed {
+				err = f.edit(r, m, draft{id: id, author: m.author, text: f.Text, read: f.read, replyTo: m.replyTo, handles: f.handles})
+			}
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	_, err = f.once()
+	return changed, err
+}
+
+// overtaken says that a reaction was taken back later than this item happened, by
+// the clock over there; without one, nothing is late.
+func (f foreign) overtaken(message event.MessageID, emoji string) (bool, error) {
+	if f.At <= 0 {
+		return false, nil
+	}
+	id := event.HashID(f.source, "reaction gone", string(message), string(f.Who.PersonID), emoji)
+	if f.Type == ItemReactionGone {
+		_, err := f.tx.Exec(`insert into taken (item_id, at) values ($1, $2) on conflict (item_id) do update set at = excluded.at where taken.at < excluded.at`, id, f.At)
+		return false, err
+	}
+	return f.tx.Get(`select 1 from taken where item_id = $1 and at > $2`, []any{id, f.At}, new(int))
 }
 
 func (f foreign) sessionStarted(r *room) (Result, error) {

@@ -150,6 +150,14 @@ func TestIngestRefusesItemsOneByOne(t *testing.T) {
 		{"emoji_invalid", chat.Ingested{Type: chat.ItemReaction, Message: "1", Who: byAda, Emoji: "words"}},
 		{"room_unknown", chat.Ingested{Type: chat.ItemRoomLeft, Room: "none", Who: byAda}},
 		{"session_unknown", chat.Ingested{Type: chat.ItemSessionEnded, Agent: luna}},
+		{"message_unknown", chat.Ingested{Type: chat.ItemReactionGone, Message: "none", Who: byAda, Emoji: "👍"}},
+		{"author_missing", chat.Ingested{Type: chat.ItemReactionGone, Message: "1", Emoji: "👍"}},
+		{"message_unknown", chat.Ingested{Type: chat.ItemEdited, Message: "none", Text: "x"}},
+		{"message_unknown", chat.Ingested{Type: chat.ItemEdited, Message: "x", Text: "of another room"}},
+		{"text_has_nul", chat.Ingested{Type: chat.ItemEdited, Message: "1", Text: "\x00"}},
+		{"message_unknown", chat.Ingested{Type: chat.ItemDeleted, Message: "none"}},
+		{"id_missing", chat.Ingested{Type: chat.ItemDeleted}},
+		{"room_unknown", chat.Ingested{Type: chat.ItemDeleted, Room: "none", Message: "1"}},
 	}
 	var items []chat.Ingested
 	for i, c := range cases {
@@ -282,4 +290,55 @@ func BenchmarkIngest(b *testing.B) {
 		b.StartTimer()
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "messages/s")
+}
+
+// TestForeignChanges: what is edited, deleted or taken back over there is so here,
+// once, in whatever order it comes again.
+func TestForeignChanges(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.ingest(conversation()...)
+	w.types()
+	at := func(s int64) event.Micros { return event.Micros(1e15 + s*1e6) }
+	react := func(typ, id string, s int64) chat.Ingested {
+		return chat.Ingested{Type: typ, ID: id, Message: "2", Who: byAda, Emoji: "🎉", At: at(s)}
+	}
+	for i, c := range []struct {
+		item    chat.Ingested
+		changes bool
+		tells   event.Type
+	}{
+		{chat.Ingested{Type: chat.ItemEdited, ID: "e1", Message: "2", Text: "hello there"}, true, "message.edited"},
+		{chat.Ingested{Type: chat.ItemEdited, ID: "e1", Message: "2", Text: "hello there"}, false, ""},
+		{chat.Ingested{Type: chat.ItemEdited, ID: "e2", Message: "2", Text: "hello you"}, true, "message.edited"},
+		{chat.Ingested{Type: chat.ItemEdited, ID: "e1", Message: "2", Text: "hello there"}, false, ""}, // an old one again
+		{react(chat.ItemReaction, "r1", 1), true, "reaction.added"},
+		{react(chat.ItemReactionGone, "r2", 2), true, "reaction.removed"},
+		{react(chat.ItemReaction, "r1", 1), false, ""},
+		{react(chat.ItemReaction, "r0", 0), false, ""}, // overtaken by the removal
+		{react(chat.ItemReaction, "r3", 3), true, "reaction.added"},
+		{react(chat.ItemReactionGone, "r2", 2), false, ""},
+		{chat.Ingested{Type: chat.ItemDeleted, ID: "d1", Message: "2"}, true, "message.deleted"},
+		{chat.Ingested{Type: chat.ItemDeleted, ID: "d1", Message: "2"}, false, ""},
+		{chat.Ingested{Type: chat.ItemDeleted, ID: "d2", Message: "2"}, false, ""},
+		{said("2", byLuna, "hello!"), false, ""}, // the message again
+	} {
+		got := w.ingest(c.item)[0]
+		if got.Err != nil || got.Duplicate == c.changes {
+			t.Errorf("item %d: %+v, want a change: %v", i, got, c.changes)
+		}
+		var want []event.Type
+		if c.tells != "" {
+			want = []event.Type{c.tells}
+		}
+		if types := w.types(); fmt.Sprint(types) != fmt.Sprint(want) {
+			t.Errorf("item %d told of %v, want %v", i, types, want)
+		}
+	}
+	if got := w.ingest(chat.Ingested{Type: chat.ItemEdited, ID: "e3", Message: "2", Text: "back"})[0]; !fault.Is(got.Err, "message_unknown") {
+		t.Errorf("an edit of what is gone: %+v", got)
+	}
+	if got := w.ingest(react(chat.ItemReaction, "r4", 4))[0]; !fault.Is(got.Err, "message_unknown") {
+		t.Errorf("a reaction to what is gone: %+v", got)
+	}
 }

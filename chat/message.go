@@ -529,18 +529,24 @@ func (s *Service) Unreact(ctx context.Context, id event.RoomID, message event.Me
 		if err != nil {
 			return err
 		}
-		m, found, err := a.message(message)
-		if err != nil {
-			return err
-		}
-		if !found || m.room != id {
-			return errMessage
-		}
-		n, err := a.tx.Exec(`delete from reactions where message_id = $1 and person_id = $2 and emoji = $3`, message, p.Person, emoji)
-		if err != nil || n == 0 {
-			return err
-		}
-		a.emit(event.ReactionRemoved{RoomID: id, MessageID: message, PersonID: p.Person, Emoji: emoji})
-		return a.touch(r, message)
+		_, err = a.unreact(r, message, p.Person, emoji)
+		return err
 	})
+}
+
+// unreact takes a reaction back and tells of it; false when there was none.
+func (a *act) unreact(r *room, message event.MessageID, p event.PersonID, emoji string) (bool, error) {
+	m, found, err := a.message(message)
+	if err != nil {
+		return false, err
+	}
+	if !found || m.room != r.id {
+		return false, errMessage
+	}
+	n, err := a.tx.Exec(`delete from reactions where message_id = $1 and person_id = $2 and emoji = $3`, message, p, emoji)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	a.emit(event.ReactionRemoved{RoomID: r.id, MessageID: message, PersonID: p, Emoji: emoji})
+	return true, a.touch(r, message)
 }

@@ -22,6 +22,7 @@ type Given struct {
 	Mark       int              // -1, 0 or 1
 	Press      bool             // of whoever took part: the owner's is a thumb, anybody else's a reaction; never 0
 	Comment    string           // of a press
+	VouchedBy  event.PersonID   // of a press on a decision: who brings it; took they part, so did the presser
 	OccurredAt event.Micros     // the foreign clock's word, for display
 }
 
@@ -101,7 +102,7 @@ func (s *Service) mark(tx *sqldb.Tx, g Given, look lookup, now event.Micros) (ou
 	score := float64(g.Mark)
 	d := draft{
 		ID: g.FeedbackID, Rater: g.RaterID, Channel: event.ChannelReview, Value: [...]string{"down", "neutral", "up"}[g.Mark+1], Score: &score,
-		Message: g.MessageID, Created: now, Occurred: g.OccurredAt, Brought: !g.Press, Pressed: g.Press,
+		Message: g.MessageID, Created: now, Occurred: g.OccurredAt, Brought: !g.Press, Pressed: g.Press, Voucher: g.VouchedBy,
 	}
 	if g.Press {
 		d.Channel, d.Decision, d.Comment = event.ChannelThumb, g.DecisionID, g.Comment

@@ -143,7 +143,7 @@ func admit(tx *sqldb.Tx, d draft, t target) (role string, err error) {
 	if t.session == "" {
 		return "", errNotFound
 	}
-	there, err := tx.Get(`select 1 from participants where session_id = $1 and person_id = $2`, []any{t.session, d.Rater}, new(int))
+	there, err := tx.Get(`select 1 from participants where session_id = $1 and (person_id = $2 or person_id = $3)`, []any{t.session, d.Rater, d.Voucher}, new(int))
 	if err != nil {
 		return "", err
 	}

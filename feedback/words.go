@@ -84,6 +84,7 @@ type draft struct {
 	Occurred   event.Micros     `json:"occurred,omitempty"`
 	Brought    bool             `json:"brought,omitempty"`  // through the door: a reviewer's mark
 	Pressed    bool             `json:"pressed,omitempty"`  // through the door: a button under a message; whose it is decides what it is
+	Voucher    event.PersonID   `json:"voucher,omitempty"`  // of one who pressed: who says that they were there
 	Origin     string           `json:"origin,omitempty"`   // bucket of where it came from, see origin
 	Admitted   bool             `json:"admitted,omitempty"` // its rate was counted
 }

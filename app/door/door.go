@@ -3,6 +3,7 @@ package door
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"mime"
@@ -42,10 +43,13 @@ type Door struct {
 	people People
 	talk   Talk
 	marks  Marks
+	keys   Keys
 }
 
 // New makes a door.
-func New(people People, talk Talk, marks Marks) *Door { return &Door{people, talk, marks} }
+func New(people People, talk Talk, marks Marks, keys Keys) *Door {
+	return &Door{people, talk, marks, keys}
+}
 
 const (
 	oneItem   = "application/cloudevents+json"
@@ -65,6 +69,7 @@ func (d *Door) Routes(api *httpapi.API) {
 		http.HandlerFunc(d.serve), func(o *httpapi.Operation) {
 			o.Description = "One CloudEvents 1.0 event or a batch of up to 1,000. Types: " + strings.Join(Types(), ", ") + ". Sending an id again changes nothing."
 		})
+	d.platformRoutes(api)
 }
 
 func (d *Door) serve(w http.ResponseWriter, r *http.Request) {
@@ -118,6 +123,7 @@ func decode(r *http.Request) (items []Item, batch bool, err error) {
 // parcel is an item on its way.
 type parcel struct {
 	Item
+	by     event.PersonID // whose token brings it
 	data   Data
 	at     event.Micros
 	source string
@@ -187,7 +193,7 @@ func (p *parcel) isMark() bool { return p.Type == FeedbackGiven }
 
 // open checks what can be said of an item alone.
 func open(p authz.Principal, it Item) (parcel, error) {
-	out := parcel{Item: it, source: p.Source}
+	out := parcel{Item: it, by: p.Person, source: p.Source}
 	switch {
 	case it.SpecVersion != "1.0":
 		return out, fault.New(fault.Invalid, "spec_version", "specversion must be 1.0.")
@@ -255,14 +261,12 @@ func (d *Door) giveAll(ctx context.Context, parcels []parcel, people map[string]
 	marks := make([]feedback.Given, 0, len(parcels))
 	at := make([]int, 0, len(parcels)) // each mark's place in results
 	for i, p := range parcels {
-		if p.data.Mark == nil || p.data.Who == nil || p.data.Who.Person == "" || p.data.Message == "" {
-			results[i].refuse(fault.New(fault.Invalid, "bad_data", "feedback.given needs message, who.person and mark."))
+		g, err := p.given(people)
+		if err != nil {
+			results[i].refuse(err)
 			continue
 		}
-		message := chat.ForeignMessage(p.source, p.data.Message)
-		marks = append(marks, feedback.Given{
-			FeedbackID: feedback.MarkID(p.source, p.ID), RaterID: people[p.data.Who.Person],
-			MessageID: message, Mark: *p.data.Mark, OccurredAt: p.at})
+		marks = append(marks, g)
 		at = append(at, i)
 	}
 	done, err := d.marks.GiveAll(ctx, marks)
@@ -279,8 +283,38 @@ func (d *Door) giveAll(ctx context.Context, parcels []parcel, people map[string]
 	return nil
 }
 
+// given is what a feedback.given says in feedback's words.
+func (p *parcel) given(people map[string]event.PersonID) (feedback.Given, error) {
+	g := feedback.Given{FeedbackID: feedback.MarkID(p.source, p.ID), OccurredAt: p.at}
+	d := &p.data
+	if d.Who != nil && d.Who.Person != "" {
+		g.RaterID = people[d.Who.Person]
+	}
+	if d.Press != "" {
+		g.Press, g.Comment, g.VouchedBy = true, d.Comment, p.by
+		g.Mark = map[string]int{"up": 1, "down": -1}[d.Press]
+		if g.RaterID == "" && d.Who == nil {
+			g.RaterID = p.by // their own program says so
+		}
+	} else if d.Mark != nil {
+		g.Mark = *d.Mark
+	}
+	switch {
+	case g.RaterID == "" || (d.Press == "") == (d.Mark == nil) || g.Press && g.Mark == 0 || (d.Message == "") == (d.Decision == "") || !g.Press && d.Decision != "":
+		return g, fault.New(fault.Invalid, "bad_data", "feedback.given needs message, who.person and mark; or message or decision, who.person and press, which is up or down.")
+	case d.Message != "":
+		g.MessageID = chat.ForeignMessage(p.source, d.Message)
+	default:
+		g.DecisionID = d.Decision
+	}
+	return g, nil
+}
+
 func (r *Result) refuse(err error) {
 	r.Status, r.err = Refused, err
 	p := httpapi.ProblemOf(err)
 	r.Reason, r.Detail = p.Code, p.Detail
+	if f, ok := errors.AsType[*fault.Error](err); ok && f.RetryAfter > 0 {
+		r.RetryAfter = int((f.RetryAfter + time.Second - 1) / time.Second)
+	}
 }

@@ -82,7 +82,7 @@ func statuses(rs []Result) (out []string) {
 func TestOrder(t *testing.T) {
 	t.Parallel()
 	w := &world{mark: feedback.Result{Status: feedback.Waiting}}
-	d := New(w, w, w)
+	d := New(w, w, w, Keys{})
 	rs, err := d.Take(t.Context(), platform, []Item{
 		item(RoomCreated, "1", Data{Room: "r"}),
 		item("weather.changed", "2", Data{}),
@@ -126,7 +126,7 @@ func TestSource(t *testing.T) {
 		{authz.Principal{Source: "forum", Scopes: []authz.Scope{authz.ScopeAdmin}}, "talk of claimed: 1"},
 	} {
 		w := &world{}
-		if _, err := New(w, w, w).Take(t.Context(), c.p, []Item{item(RoomCreated, "1", Data{Room: "r"})}); err != nil || w.asked[0] != c.want {
+		if _, err := New(w, w, w, Keys{}).Take(t.Context(), c.p, []Item{item(RoomCreated, "1", Data{Room: "r"})}); err != nil || w.asked[0] != c.want {
 			t.Errorf("%v %v, want %s", err, w.asked, c.want)
 		}
 	}
@@ -137,7 +137,7 @@ func TestSource(t *testing.T) {
 func TestAgain(t *testing.T) {
 	t.Parallel()
 	w := &world{}
-	d := New(w, w, w)
+	d := New(w, w, w, Keys{})
 	mark := []Item{item(FeedbackGiven, "1", Data{Message: "m", Who: bob, Mark: &one})}
 	other := platform
 	other.Source = "elsewhere"
@@ -155,18 +155,18 @@ func TestFates(t *testing.T) {
 	t.Parallel()
 	w := &world{talk: chat.Result{Duplicate: true}, mark: feedback.Result{Status: feedback.Duplicate}}
 	items := []Item{item(MessageIngest, "1", Data{Room: "r", Message: "m", Who: bob}), item(FeedbackGiven, "2", Data{Message: "m", Who: bob, Mark: &one})}
-	rs, err := New(w, w, w).Take(t.Context(), platform, items)
+	rs, err := New(w, w, w, Keys{}).Take(t.Context(), platform, items)
 	if err != nil || !cmp.Equal(statuses(rs), []string{Duplicate, Duplicate}) {
 		t.Errorf("%v %v", err, rs)
 	}
 	no := fault.New(fault.Conflict, "id_conflict", "It was taken before.")
 	w = &world{talk: chat.Result{Err: no}, mark: feedback.Result{Status: feedback.Refused, Err: no}}
-	rs, err = New(w, w, w).Take(t.Context(), platform, items)
+	rs, err = New(w, w, w, Keys{}).Take(t.Context(), platform, items)
 	if err != nil || rs[0].Reason != "id_conflict" || rs[1].Reason != "id_conflict" || rs[0].Detail != no.Message {
 		t.Errorf("%v %+v", err, rs)
 	}
 	w = &world{fail: errors.New("no disk")}
-	if _, err := New(w, w, w).Take(t.Context(), platform, items); err == nil {
+	if _, err := New(w, w, w, Keys{}).Take(t.Context(), platform, items); err == nil {
 		t.Error("a batch that failed has fates")
 	}
 }

@@ -25,12 +25,15 @@ const (
 	SessionStarted = "session.started"
 	SessionEnded   = "session.ended"
 	ReactionAdded  = "reaction.added"
+	ReactionGone   = "reaction.removed"
+	MessageEdited  = "message.edited"
+	MessageDeleted = "message.deleted"
 	FeedbackGiven  = "feedback.given"
 )
 
 // Types lists what the door takes.
 func Types() []string {
-	return []string{RoomCreated, RoomJoined, RoomLeft, MessageIngest, SessionStarted, SessionEnded, ReactionAdded, FeedbackGiven}
+	return []string{RoomCreated, RoomJoined, RoomLeft, MessageIngest, SessionStarted, SessionEnded, ReactionAdded, ReactionGone, MessageEdited, MessageDeleted, FeedbackGiven}
 }
 
 // Item is one CloudEvent of a foreign platform. ID is unique within its Source.
@@ -50,7 +53,7 @@ type form struct {
 	SpecVersion string `json:"specversion" enum:"1.0"`
 	ID          string `json:"id" minLength:"1" maxLength:"512" doc:"Unique on your platform. Sent again, it changes nothing."`
 	Source      string `json:"source,omitempty" doc:"Your platform's name; the token's own wins."`
-	Type        string `json:"type" enum:"room.created,room.joined,room.left,message.ingested,session.started,session.ended,reaction.added,feedback.given"`
+	Type        string `json:"type" enum:"room.created,room.joined,room.left,message.ingested,session.started,session.ended,reaction.added,reaction.removed,message.edited,message.deleted,feedback.given"`
 	Time        string `json:"time,omitempty" format:"date-time" doc:"When it happened, by your clock. It is shown; order is by receipt."`
 	Data        Data   `json:"data"`
 }
@@ -69,8 +72,12 @@ type Who struct {
 //	message.ingested  room, message, who, text, replyTo, consent
 //	session.started   room, agent
 //	session.ended     room, agent
-//	reaction.added    room, message, who (a person), emoji
-//	feedback.given    message, who (a person), mark (-1, 0 or 1)
+//	reaction.added    room, message, who (a person), emoji; reaction.removed too
+//	message.edited    room, message, text
+//	message.deleted   room, message
+//	feedback.given    message, who (a person), mark (-1, 0 or 1): a reviewer's mark; or
+//	                  message or decision, who, press (up or down), comment: a button
+//	                  under an answer, pressed by somebody who took part
 type Data struct {
 	Room    string          `json:"room,omitempty"`
 	Agents  []event.AgentID `json:"agents,omitempty"`
@@ -81,7 +88,12 @@ type Data struct {
 	Text    string          `json:"text,omitempty"`
 	Emoji   string          `json:"emoji,omitempty"`
 	Mark    *int            `json:"mark,omitempty"`
-	Consent *bool           `json:"consent,omitempty"` // of who, in the room: the platform's word for it that signals are allowed
+	Press   string          `json:"press,omitempty"`
+	Comment string          `json:"comment,omitempty"`
+
+	Decision event.DecisionID `json:"decision,omitempty"`
+
+	Consent *bool `json:"consent,omitempty"` // of who, in the room: the platform's word for it that signals are allowed
 }
 
 // The fates of an item.
@@ -98,6 +110,8 @@ type Result struct {
 	Status string `json:"status"`
 	Reason string `json:"reason,omitempty"` // code of a refusal
 	Detail string `json:"detail,omitempty"` // what to do about it
+
+	RetryAfter int `json:"retryAfter,omitempty" doc:"Of one that was refused for now: seconds until it can be taken, under the same id."`
 
 	err error
 }
