@@ -52,6 +52,7 @@ type commands struct {
 	Jobs     jobsCmd       `cmd:"" help:"List or run what learns from all agents together."`
 	Kinds    archetypesCmd `cmd:"" name:"archetypes" help:"Show the kinds of owners that emerged."`
 	Releases releasesCmd   `cmd:"" help:"List, propose or revert other starts for fresh agents."`
+	Card     cardCmd       `cmd:"" help:"Bring a character card in as an agent, or take an agent away as one."`
 	Trace    traceCmd      `cmd:"" help:"Follow one event through everything it caused."`
 	Letters  lettersCmd    `cmd:"" name:"dead-letters" help:"List events that could not be handled, or replay one."`
 	Rebuild  rebuildCmd    `cmd:"" help:"Make the projections anew from the log, or check that they equal it."`
