@@ -2,7 +2,8 @@
 // is, how it came to be so, and who may change it.
 //
 // Owns: agents, their texts, policy versions, audit, proposals that wait for an
-// owner, the kill switches. It alone changes a policy and gives version numbers.
+// owner, the kill switches; the cards that agents came from, suggestions of what
+// to fill in, the platform's own agents and their order. It alone changes a policy and gives version numbers.
 //
 // Listens to: rl.agent.policy.updated (learning proposes, agent disposes),
 // session.ended (mood, sessions held), account.created and account.erased, and
