@@ -57,9 +57,16 @@ func Settings() []Setting {
 		{Key: "kafka.replication", Default: 0, Doc: "copies of those topics; 0 for what the brokers do by default, 3 where losing a machine must lose nothing"},
 		{Key: "learning.jobs", Default: "24h", Doc: "how often it is learned from all agents together, from midnight UTC on; 0 for only when `rapport jobs run` says so"},
 		{Key: "postgres", Default: "", Doc: "a PostgreSQL database for everything but the log, as postgres://USER:PASSWORD@HOST/DATABASE, instead of files in the data directory; its texts in byte order (locale C); better in the environment than in the flag --postgres", Secret: true},
-		{Key: "provider.base_url", Default: "", Doc: "an OpenAI-compatible server, as https://api.openai.com/v1; without one the environment's keys, then local servers, then the offline demo are tried"},
+		{Key: "gateway.agent_cost", Default: 0.0, Doc: "what one agent may cost in a day, in the unit of provider.prices; 0 for no limit"},
+		{Key: "gateway.agent_tokens", Default: 0, Doc: "tokens that one agent may use in a day (UTC), prompts and replies together; 0 for no limit"},
+		{Key: "gateway.owner_cost", Default: 0.0, Doc: "what all agents of one owner may cost in a day, in the unit of provider.prices; 0 for no limit"},
+		{Key: "gateway.owner_tokens", Default: 0, Doc: "tokens that all agents of one owner may use in a day (UTC); 0 for no limit"},
+		{Key: "gateway.patience", Default: "180s", Doc: "for one reply, with everything that is tried for it"},
+		{Key: "provider.base_url", Default: "", Doc: "address of a model server up to its version, as https://api.openai.com/v1; without it and provider.vendor the environment's keys, then local servers, then the offline demo are tried"},
 		{Key: "provider.key", Default: "", Doc: "key for provider.base_url; better in the environment than in a file", Secret: true},
-		{Key: "provider.model", Default: "", Doc: "model to ask for at provider.base_url"},
+		{Key: "provider.model", Default: "", Doc: "model to ask for; openai, anthropic and gemini have one of their own"},
+		{Key: "provider.prices", Default: "", Doc: "what a million tokens of a prompt and of a reply cost, by the beginning of the model's name, as gpt-6-luna=0.10/0.50,claude-haiku=0.10/0.50; what is not there costs nothing"},
+		{Key: "provider.vendor", Default: "", Doc: "whose language the server speaks: openai, anthropic, gemini, ollama, vllm, llama.cpp or compatible; empty: as provider.base_url says. The first three need no provider.base_url, and no provider.key when theirs is in the environment"},
 		{Key: "provider.offline", Default: false, Doc: "use the built-in offline demo, which is not an AI model, whatever else is there"},
 	}
 	sort.Slice(s, func(i, j int) bool { return s[i].Key < s[j].Key })
@@ -85,7 +92,12 @@ type Config struct {
 		TelegramSecret string `koanf:"telegram_secret"`
 	} `koanf:"ingest"`
 	Gateway struct {
-		Workers int `koanf:"workers"`
+		Workers     int           `koanf:"workers"`
+		Patience    time.Duration `koanf:"patience"`
+		OwnerTokens int64         `koanf:"owner_tokens"`
+		AgentTokens int64         `koanf:"agent_tokens"`
+		OwnerCost   float64       `koanf:"owner_cost"`
+		AgentCost   float64       `koanf:"agent_cost"`
 	} `koanf:"gateway"`
 	Learning struct {
 		Jobs time.Duration `koanf:"jobs"`
@@ -104,6 +116,8 @@ type Config struct {
 		BaseURL string `koanf:"base_url"`
 		Key     string `koanf:"key"`
 		Model   string `koanf:"model"`
+		Vendor  string `koanf:"vendor"`
+		Prices  string `koanf:"prices"`
 		Offline bool   `koanf:"offline"`
 	} `koanf:"provider"`
 
@@ -229,6 +243,9 @@ func (c Config) check() error {
 	if c.Gateway.Workers < 1 || c.Gateway.Workers > 1024 {
 		return bad("gateway.workers", "is %d; use 1 to 1024", c.Gateway.Workers)
 	}
+	if err := c.checkModels(bad); err != nil {
+		return err
+	}
 	if k := c.Kafka; k.Brokers != "" {
 		for _, addr := range strings.Split(k.Brokers, ",") {
 			if _, _, err := net.SplitHostPort(addr); err != nil {
@@ -276,11 +293,13 @@ type Effective struct {
 func (c Config) Effective() []Effective {
 	values := map[string]any{
 		"data": c.Data, "listen": c.Listen, "log.level": c.LogConf.Level,
-		"feedback.window": c.Feedback.Window.String(), "feedback.ask_budget": c.Feedback.AskBudget, "feedback.ask_quiet": c.Feedback.AskQuiet.String(), "feedback.ask_rest": c.Feedback.AskRest.String(), "gateway.workers": c.Gateway.Workers, "learning.jobs": c.Learning.Jobs.String(), "postgres": c.Postgres,
+		"feedback.window": c.Feedback.Window.String(), "feedback.ask_budget": c.Feedback.AskBudget, "feedback.ask_quiet": c.Feedback.AskQuiet.String(), "feedback.ask_rest": c.Feedback.AskRest.String(), "gateway.workers": c.Gateway.Workers, "gateway.patience": c.Gateway.Patience.String(),
+		"gateway.owner_tokens": c.Gateway.OwnerTokens, "gateway.agent_tokens": c.Gateway.AgentTokens, "gateway.owner_cost": c.Gateway.OwnerCost, "gateway.agent_cost": c.Gateway.AgentCost, "learning.jobs": c.Learning.Jobs.String(), "postgres": c.Postgres,
 		"ingest.discord_key": c.Ingest.DiscordKey, "ingest.slack_secret": c.Ingest.SlackSecret, "ingest.telegram_secret": c.Ingest.TelegramSecret,
 		"kafka.brokers": c.Kafka.Brokers, "kafka.prefix": c.Kafka.Prefix, "kafka.tls": c.Kafka.TLS, "kafka.user": c.Kafka.User, "kafka.password": c.Kafka.Password,
 		"kafka.partitions": c.Kafka.Partitions, "kafka.replication": c.Kafka.Replication,
 		"provider.base_url": c.Provider.BaseURL, "provider.key": c.Provider.Key, "provider.model": c.Provider.Model, "provider.offline": c.Provider.Offline,
+		"provider.vendor": c.Provider.Vendor, "provider.prices": c.Provider.Prices,
 	}
 	var out []Effective
 	for _, s := range Settings() {

@@ -35,13 +35,14 @@ func (a *App) models(ctx context.Context) (discover.Found, error) {
 	switch {
 	case p.Offline:
 		o = discover.Options{NoProbe: true}
-	case p.BaseURL != "":
-		if p.Model == "" {
-			return discover.Found{}, fault.New(fault.Invalid, "invalid_setting", "provider.base_url is set, but provider.model is not: say which model to ask for.")
-		}
-		o.Settings = []discover.Setting{{Name: "configured", BaseURL: p.BaseURL, Key: p.Key, Model: p.Model}}
+	case p.BaseURL != "" || p.Vendor != "":
+		o.Settings = []discover.Setting{{Name: "configured", Vendor: p.Vendor, BaseURL: p.BaseURL, Key: p.Key, KeyName: "provider.key (RAPPORT_PROVIDER_KEY)", Model: p.Model}}
 	}
-	return discover.Find(ctx, o)
+	found, err := discover.Find(ctx, o)
+	if err != nil {
+		return found, fault.New(fault.Invalid, "invalid_setting", "provider.model is not set: say which model to ask for at the server of provider.base_url.").Because(err)
+	}
+	return found, nil
 }
 
 // parts are the contexts.
@@ -70,7 +71,12 @@ func (p *parts) open(ctx context.Context, dbs map[string]*sqldb.DB, cfg Config, 
 	if p.Chat, err = chat.New(ctx, dbs["chat"], chat.Options{Clock: cfg.Clock, People: p.Accounts, Agents: p.Agents, Slugs: p.Agents}); err != nil {
 		return err
 	}
+	prices, err := cfg.prices()
+	if err != nil {
+		return err
+	}
 	p.Gateway, err = gateway.New(ctx, dbs["gateway"], gateway.Options{Clock: cfg.Clock, Key: key, Models: models, Workers: cfg.Gateway.Workers,
+		Patience: cfg.Gateway.Patience, Budgets: cfg.budgets(), Prices: prices,
 		Profiles: profiles{p.Agents}, Talks: room{p.Chat}, Poster: room{p.Chat}, Live: room{p.Chat}, Directory: directory{p.Agents}, Finder: directory{p.Agents}})
 	if err != nil {
 		return err

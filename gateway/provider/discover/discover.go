@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -18,10 +19,11 @@ import (
 )
 
 // Setting is one configured model; the first is the default, the others are its
-// fallbacks.
+// fallbacks. A hosted vendor's address, key and model need not be said: they are
+// the vendor's own, the environment's, and one that is cheap and quick.
 type Setting struct {
 	Name    string // of the provider
-	Vendor  string // one of compile's Vendor constants; compatible when empty
+	Vendor  string // one of compile.Vendors; as BaseURL says when empty
 	BaseURL string
 	Key     string
 	KeyName string // where the key was configured, for messages
@@ -52,11 +54,90 @@ type Found struct {
 	Why      string    // settings, environment, ollama, llama.cpp, vllm, offline-demo
 }
 
-// Find looks in this order: settings; OPENAI_API_KEY (with OPENAI_BASE_URL and
-// OPENAI_MODEL); Ollama, llama-server and vLLM on loopback; the offline
-// generator. It fails only when a setting lacks its
-// names. The generator is never
-// a silent fallback of a real model.
+// hosted are the vendors that a key in the environment is enough for.
+var hosted = []struct {
+	vendor, base, model string
+	keys                []string // names in the environment, the first that is set
+	baseName, modelName string
+	version             string // what the vendor's own libraries add to an address
+}{
+	{compile.VendorOpenAI, "https://api.openai.com/v1", "gpt-6-luna", []string{"OPENAI_API_KEY"}, "OPENAI_BASE_URL", "OPENAI_MODEL", ""},
+	{compile.VendorAnthropic, "https://api.anthropic.com/v1", "claude-haiku-5-5", []string{"ANTHROPIC_API_KEY"}, "ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL", "/v1"},
+	{compile.VendorGemini, "https://generativelanguage.googleapis.com/v1beta", "gemini-3.5-flash-lite", []string{"GEMINI_API_KEY", "GOOGLE_API_KEY"},
+		"GOOGLE_GEMINI_BASE_URL", "GEMINI_MODEL", "/v1beta"},
+}
+
+// complete fills in what a setting of a hosted vendor leaves out.
+func (o Options) complete(s Setting) Setting {
+	u, err := url.Parse(s.BaseURL)
+	if s.Vendor == "" && s.BaseURL != "" {
+		s.Vendor = compile.VendorCompatible
+	}
+	for _, h := range hosted {
+		its, _ := url.Parse(h.base)
+		if s.Vendor == compile.VendorCompatible && err == nil && u.Host == its.Host && !strings.Contains(u.Path, "openai") {
+			s.Vendor = h.vendor
+		}
+		if s.Vendor != h.vendor {
+			continue
+		}
+		env := o.Getenv
+		if env == nil {
+			env = func(string) string { return "" }
+		}
+		own := s.BaseURL == "" || err == nil && u.Host == its.Host // a vendor's key goes to the vendor
+		if s.BaseURL == "" {
+			s.BaseURL = h.base
+		}
+		if s.Key == "" && own {
+			s.KeyName = h.keys[0]
+			for _, name := range h.keys {
+				if key := env(name); key != "" {
+					s.Key, s.KeyName = key, name
+					break
+				}
+			}
+		}
+		if s.Model == "" {
+			s.Model = h.model
+		}
+	}
+	return s
+}
+
+// environment gives a setting for each hosted vendor that has a key there.
+func (o Options) environment() (out []Setting) {
+	for _, h := range hosted {
+		for _, name := range h.keys {
+			key := o.Getenv(name)
+			if key == "" {
+				continue
+			}
+			s := Setting{Name: h.vendor, Vendor: h.vendor, BaseURL: o.Getenv(h.baseName), Key: key, KeyName: name, Model: o.Getenv(h.modelName)}
+			if u, err := url.Parse(s.BaseURL); err == nil && s.BaseURL != "" {
+				if u.Path == "" || u.Path == "/" {
+					s.BaseURL = strings.TrimRight(s.BaseURL, "/") + h.version
+				}
+				if its, _ := url.Parse(h.base); h.vendor == compile.VendorOpenAI && u.Host != its.Host {
+					s.Vendor = compile.VendorCompatible
+				}
+			}
+			if s.Model == "" {
+				s.Model = h.model
+			}
+			out = append(out, o.complete(s))
+			break
+		}
+	}
+	return out
+}
+
+// Find looks in this order: settings; the keys OPENAI_API_KEY, ANTHROPIC_API_KEY,
+// GEMINI_API_KEY or GOOGLE_API_KEY, the first that is there for replies and the
+// others as its fallbacks, each with the address (OPENAI_BASE_URL …) and the model
+// (OPENAI_MODEL …) beside it; Ollama, llama-server and vLLM on loopback; the
+// offline generator. It fails only when a setting lacks its names. The generator
+// is never a silent fallback of a real model.
 func Find(ctx context.Context, o Options) (Found, error) {
 	if o.Loopback == "" {
 		o.Loopback = "127.0.0.1"
@@ -80,9 +161,7 @@ func Find(ctx context.Context, o Options) (Found, error) {
 			found.Registry.Default = append(found.Registry.Default, Demo)
 			continue
 		}
-		if s.Vendor == "" {
-			s.Vendor = compile.VendorCompatible
-		}
+		s = o.complete(s)
 		if s.Name == "" || s.Model == "" || s.Name == Demo.Provider {
 			return Found{}, fmt.Errorf("a model needs a provider name (not %s) and a model id", Demo.Provider)
 		}
@@ -105,15 +184,8 @@ func (o Options) choose(ctx context.Context) ([]Setting, string) {
 		return o.Settings, "settings"
 	}
 	if o.Getenv != nil {
-		if key := o.Getenv("OPENAI_API_KEY"); key != "" {
-			s := Setting{Name: "openai", Vendor: compile.VendorOpenAI, BaseURL: "https://api.openai.com/v1", Key: key, Model: "gpt-5.1"}
-			if u := o.Getenv("OPENAI_BASE_URL"); u != "" {
-				s.BaseURL, s.Vendor = u, compile.VendorCompatible
-			}
-			if m := o.Getenv("OPENAI_MODEL"); m != "" {
-				s.Model = m
-			}
-			return []Setting{s}, "environment"
+		if list := o.environment(); len(list) > 0 {
+			return list, "environment"
 		}
 	}
 	if o.NoProbe {

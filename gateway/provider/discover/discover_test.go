@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"rapport/gateway/compile"
 )
 
@@ -41,7 +43,7 @@ func TestOrder(t *testing.T) {
 		why, id, vend string
 	}{
 		{"settings win", Options{Settings: []Setting{{Name: "mine", BaseURL: "https://x.example/v1", Model: "m"}}, Getenv: env, Ollama: ollama}, "settings", "m", compile.VendorCompatible},
-		{"environment before probes", Options{Getenv: env, Ollama: ollama}, "environment", "gpt-5.1", compile.VendorOpenAI},
+		{"environment before probes", Options{Getenv: env, Ollama: ollama}, "environment", "gpt-6-luna", compile.VendorOpenAI},
 		{"ollama, the smallest that can chat", Options{Ollama: ollama, LlamaCPP: some, VLLM: some}, "ollama", "small", compile.VendorOllama},
 		{"ollama without models", Options{Ollama: empty, LlamaCPP: some, VLLM: none}, "llama.cpp", "m1", compile.VendorLlamaCPP},
 		{"llama-server that still loads", Options{Ollama: none, LlamaCPP: loading, VLLM: some}, "vllm", "m1", compile.VendorVLLM},
@@ -66,6 +68,46 @@ func TestOrder(t *testing.T) {
 	for _, bad := range []Setting{{Name: "x", BaseURL: "http://x/v1"}, {Name: "", BaseURL: "http://x/v1", Model: "m"}, {Name: "offline-demo", BaseURL: "http://x/v1", Model: "m"}} {
 		if _, err := Find(t.Context(), Options{Settings: []Setting{bad}}); err == nil {
 			t.Errorf("%+v is accepted", bad)
+		}
+	}
+}
+
+func TestHosted(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		env  map[string]string
+		set  []Setting
+		want []Setting
+	}{
+		{"all keys, in order", map[string]string{"OPENAI_API_KEY": "k1", "ANTHROPIC_API_KEY": "k2", "GOOGLE_API_KEY": "k3", "ANTHROPIC_MODEL": "claude-opus-5-5"}, nil, []Setting{
+			{"openai", compile.VendorOpenAI, "https://api.openai.com/v1", "k1", "OPENAI_API_KEY", "gpt-6-luna"},
+			{"anthropic", compile.VendorAnthropic, "https://api.anthropic.com/v1", "k2", "ANTHROPIC_API_KEY", "claude-opus-5-5"},
+			{"gemini", compile.VendorGemini, "https://generativelanguage.googleapis.com/v1beta", "k3", "GOOGLE_API_KEY", "gemini-3.5-flash-lite"}}},
+		{"addresses as the vendors' libraries take them", map[string]string{"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "https://proxy.example/", "OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_MODEL": "m"}, nil, []Setting{
+			{"openai", compile.VendorCompatible, "http://127.0.0.1:9/v1", "k", "OPENAI_API_KEY", "m"},
+			{"anthropic", compile.VendorAnthropic, "https://proxy.example/v1", "k", "ANTHROPIC_API_KEY", "claude-haiku-5-5"}}},
+		{"a vendor and no more", map[string]string{"GEMINI_API_KEY": "k"}, []Setting{{Name: "configured", Vendor: compile.VendorGemini, KeyName: "x"}}, []Setting{
+			{"configured", compile.VendorGemini, "https://generativelanguage.googleapis.com/v1beta", "k", "GEMINI_API_KEY", "gemini-3.5-flash-lite"}}},
+		{"a key that is missing is named", nil, []Setting{{Name: "configured", Vendor: compile.VendorAnthropic}}, []Setting{
+			{"configured", compile.VendorAnthropic, "https://api.anthropic.com/v1", "", "ANTHROPIC_API_KEY", "claude-haiku-5-5"}}},
+		{"an address tells whose it is", nil, []Setting{{Name: "configured", BaseURL: "https://api.openai.com/v1", Key: "k", KeyName: "x", Model: "gpt-5.1"}}, []Setting{
+			{"configured", compile.VendorOpenAI, "https://api.openai.com/v1", "k", "x", "gpt-5.1"}}},
+		{"a vendor's key does not go to others", map[string]string{"ANTHROPIC_API_KEY": "k"}, []Setting{{Name: "configured", Vendor: compile.VendorAnthropic, BaseURL: "https://other.example/v1", Model: "m"}}, []Setting{
+			{"configured", compile.VendorAnthropic, "https://other.example/v1", "", "", "m"}}},
+		{"Gemini in OpenAI's language", nil, []Setting{{Name: "configured", BaseURL: "https://generativelanguage.googleapis.com/v1beta/openai", Key: "k", Model: "m"}}, []Setting{
+			{"configured", compile.VendorCompatible, "https://generativelanguage.googleapis.com/v1beta/openai", "k", "", "m"}}},
+	} {
+		f, err := Find(t.Context(), Options{Settings: c.set, Getenv: func(k string) string { return c.env[k] }, NoProbe: true})
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if d := cmp.Diff(c.want, f.Settings); d != "" {
+			t.Errorf("%s: %s", c.name, d)
+		}
+		if len(f.Registry.Default) != len(c.want) || len(f.Registry.Providers) != len(c.want)+1 {
+			t.Errorf("%s: %+v", c.name, f.Registry)
 		}
 	}
 }
