@@ -221,11 +221,14 @@ func (s *Service) Create(ctx context.Context, d Draft) (Agent, error) {
 	}
 	var id event.AgentID
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		asked := struct {
-			Texts     Texts
-			Traits    map[string]float64
-			Archetype int `json:",omitempty"`
-		}{texts, d.Traits, d.Archetype}
+		asked := d.asked
+		if asked == nil {
+			asked = struct {
+				Texts     Texts
+				Traits    map[string]float64
+				Archetype int `json:",omitempty"`
+			}{texts, d.Traits, d.Archetype}
+		}
 		id, err = httpapi.Idempotent(tx, p, d.Key, "agent."+cmp.Or(d.kind, "create"), asked, s.micros(), func() (event.AgentID, error) {
 			return d.ID, s.create(tx, p.Person, d, texts, start)
 		})

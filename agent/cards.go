@@ -61,12 +61,13 @@ func (s *Service) Import(ctx context.Context, file []byte, key string) (Imported
 	c.Notices = append(c.Notices, notices...)
 	levels, notices := startOf(c.Learned)
 	c.Notices = append(c.Notices, notices...)
+	hash := event.HashID(string(file))
 	if c.Container == card.InJSON {
 		file = nil
 	}
 	findings := c.Findings(func(text string) string { return s.clean(text, len(text)) })
 	a, err := s.Create(ctx, Draft{Texts: texts, Traits: levels, Key: key, birth: birth{
-		kind: "imported",
+		kind: "imported", asked: hash,
 		also: func(tx *sqldb.Tx, a *record) error {
 			if err := putCard(tx, a.id, c, file, findings, a.created); err != nil {
 				return err

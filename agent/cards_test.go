@@ -96,7 +96,7 @@ func TestImport(t *testing.T) {
 	if same, err := w.Import(owner, []byte(orla), "k"); err != nil || same.Agent.ID != again.Agent.ID {
 		t.Errorf("the same key: %v %v", same.Agent.ID, err)
 	}
-	if _, err := w.Import(owner, []byte(strings.Replace(orla, "Orla", "Oda", 1)), "k"); !fault.Is(err, "idempotency_conflict") {
+	if _, err := w.Import(owner, []byte(strings.Replace(orla, "[1e3]", "[1e4]", 1)), "k"); !fault.Is(err, "idempotency_conflict") {
 		t.Errorf("%v", err)
 	}
 	if err := w.Retire(owner, ref(in.Agent)); err != nil {

@@ -19,8 +19,11 @@
 // version; pace, approval, mood, pause and kill are not. Every change has one
 // row of audit. Learning never touches what is the owner's: pins, bounds,
 // settings. Handlers depend on their event and this agent's rows alone, and an
-// event handled twice changes nothing the second time.
+// event handled twice changes nothing the second time. What a card or a model
+// wrote is cleaned before an agent uses it, and a suggestion changes nothing before
+// its owner accepts fields of it. The platform's agents do not learn.
 //
 // Start reading at agent.go, then act.go and settings.go (what owners do), deed.go
-// (how any change is written), then dispose.go (what becomes of a proposal).
+// (how any change is written), then dispose.go (what becomes of a proposal);
+// cards.go, enrich.go and native.go stand beside them.
 package agent

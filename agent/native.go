@@ -175,7 +175,7 @@ func (s *Service) Adopt(ctx context.Context, ref, key string) (Agent, error) {
 		return Agent{}, err
 	}
 	return s.Create(ctx, Draft{Texts: texts, Traits: levelsByName(from.doc.Traits), Key: key, birth: birth{
-		kind: "adopted",
+		kind: "adopted", asked: from.id,
 		shape: func(a *record) {
 			a.doc.ActionPolicy, a.doc.Runtime = from.doc.ActionPolicy, from.doc.Runtime
 			a.moodValence, a.moodArousal, a.moodOff = from.moodValence, from.moodArousal, from.moodOff

@@ -124,6 +124,9 @@ func TestAdopt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := w.SetTexts(editor, agent.Ref{Agent: string(sage.ID)}, func(t *agent.Texts) { t.Description = "New." }); err != nil {
+		t.Fatal(err)
+	}
 	if again, err := w.Adopt(owner, sage.Slug, "k"); err != nil || again.ID != mine.ID {
 		t.Errorf("the same key: %v", err)
 	}

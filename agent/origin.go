@@ -22,6 +22,7 @@ const (
 // birth is what is special about how an agent comes to be.
 type birth struct {
 	actor string                         // the person who did it, the owner when empty
+	asked any                            // what an Idempotency-Key stands for, texts and traits when nil
 	kind  string                         // of the deed, created when empty
 	shape func(*record)                  // before its first policy is sealed
 	also  func(*sqldb.Tx, *record) error // in the same transaction
