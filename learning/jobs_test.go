@@ -301,6 +301,42 @@ func TestAPriorThatCannotBeUsed(t *testing.T) {
 	}
 }
 
+// A refit after which tastes would differ much less than before is refused with its
+// reason; the last good prior stays, and nobody adopts another.
+func TestARefitThatWouldCollapseDiversity(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	b := alone(t)
+	components := []step.Component{step.DefaultPrior().Components[0], step.DefaultPrior().Components[0]}
+	components[0].Weight, components[1].Weight = .5, .5
+	for j := range policy.NTraits {
+		components[0].Mean[1+j], components[1].Mean[1+j] = 4, -4
+	}
+	prior, err := step.NewPrior(.2, components)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wide := population.Version{Formula: population.Formula, Prior: prior, NextID: 3}
+	for id := 1; id <= 2; id++ {
+		wide.Archetypes = append(wide.Archetypes, population.Archetype{ID: id, Share: .5, Start: policy.Neutral(), Agents: 30, Owners: 30})
+	}
+	if _, err := b.s.Publish(ctx, 1, Prior{wide}, ""); err != nil {
+		t.Fatal(err)
+	}
+	b.crowd(60, 20)
+	b.emitted()
+	run, err := b.s.RunJob(ctx, "refit", 1_800_000_000_000_000)
+	if err != nil || run.Outcome != RunRefused || !strings.Contains(run.Note, "instead of") {
+		t.Errorf("%+v, %v", run, err)
+	}
+	if p, err := b.s.Published(ctx); err != nil || p.Versions.Prior != 1 || !p.Prior.Prior.Equal(prior) {
+		t.Errorf("published %+v, %v", p.Versions, err)
+	}
+	if out := b.emitted(); len(out) != 0 {
+		t.Errorf("a refused refit emits %d events", len(out))
+	}
+}
+
 // raise lets an agent live through sessions whose variation is what it published, with
 // an owner who likes an ideal; what it proposes is accepted at once, and what it is
 // welcomed with reaches it or does not. It gives the mean satisfaction at its levels

@@ -66,6 +66,9 @@ func (l *library) need(tx *sqldb.Tx, v fold.Versions) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := fetch(tx, l.priors, &l.shelves.priors, kindPrior, v.Prior, func(b []byte) (*step.Prior, error) {
+		if older(b) {
+			return step.DefaultPrior(), nil
+		}
 		p, err := readPrior(b)
 		return p.Prior, err
 	}); err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"rapport/event"
@@ -99,6 +100,11 @@ func readPrior(b []byte) (Prior, error) {
 	}
 	return Prior{*v}, nil
 }
+
+// older says that a stored prior has an earlier formula than this program: nobody can
+// use it any more. Agents that adopted it believe the default prior in its place until
+// they adopt a newer one.
+func older(body []byte) bool { return len(body) > 0 && int(body[0]) < population.Formula }
 
 func (p Prior) announce(version uint32, _ []byte) ([]event.Payload, error) {
 	e := event.PopulationUpdated{Version: int64(version), K: len(p.Archetypes), Archetypes: []event.Archetype{}}
@@ -253,12 +259,17 @@ type Published struct {
 	Reputation  Reputation
 }
 
-// Published reads the newest parameters: what the next refit begins from.
+// Published reads the newest parameters that this program can use: what the next
+// refit begins from.
 func (s *Service) Published(ctx context.Context) (p Published, err error) {
 	p = Published{Prior: Prior{population.Version{Formula: population.Formula, Prior: step.DefaultPrior(), NextID: 1}},
 		Calibration: Calibration{*fusion.Defaults()}, Reputation: Reputation{}}
 	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
 		if p.Versions, err = newestVersions(tx); err != nil {
+			return err
+		}
+		// releases go by the ids of archetypes, also of those that an older formula found
+		if _, err := tx.Get(`select coalesce(max(archetype), 0) + 1 from rl_releases`, nil, &p.Prior.NextID); err != nil {
 			return err
 		}
 		for kind, read := range map[string]func(b []byte) (err error){
@@ -273,7 +284,7 @@ func (s *Service) Published(ctx context.Context) (p Published, err error) {
 			},
 		} {
 			var body []byte
-			found, err := tx.Get(`select body from rl_parameters where kind = $1 order by version desc limit 1`, []any{kind}, &body)
+			found, err := tx.Get(`select body from rl_parameters where kind = $1 and version = $2`, []any{kind, versionIn(p.Versions, kind)}, &body)
 			if err == nil && found {
 				err = read(body)
 			}
@@ -286,28 +297,24 @@ func (s *Service) Published(ctx context.Context) (p Published, err error) {
 	return p, err
 }
 
+// newestVersions are those that agents are to adopt: of each kind the newest, of the
+// priors the newest that has not an older formula.
 func newestVersions(tx *sqldb.Tx) (v fold.Versions, err error) {
-	rows, err := tx.Query(`select kind, max(version) from rl_parameters group by kind`)
-	if err != nil {
-		return v, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var kind string
-		var n uint32
-		if err := rows.Scan(&kind, &n); err != nil {
+	for kind, to := range map[string]*uint32{kindCalibration: &v.Calibration, kindReputation: &v.Reputation} {
+		if _, err := tx.Get(`select coalesce(max(version), 0) from rl_parameters where kind = $1`, []any{kind}, to); err != nil {
 			return v, err
 		}
-		switch kind {
-		case kindPrior:
-			v.Prior = n
-		case kindCalibration:
-			v.Calibration = n
-		case kindReputation:
-			v.Reputation = n
+	}
+	for below := int64(math.MaxInt64); ; below = int64(v.Prior) {
+		var body []byte
+		if found, err := tx.Get(`select version, body from rl_parameters where kind = $1 and version < $2 order by version desc limit 1`,
+			[]any{kindPrior, below}, &v.Prior, &body); err != nil || found && !older(body) {
+			return v, err
+		} else if !found {
+			v.Prior = 0
+			return v, nil
 		}
 	}
-	return v, rows.Err()
 }
 
 // Adopt lets agents use the newest versions from here on: all living ones when none

@@ -131,6 +131,53 @@ func TestWhatCannotBeAdopted(t *testing.T) {
 	}
 }
 
+// TestAnOlderFormulaIsHistory: a program whose formula is newer goes on from what it
+// can use. Agents that adopted an older prior are not stuck: they believe the default
+// in its place, the same live and when the log is replayed; nobody adopts it anew.
+func TestAnOlderFormulaIsHistory(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	b := newBench(t)
+	s := newStory("a")
+	b.feed(1, s.events...)
+	s.like(b, 5, .9)
+	e := s.adopt(1, 0, 0)
+	b.feed(1, e)
+	s.like(b, 5, .9)
+	if err := b.s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		if _, err := tx.Exec(`insert into rl_releases (id, archetype, stage, by, proposed_at, changed_at, reason, draw, looked, body) values ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9)`,
+			"r", 2, "reverted", byJob, 1, 1, "", "", "{}"); err != nil {
+			return err
+		}
+		var body []byte
+		if _, err := tx.Get(`select body from rl_parameters where kind = $1`, []any{kindPrior}, &body); err != nil {
+			return err
+		}
+		body[0] = population.Formula - 1
+		_, err := tx.Exec(`update rl_parameters set body = $1 where kind = $2`, body, kindPrior)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	b.s = open(b.s.db) // the newer program
+	s.like(b, 5, .9)
+	p, err := b.s.Published(ctx)
+	if err != nil || p.Versions != (fold.Versions{Calibration: 1, Reputation: 2}) || p.Prior.NextID != 3 || len(p.Prior.Archetypes) != 0 {
+		t.Errorf("published %+v, %v", p.Prior, err)
+	}
+	if n, err := b.s.Adopt(ctx, s.now); err != nil || n != 1 {
+		t.Errorf("%d adopt, %v", n, err)
+	}
+	if v, err := b.s.Publish(ctx, s.now, Prior{population.Version{Formula: population.Formula, Prior: step.DefaultPrior(), NextID: 3}}, ""); err != nil || v != 2 {
+		t.Errorf("the next is version %d, %v", v, err)
+	}
+	b.clear()
+	b.feed(Batch, s.events...)
+	if state := b.state("a"); state.Adopted.Prior != 1 || state.N == 0 {
+		t.Errorf("after a replay %v is adopted, of %v sessions", state.Adopted, state.N)
+	}
+}
+
 func TestPublishAndAdopt(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()

@@ -2,6 +2,7 @@ package fold
 
 import (
 	"bytes"
+	"math"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -76,6 +77,55 @@ func TestStateReadsBack(t *testing.T) {
 	b[0]++
 	if back.Read(b) {
 		t.Fatal("a state of another generation was read")
+	}
+}
+
+// TestAnAgentWithTenMillionUpdates: nothing that is counted runs over, the state stays
+// as large as ever and finite, and what the owner says still counts.
+func TestAnAgentWithTenMillionUpdates(t *testing.T) {
+	t.Parallel()
+	const many = 10_000_000
+	s := Started(policy.Neutral())
+	var f Folder
+	r := policy.NewStream([32]byte{4})
+	say := func(n int, humor float64) {
+		t.Helper()
+		for range n {
+			e := Entry{At: 1, ID: "e", About: Episode{Decided: true, Consent: true, Rendered: policy.Neutral(), Did: byte(Post) + 1, Weight: .3 * r.Float64()}}
+			for j := range e.About.Rendered {
+				e.About.Rendered[j] = min(1, max(0, s.Theta[j]+.3*(r.Float64()-.5)))
+			}
+			d := e.About.Rendered[policy.Humor] - humor
+			e.About.Put(Contribution{Feedback: "f", Rater: "o", Owner: true, Source: fusion.OwnerRating, Value: max(-1, 1-8*d*d), Share: 1})
+			e.About.Put(Contribution{Feedback: "g", Rater: "guest", Source: fusion.Guest, Value: .5, Share: 1})
+			e.About.Put(Contribution{Feedback: "h", Rater: "o", Owner: true, Source: fusion.Engagement, Value: .7, Share: 1})
+			if err := f.Apply(&s, &e); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	say(20_000, .8)
+	if math.Abs(s.Theta[policy.Humor]-.8) > .1 {
+		t.Fatalf("humor is %v", s.Theta[policy.Humor])
+	}
+	// what ten million leave: sums are forgotten, counts are not
+	s.Entries, s.Owner, s.Guests, s.Meant, s.Shown = many, many, .3*many, many, .3*many
+	for j := range s.Episodes {
+		s.Episodes[j], s.Info[j] = many, many
+	}
+	for k := range s.Actions {
+		s.Actions[k].Episodes, s.Actions[k].Info = math.MaxUint16, many
+	}
+	say(3_000, .3)
+	if math.Abs(s.Theta[policy.Humor]-.3) > .1 {
+		t.Errorf("after the owner's taste changed humor is %v", s.Theta[policy.Humor])
+	}
+	if b := &s.Actions[Post]; s.Entries != many+3_000 || b.Episodes != math.MaxUint16 || !(b.Info >= many) {
+		t.Errorf("%d entries, the weight of posts has %d episodes and %v ratings", s.Entries, b.Episodes, b.Info)
+	}
+	var back State
+	if b := s.Append(nil); len(b) != Size || !back.Read(b) || back != s {
+		t.Errorf("the state takes %d bytes, %d are usual", len(b), Size)
 	}
 }
 
