@@ -31,6 +31,8 @@ var names = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)\b(thinking.?(?:level|budget|config))\b`),                              // Gemini
 	regexp.MustCompile(`(?i)\b(budget) \d+ is invalid`),                                            // Gemini
 	regexp.MustCompile(`(?i)\b(json mode) is not enabled`),                                         // Gemini
+	regexp.MustCompile(`(?i)\b(maxOutputTokens) value of`),                                         // Gemini
+	regexp.MustCompile(`does not support (thinking)$`),                                             // Ollama
 	regexp.MustCompile(`(?i)unknown name "(\w+)"`),                                                 // Gemini
 	regexp.MustCompile(`(?i)\b(max_tokens|max_completion_tokens)\b.{0,40} (?:is too large|> \d+)`), // OpenAI, Anthropic, vLLM
 	regexp.MustCompile(`\b(temperature|top_p|presence_penalty|frequency_penalty) must be `),        // vLLM
@@ -45,7 +47,7 @@ var ours = map[string]string{
 	"presence_penalty": "presence_penalty", "presencepenalty": "presence_penalty", "frequency_penalty": "frequency_penalty", "frequencypenalty": "frequency_penalty",
 	"reasoning_effort": "effort", "reasoning.effort": "effort", "effort": "effort", "output_config.effort": "effort", "output_config": "output_config",
 	"thinkinglevel": "effort", "thinkingbudget": "effort", "thinkingconfig": "effort", "thinking_level": "effort", "thinking_budget": "effort",
-	"thinking_config": "effort", "thinking level": "effort", "thinking budget": "effort", "thinking config": "effort", "budget": "effort",
+	"thinking_config": "effort", "thinking level": "effort", "thinking budget": "effort", "thinking config": "effort", "thinking": "effort", "budget": "effort",
 	"verbosity": "verbosity", "text.verbosity": "verbosity",
 	"max_tokens": "max_tokens", "max_completion_tokens": "max_completion_tokens", "maxoutputtokens": "maxOutputTokens", "max_output_tokens": "maxOutputTokens",
 	"response_format": "schema", "output_config.format": "schema", "output format": "schema", "output_format": "schema", "json mode": "schema",
