@@ -90,9 +90,11 @@ func (s *Service) read(c card.Card) (t Texts, notices []string) {
 	if c.Nickname != "" {
 		who = c.Nickname
 	}
+	told := map[string]bool{}
 	take := func(field, text string, most int, user string) string {
 		text = card.Expand(text, who, user)
-		if n := utf8.RuneCountInString(text); n > most {
+		if n := utf8.RuneCountInString(text); n > most && !told[field] {
+			told[field] = true
 			notices = append(notices, fmt.Sprintf("its %s has %d characters; the agent uses the first %d, the card keeps all", field, n, most))
 		}
 		return s.clean(text, most)
@@ -124,7 +126,7 @@ func (s *Service) read(c card.Card) (t Texts, notices []string) {
 		t.Description = take("face", c.Learned.Description, maxDescription, "you")
 		t.Appearance = take("appearance", c.Learned.Appearance, maxAppearance, "you")
 	}
-	return t, slices.Compact(notices)
+	return t, notices
 }
 
 // startOf gives the start that a card names, inside the platform's limits; none

@@ -187,21 +187,33 @@ func (c *Card) extended(ext []byte) error {
 func (c Card) Findings(clean func(string) string) []string {
 	var out []string
 	same := func(s string) string { return strings.TrimSpace(strings.ReplaceAll(s, "\r", "")) }
-	walk(c.JSON, "", func(at, text string) {
-		plain := Expand(text, "x", "x")
-		if len(out) < maxFindings && same(clean(plain)) != same(plain) {
-			// The key of a member is the card's own word: only known shapes are repeated.
-			out = append(out, strings.TrimPrefix(strings.Map(printable, at), "."))
+	walk(c.JSON, nil, func(at []string, text string) {
+		if plain := Expand(text, "x", "x"); len(out) < maxFindings && same(clean(plain)) != same(plain) {
+			out = append(out, place(at))
 		}
 	})
 	return slices.Compact(out)
 }
 
-func printable(r rune) rune {
-	if r < ' ' || r > '~' {
-		return -1
+// place writes where something stands. Keys are a card's own words: of each only
+// the beginning is repeated, and of it what is plain.
+func place(at []string) string {
+	var b strings.Builder
+	for i, key := range at {
+		switch {
+		case strings.HasPrefix(key, "(name"):
+			b.WriteByte(' ')
+		case i > 0 && !strings.HasPrefix(key, "["):
+			b.WriteByte('.')
+		}
+		b.WriteString(strings.Map(func(r rune) rune {
+			if r < ' ' || r > '~' {
+				return -1
+			}
+			return r
+		}, key[:min(len(key), 40)]))
 	}
-	return r
+	return b.String()
 }
 
 // blank says that a value holds nothing: null, or an empty list, which some

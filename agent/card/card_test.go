@@ -431,6 +431,11 @@ func TestFindings(t *testing.T) {
 	if d := cmp.Diff(want, c.Findings(clean)); d != "" {
 		t.Error(d)
 	}
+	// A long key above many values costs no more than its length.
+	deep := open(t, []byte(`{"name":"x","description":"","`+strings.Repeat("k", 2<<20)+`":[0`+strings.Repeat(`,"<|"`, 100_000)+`]}`))
+	if got := deep.Findings(clean); len(got) != maxFindings || got[0] != strings.Repeat("k", 40)+"[1]" {
+		t.Errorf("%.200q", got)
+	}
 	long := open(t, []byte(`{"name":"x","description":"","a":["<|"`+strings.Repeat(`,"<|"`, 500)+`]}`))
 	if n := len(long.Findings(clean)); n != maxFindings {
 		t.Errorf("%d findings", n)

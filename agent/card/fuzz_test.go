@@ -118,7 +118,7 @@ func FuzzJSON(f *testing.F) {
 				t.Fatalf("setting %q changed %q", key, k)
 			}
 		}
-		walk(raw, "", func(string, string) {})
+		walk(raw, nil, func([]string, string) {})
 	})
 }
 

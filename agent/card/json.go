@@ -155,8 +155,9 @@ func quote(v any) []byte {
 	return bytes.TrimRight(b.Bytes(), "\n")
 }
 
-// walk tells of every string in valid JSON, keys too, with where it stands.
-func walk(raw []byte, at string, tell func(at, text string)) {
+// walk tells of every string in valid JSON, keys too, with where it stands: the
+// keys and places that lead there.
+func walk(raw []byte, at []string, tell func(at []string, text string)) {
 	switch i := space(raw, 0); raw[i] {
 	case '"':
 		var s string
@@ -165,8 +166,8 @@ func walk(raw []byte, at string, tell func(at, text string)) {
 	case '{':
 		all, _ := members(raw)
 		for n, m := range all {
-			tell(at+" (name of member "+strconv.Itoa(n+1)+")", m.key)
-			walk(raw[m.from:m.to], at+"."+m.key, tell)
+			tell(append(at, "(name of member "+strconv.Itoa(n+1)+")"), m.key)
+			walk(raw[m.from:m.to], append(at, m.key), tell)
 		}
 	case '[':
 		n := 0
@@ -175,7 +176,7 @@ func walk(raw []byte, at string, tell func(at, text string)) {
 				i = space(raw, i+1)
 			}
 			end := after(raw, i)
-			walk(raw[i:end], at+"["+strconv.Itoa(n)+"]", tell)
+			walk(raw[i:end], append(at, "["+strconv.Itoa(n)+"]"), tell)
 			i, n = end, n+1
 		}
 	}
