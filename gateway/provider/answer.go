@@ -22,6 +22,7 @@ type Answer struct {
 	emit    func(string) error
 	request *Request
 	text    int // bytes said
+	thought thought
 	ended   bool
 }
 
@@ -145,6 +146,9 @@ func (a *Answer) document(r io.Reader) error {
 
 // close completes the result.
 func (a *Answer) close() error {
+	if err := a.flush(); err != nil {
+		return err
+	}
 	res := &a.Result
 	if a.text == 0 && res.Finish != FinishFilter {
 		return a.fail(CodeEmpty)

@@ -163,7 +163,7 @@ func (d dialect) Read(data []byte, whole bool, a *provider.Answer) error {
 	if part.Content == nil {
 		return nil
 	}
-	return a.Say(*part.Content)
+	return a.SayAloud(*part.Content)
 }
 
 // finish unifies the reasons; an unknown one counts as a plain end.
