@@ -69,6 +69,7 @@ func Settings() []Setting {
 		{Key: "provider.vendor", Default: "", Doc: "whose language the server speaks: openai, anthropic, gemini, ollama, vllm, llama.cpp or compatible; empty: as provider.base_url says. The first three need no provider.base_url, and no provider.key when theirs is in the environment"},
 		{Key: "provider.offline", Default: false, Doc: "use the built-in offline demo, which is not an AI model, whatever else is there"},
 	}
+	s = append(s, communitySettings()...)
 	sort.Slice(s, func(i, j int) bool { return s[i].Key < s[j].Key })
 	return s
 }
@@ -111,6 +112,8 @@ type Config struct {
 		Partitions  int    `koanf:"partitions"`
 		Replication int    `koanf:"replication"`
 	} `koanf:"kafka"`
+	community `koanf:",squash"`
+
 	Postgres string `koanf:"postgres"`
 	Provider struct {
 		BaseURL string `koanf:"base_url"`
@@ -237,6 +240,11 @@ func (c Config) check() error {
 			return bad(key, "is %v; use 1h to 8760h", d)
 		}
 	}
+	for key, v := range c.community.values() {
+		if v < 0 || v > 1e9 {
+			return bad(key, "is %d; use 0 to 1,000,000,000", v)
+		}
+	}
 	if j := c.Learning.Jobs; j != 0 && j < time.Minute {
 		return bad("learning.jobs", "is %v; use at least 1m, or 0 for never", j)
 	}
@@ -300,6 +308,9 @@ func (c Config) Effective() []Effective {
 		"kafka.partitions": c.Kafka.Partitions, "kafka.replication": c.Kafka.Replication,
 		"provider.base_url": c.Provider.BaseURL, "provider.key": c.Provider.Key, "provider.model": c.Provider.Model, "provider.offline": c.Provider.Offline,
 		"provider.vendor": c.Provider.Vendor, "provider.prices": c.Provider.Prices,
+	}
+	for key, v := range c.community.values() {
+		values[key] = v
 	}
 	var out []Effective
 	for _, s := range Settings() {

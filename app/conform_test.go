@@ -287,6 +287,10 @@ func TestTour(t *testing.T) {
 	ada.must("GET", "/v1/models/agent%2Fluna", nil, nil)
 	ada.must("POST", "/v1/chat/completions", map[string]any{"model": "agent/luna", "messages": []any{map[string]string{"role": "user", "content": "hello"}}}, nil)
 
+	// reviewing
+	r.reviewed(ada, r.person("Ben"), r.person("Carl"), luna)
+	ada.must("GET", "/v1/points", nil, nil)
+
 	// the door and the operator
 	if a := forum.send("POST", "/v1/events", item("r", "room.created", map[string]any{"room": "r", "agents": []event.AgentID{luna.ID}}), "Content-Type", oneEvent); a.status != 200 {
 		t.Errorf("%d %s", a.status, a.body)
@@ -323,6 +327,7 @@ func TestTour(t *testing.T) {
 		"POST /v1/agents/{agent}/proposals/{proposal}/refuse",
 		"POST /v1/admin/dead-letters/{group}/{id}/replay", // there are none
 		"GET /v1/admin/archetypes/{archetype}/evaluation", // takes five owners
+		"POST /v1/points/spend",                           // takes points: TestPointsBuy
 	}
 	if sqldbtest.OnPostgres() {
 		elsewhere = append(elsewhere, "POST /v1/admin/backup")

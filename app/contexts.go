@@ -65,7 +65,7 @@ func (p *parts) open(ctx context.Context, dbs map[string]*sqldb.DB, cfg Config, 
 	if p.Learning, err = learning.New(ctx, dbs["learning"], learning.Options{Sessions: tried{p}, Ran: p.ran}); err != nil {
 		return err
 	}
-	if p.Agents, err = agent.New(ctx, dbs["agent"], agent.Options{Clock: cfg.Clock, Starts: p.Learning, Clean: guard.Clean, Suggests: suggests{p}}); err != nil {
+	if p.Agents, err = agent.New(ctx, dbs["agent"], agent.Options{Clock: cfg.Clock, Starts: p.Learning, Places: cfg.Agents.Places, Clean: guard.Clean, Suggests: suggests{p}}); err != nil {
 		return err
 	}
 	if p.Chat, err = chat.New(ctx, dbs["chat"], chat.Options{Clock: cfg.Clock, People: p.Accounts, Agents: p.Agents, Slugs: p.Agents}); err != nil {
@@ -75,13 +75,14 @@ func (p *parts) open(ctx context.Context, dbs map[string]*sqldb.DB, cfg Config, 
 	if err != nil {
 		return err
 	}
-	p.Gateway, err = gateway.New(ctx, dbs["gateway"], gateway.Options{Clock: cfg.Clock, Key: key, Models: models, Workers: cfg.Gateway.Workers,
+	p.Gateway, err = gateway.New(ctx, dbs["gateway"], gateway.Options{Clock: cfg.Clock, Key: key, Models: models, Workers: cfg.Gateway.Workers, Replies: cfg.Agents.Replies,
 		Patience: cfg.Gateway.Patience, Budgets: cfg.budgets(), Prices: prices,
 		Profiles: profiles{p.Agents}, Talks: room{p.Chat}, Poster: room{p.Chat}, Live: room{p.Chat}, Directory: directory{p.Agents}, Finder: directory{p.Agents}})
 	if err != nil {
 		return err
 	}
-	p.Feedback, err = feedback.New(ctx, dbs["feedback"], feedback.Options{Clock: cfg.Clock, Window: cfg.Feedback.Window, Steer: p.Gateway, Meter: meter{}, Shown: effects{p}, Key: key, People: p.Accounts, Notes: p.Accounts, Asking: cfg.asking()})
+	p.Feedback, err = feedback.New(ctx, dbs["feedback"], feedback.Options{Clock: cfg.Clock, Window: cfg.Feedback.Window, Steer: p.Gateway, Meter: meter{}, Shown: effects{p}, Key: key, People: p.Accounts, Notes: p.Accounts, Asking: cfg.asking(),
+		Exchanges: exchanges{p.Chat}, Reviews: cfg.reviewRules()})
 	return err
 }
 

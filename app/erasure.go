@@ -17,7 +17,7 @@ import (
 const hops = 4
 
 // answering are the contexts that drop rows of a person and say how many.
-var answering = []string{"account", "agent", "chat", "feedback"}
+var answering = []string{"account", "agent", "chat", "feedback", "gateway"}
 
 // erasePause is how long a look for erasures that could not be finished waits.
 const erasePause = 5 * time.Second

@@ -166,7 +166,7 @@ func inFiles(t testing.TB, dir string, words ...string) (found []string) {
 // pseudonymStays are the places where the pseudonym of somebody erased may stay, as
 // docs/privacy.md says: what it says there is who, of nobody any more.
 var pseudonymStays = []string{
-	"account.erasures", "account.erased_rows", "account.operator_acts", "agent.erased_rows", "agent.known_people", "chat.erased_rows", "feedback.erased_rows", "feedback.erased",
+	"account.erasures", "account.erased_rows", "account.operator_acts", "agent.erased_rows", "agent.known_people", "chat.erased_rows", "feedback.erased_rows", "feedback.erased", "gateway.erased_rows",
 	"chat.messages", "chat.members", "chat.rooms", "chat.sessions", "chat.invitations", "feedback.feedback_events", "feedback.agents", "agent.audit", "agent.versions",
 	"gateway.turns", "gateway.episodes", "gateway.decisions", "gateway.tail", "chat.agents",
 }

@@ -34,6 +34,8 @@ var flow = map[event.Type][]string{
 	event.FeedbackRetracted{}.EventType(): {"learning"},
 
 	event.AccountCreated{}.EventType():    {"agent", "feedback"},
-	event.AccountErased{}.EventType():     {"agent", "chat", "feedback"},
+	event.AccountErased{}.EventType():     {"agent", "chat", "feedback", "gateway"},
 	event.ProtectionChanged{}.EventType(): {"chat", "feedback"},
+	event.ReputationUpdated{}.EventType(): {"feedback"},
+	event.PointsSpent{}.EventType():       {"agent", "chat", "gateway"},
 }

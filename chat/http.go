@@ -34,7 +34,7 @@ func (s *Service) Routes(api *httpapi.API) {
 		return httpapi.Op{Summary: summary, Tag: "chat", Scope: authz.ScopeChat, Status: status, Errors: errors}
 	}
 
-	httpapi.Post(api, "/v1/rooms", op("Make a group of people and agents", 201, 409),
+	httpapi.Post(api, "/v1/rooms", op("Make a group of people and agents", 201, 404, 409),
 		func(ctx context.Context, in *struct {
 			httpapi.IdempotencyHeader
 			Body NewRoom

@@ -8,16 +8,18 @@ import (
 	"rapport/internal/httpapi"
 )
 
-type oneAssignment struct {
+// AssignmentPath names the exchange of a request.
+type AssignmentPath struct {
 	Assignment string `path:"assignment" maxLength:"64"`
 }
 
-type oneReview struct {
+// ReviewPath names the review of a request.
+type ReviewPath struct {
 	Review event.FeedbackID `path:"review" maxLength:"64"`
 }
 
 type reviewBody struct {
-	oneAssignment
+	AssignmentPath
 	Body ReviewWords
 }
 
@@ -61,7 +63,7 @@ func (s *Service) reviewRoutes(api *httpapi.API) {
 	})
 	skip := op("Put an exchange away; that says nothing about it", 409)
 	skip.Status = 204
-	httpapi.Post(api, "/v1/reviews/{assignment}/skip", skip, func(ctx context.Context, in *oneAssignment) (nothing, error) {
+	httpapi.Post(api, "/v1/reviews/{assignment}/skip", skip, func(ctx context.Context, in *AssignmentPath) (nothing, error) {
 		_, err := s.SkipReview(ctx, authz.From(ctx), in.Assignment)
 		return nothing{}, err
 	})
@@ -71,11 +73,11 @@ func (s *Service) reviewRoutes(api *httpapi.API) {
 	}) (ReviewPage, error) {
 		return s.Reviews(ctx, authz.From(ctx), in.Agent, in.Cursor)
 	})
-	httpapi.Delete(api, "/v1/reviews/{review}", op("Take your review back, and what it taught"), func(ctx context.Context, in *oneReview) (Review, error) {
+	httpapi.Delete(api, "/v1/reviews/{review}", op("Take your review back, and what it taught"), func(ctx context.Context, in *ReviewPath) (Review, error) {
 		return s.WithdrawReview(ctx, authz.From(ctx), in.Review)
 	})
 	httpapi.Put(api, "/v1/reviews/{review}/helpful", op("Say for yourself that a note on your agent helped"), func(ctx context.Context, in *struct {
-		oneReview
+		ReviewPath
 		Body struct {
 			Helpful bool `json:"helpful"`
 		}
@@ -83,7 +85,7 @@ func (s *Service) reviewRoutes(api *httpapi.API) {
 		return s.MarkHelpful(ctx, authz.From(ctx), in.Review, in.Body.Helpful)
 	})
 	httpapi.Post(api, "/v1/reviews/{review}/appeal", op("Tell the person who looks at your review what they should know", 409), func(ctx context.Context, in *struct {
-		oneReview
+		ReviewPath
 		Body struct {
 			Text string `json:"text" maxLength:"1000"`
 		}
@@ -110,7 +112,7 @@ func (s *Service) reviewRoutes(api *httpapi.API) {
 		return listed[SetAside]{all}, err
 	})
 	httpapi.Post(api, "/v1/admin/reviews/{review}/verdict", admin("Say whether a review that was set aside counts", 409), func(ctx context.Context, in *struct {
-		oneReview
+		ReviewPath
 		Body Verdict
 	}) (Decided, error) {
 		return s.DecideReview(ctx, authz.From(ctx), in.Review, in.Body)
