@@ -134,10 +134,16 @@ func (s *Service) insertToken(tx *sqldb.Tx, n NewToken, local bool) (MadeToken, 
 	return MadeToken{t, secret}, err
 }
 
-// Tokens lists the principal's own tokens, oldest first.
+// Tokens lists the principal's own tokens, oldest first; not to a token that brings
+// in events, which reads nothing.
 func (s *Service) Tokens(ctx context.Context, p authz.Principal) ([]Token, error) {
 	if err := p.Check(authz.Token, authz.List, authz.Self); err != nil {
 		return nil, err
+	}
+	if p.Source != "" {
+		if err := personally(p); err != nil {
+			return nil, err
+		}
 	}
 	out := []Token{}
 	err := s.db.Read(ctx, func(tx *sqldb.Tx) error {

@@ -101,8 +101,8 @@ func TestRoomRefusals(t *testing.T) {
 	w.refused("login_required", err)
 	_, err = w.Room(as(bob), r.ID)
 	w.refused("room_unknown", err)
-	_, err = w.Room(as(bob, authz.ScopeAdmin), r.ID)
-	w.must(err)
+	_, err = w.Room(as(bob, authz.ScopeAdmin), r.ID) // who talks with whom is nobody else's matter
+	w.refused("room_unknown", err)
 	_, err = w.End(as(bob), r.ID)
 	w.refused("room_unknown", err)
 }

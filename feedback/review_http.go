@@ -46,7 +46,7 @@ func (s *Service) reviewRoutes(api *httpapi.API) {
 	httpapi.Get(api, "/v1/reviews/me", op("Show your part in reviewing"), func(ctx context.Context, _ *struct{}) (Reviewer, error) {
 		return s.Mentoring(ctx, authz.From(ctx))
 	})
-	httpapi.Post(api, "/v1/reviews/invitation", op("Accept the invitation to review, or leave"), func(ctx context.Context, in *struct {
+	httpapi.Post(api, "/v1/reviews/invitation", op("Accept the invitation to review, or leave", 404), func(ctx context.Context, in *struct {
 		Body struct {
 			Accept bool `json:"accept"`
 		}

@@ -53,6 +53,9 @@ func (s *Service) Why(ctx context.Context, p authz.Principal, person event.Perso
 	if err := p.Check(authz.Person, authz.Read, relations...); err != nil {
 		return w, err
 	}
+	if !p.Has(authz.ScopeFeedback) && !p.Has(authz.ScopeAdmin) {
+		return w, fault.New(fault.Forbidden, "scope_missing", "This token lacks the scope %q.", authz.ScopeFeedback)
+	}
 	if person != p.Person {
 		if s.notes != nil {
 			if err := s.notes.Note(ctx, p, "why asked", string(person)+"/"+string(agent)); err != nil {

@@ -114,7 +114,7 @@ const (
 var table = map[Kind]map[Verb][]Relation{
 	Person:      {Read: {Self, Operator}, Change: {Self, Operator}, Erase: {Self, Operator}, List: {Operator}, Create: {Operator}},
 	Token:       {Read: {Self, Operator}, List: {Self, Operator}, Create: {Self, Operator}, Erase: {Self, Operator}},
-	Room:        {Read: {Participant, Operator, Ingester}, List: {Participant}, Create: {Anyone, Ingester}, Change: {Participant, Ingester}},
+	Room:        {Read: {Participant, Ingester}, List: {Participant}, Create: {Anyone, Ingester}, Change: {Participant, Ingester}},
 	Message:     {Read: {Participant}, List: {Participant}, Create: {Participant, Ingester}, Change: {Author}, Erase: {Author, Operator}},
 	Agent:       {Read: {Anyone}, List: {Owner}, Create: {Anyone}, Change: {Owner, Operator}, Erase: {Owner, Operator}},
 	Native:      {Read: {Anyone}, List: {Anyone}, Create: {Operator}, Change: {Operator}},
