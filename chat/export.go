@@ -23,7 +23,7 @@ func (s *Service) Mine() []sqldb.Share {
 		return sqldb.Share{Export: sqldb.Export{Table: table, Without: without}, Where: who + ` = $1`, Says: says}
 	}
 	return []sqldb.Share{
-		{Export: sqldb.Export{Table: "rooms", Without: []string{"created_by"}}, Where: `room_id in (select room_id from members where member_id = $1)`, Says: "Rooms you are or were in."},
+		{Export: sqldb.Export{Table: "rooms", Without: []string{"created_by", "pass"}}, Where: `room_id in (select room_id from members where member_id = $1)`, Says: "Rooms you are or were in."},
 		of("members", "member_id", "When you came and went.", "inviter"),
 		of("consents", "person_id", "Where you allowed that something is learned from what you do."),
 		of("invitations", "person_id", "Agents you asked into rooms."),
