@@ -18,7 +18,6 @@ type outcome struct {
 	hint    string // what the administrator can do about code, '' for nothing
 	finish  string
 	res     provider.Result
-	counted bool // on the budgets
 	profile compile.Profile
 	latency int64 // milliseconds
 }
@@ -61,7 +60,7 @@ func (s *Service) speak(ctx context.Context, p *plan, talk []provider.Message, c
 	if err == nil {
 		err = pass(enforcer.Finish())
 	}
-	out.profile, out.counted = p.profile, out.res.ReplyTokens > 0
+	out.profile = p.profile
 	if i := out.res.Fallback; i > 0 {
 		out.profile = p.view.prepared.ForFallback(p.profile, i-1, p.moment)
 	}
@@ -129,6 +128,3 @@ func clip(s string, n int) string {
 // banned phrases are taken out of every reply: they break the character and say
 // nothing.
 var banned = []string{"As an AI language model, ", "As a large language model, "}
-
-// model asks a provider by name.
-func (s *Service) model(string) provider.Provider { return s.calls }

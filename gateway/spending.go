@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rapport/event"
+	"rapport/gateway/provider"
 	"rapport/gateway/provider/calling"
 	"rapport/internal/sqldb"
 )
@@ -42,17 +43,28 @@ func (s *Service) loadSpending(ctx context.Context) error {
 }
 
 // spent stores what a reply cost its owner and its agent.
-func (s *Service) spent(tx *sqldb.Tx, body event.ReplyGenerated, out outcome) error {
-	tokens := out.res.PromptTokens + out.res.ReplyTokens
-	if s.budget == nil || !out.counted || tokens == 0 {
+func (s *Service) spent(tx *sqldb.Tx, owner event.PersonID, agent event.AgentID, res provider.Result) error {
+	tokens := res.PromptTokens + res.ReplyTokens
+	if s.budget == nil || tokens == 0 {
 		return nil
 	}
-	for _, a := range []calling.Account{{Kind: calling.Owner, ID: string(body.OwnerID)}, {Kind: calling.Agent, ID: string(body.AgentID)}} {
+	for _, a := range []calling.Account{{Kind: calling.Owner, ID: string(owner)}, {Kind: calling.Agent, ID: string(agent)}} {
+		if a.ID == "" {
+			continue
+		}
 		if _, err := tx.Exec(`insert into spending (day, kind, id, tokens, cost) values ($1, $2, $3, $4, $5)
 			on conflict (day, kind, id) do update set tokens = spending.tokens + excluded.tokens, cost = spending.cost + excluded.cost`,
-			calling.Day(s.o.Clock()), a.Kind, a.ID, tokens, out.res.Cost); err != nil {
+			calling.Day(s.o.Clock()), a.Kind, a.ID, tokens, res.Cost); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// charge is spent for what no decision was made about.
+func (s *Service) charge(ctx context.Context, owner event.PersonID, agent event.AgentID, res provider.Result) error {
+	if s.budget == nil {
+		return nil
+	}
+	return s.db.Write(context.WithoutCancel(ctx), func(tx *sqldb.Tx) error { return s.spent(tx, owner, agent, res) })
 }

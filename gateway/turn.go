@@ -382,7 +382,7 @@ func (s *Service) finish(ctx context.Context, q question, p *plan, out outcome, 
 		if err != nil || n == 0 {
 			return err
 		}
-		if err := s.spent(tx, body, out); err != nil {
+		if err := s.spent(tx, body.OwnerID, body.AgentID, out.res); err != nil {
 			return err
 		}
 		return s.emit(tx, q, body, s.now())

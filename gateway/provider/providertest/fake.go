@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"rapport/gateway/compile"
@@ -88,18 +89,13 @@ func newFake(vendor string, steps ...Step) *Fake {
 // time can be a test's own.
 func (f *Fake) client(t testing.TB) *http.Client {
 	l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-	var busy sync.WaitGroup
-	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		busy.Add(1)
-		defer busy.Done()
-		f.ServeHTTP(w, r)
-	})}
+	s := &http.Server{Handler: f}
 	go func() { _ = s.Serve(l) }()
 	tr := &http.Transport{DialContext: l.dial}
 	t.Cleanup(func() {
 		tr.CloseIdleConnections()
 		_ = s.Close()
-		busy.Wait() // a test's own time ends with it
+		synctest.Wait() // a test's own time ends with it
 	})
 	return &http.Client{Transport: tr}
 }
