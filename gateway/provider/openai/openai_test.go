@@ -2,6 +2,9 @@ package openai
 
 import (
 	"flag"
+	"io"
+	"net/http"
+	"strings"
 	"testing"
 
 	"rapport/gateway/compile"
@@ -36,4 +39,24 @@ func TestModels(t *testing.T) {
 	for _, vendor := range []string{compile.VendorOpenAI, compile.VendorCompatible, compile.VendorOllama, compile.VendorVLLM, compile.VendorLlamaCPP} {
 		providertest.Golden(t, vendor, client, *update)
 	}
+}
+
+// What the client costs beside the network: 22 pieces of one reply.
+func BenchmarkStream(b *testing.B) {
+	answer := strings.Repeat(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"gpt-4o","choices":[{"index":0,"delta":{"content":"hello "},"finish_reason":null}]}`+"\n\n", 22) +
+		`data: {"id":"chatcmpl-1","model":"gpt-4o","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n"
+	p := client(b, provider.Config{Name: "b", BaseURL: "http://b.test/v1", Client: &http.Client{Transport: canned(answer)}})
+	r := providertest.Request(compile.VendorOpenAI, "gpt-4o")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := p.Stream(b.Context(), r, func(string) error { return nil }); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+type canned string
+
+func (c canned) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: io.NopCloser(strings.NewReader(string(c)))}, nil
 }
