@@ -84,6 +84,8 @@ func (d GoalDraft) check(now event.Micros) error {
 		return refused("target goes from %d to 1,000,000: it is for many together.", mentor.MinTogether)
 	case d.EndsAt <= d.StartsAt || d.EndsAt <= now:
 		return refused("A goal must end after it starts, and later than now.")
+	case d.EndsAt-d.StartsAt > mentor.Year:
+		return refused("A goal lasts a year at most.")
 	case d.Effect == effectLook && !slices.Contains(event.Looks(), d.Name):
 		return refused("name must be one of %s.", strings.Join(event.Looks(), ", "))
 	case d.Effect == effectArchetype && strings.TrimSpace(d.Name) == "":

@@ -124,6 +124,9 @@ func Digest(note string) string {
 
 const second = event.Micros(time.Second / time.Microsecond)
 
+// Year is the longest that a goal lasts.
+const Year = 366 * 24 * 3600 * second
+
 // Day is the number of the day, UTC.
 func Day(at event.Micros) int64 { return (at - at%(24*3600*second)) / (24 * 3600 * second) }
 
