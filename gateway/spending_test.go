@@ -60,32 +60,33 @@ func TestBudgets(t *testing.T) {
 // Every vendor's server is spoken to in its language, and a wrong key is named.
 func TestVendorsAreConnected(t *testing.T) {
 	t.Parallel()
-	fake := providertest.NewFake(t)
-	fake.Key = "right"
-	for _, c := range []struct {
-		key    string
-		status int
-		says   string
-	}{{"right", 200, "Hello there."}, {"wrong", 502, "check OPENAI_API_KEY"}, {"", 502, "set OPENAI_API_KEY"}} {
-		w := newWorld(t)
-		o := w.s.o
-		var err error
-		if o.Models, err = discover.Find(t.Context(), discover.Options{Settings: []discover.Setting{{Name: "real", BaseURL: fake.URL, Model: "gpt-4o", Key: c.key, KeyName: "OPENAI_API_KEY"}}}); err != nil {
-			t.Fatal(err)
+	for vendor, model := range map[string]string{compile.VendorOpenAI: "gpt-6-luna", compile.VendorAnthropic: "claude-haiku-5-5", compile.VendorGemini: "gemini-3.5-flash-lite",
+		compile.VendorOllama: "llama3.2:1b", compile.VendorVLLM: "org/something-else", compile.VendorLlamaCPP: "something-else", compile.VendorCompatible: "openai/gpt-4o"} {
+		fake := providertest.NewFakeOf(t, vendor)
+		fake.Key = "right"
+		for _, c := range []struct {
+			key    string
+			status int
+			says   string
+		}{{"right", 200, "Hello there."}, {"wrong", 502, "check THE_KEY"}, {"", 502, "set THE_KEY"}} {
+			w := newWorld(t)
+			o := w.s.o
+			var err error
+			if o.Models, err = discover.Find(t.Context(), discover.Options{Settings: []discover.Setting{{Name: "real", Vendor: vendor, BaseURL: fake.URL, Model: model, Key: c.key, KeyName: "THE_KEY"}}}); err != nil {
+				t.Fatal(err)
+			}
+			o.Use = nil
+			if w.s, err = New(t.Context(), w.db, o); err != nil {
+				t.Fatal(err)
+			}
+			w.meet(mira)
+			resp, raw := call(t, w.serve(), "ann", "POST", "/v1/chat/completions", hi)
+			if resp.StatusCode != c.status || !strings.Contains(raw, c.says) || strings.Contains(raw, "wrong") {
+				t.Errorf("%s, key %q: %d %s", vendor, c.key, resp.StatusCode, raw)
+			}
 		}
-		o.Use = nil
-		if w.s, err = New(t.Context(), w.db, o); err != nil {
-			t.Fatal(err)
-		}
-		w.meet(mira)
-		resp, raw := call(t, w.serve(), "ann", "POST", "/v1/chat/completions", hi)
-		if resp.StatusCode != c.status || !strings.Contains(raw, c.says) || strings.Contains(raw, "wrong") {
-			t.Errorf("key %q: %d %s", c.key, resp.StatusCode, raw)
-		}
-	}
-	for _, vendor := range compile.Vendors {
-		if _, err := adapter(vendor)(provider.Config{Name: "x", BaseURL: "https://api.example.com/v1"}); err != nil {
-			t.Errorf("%s: %v", vendor, err)
+		if seen := fake.Seen(); len(seen) != 1 || seen[0].Model != model || !strings.Contains(seen[0].System, "MIRA") || len(fake.Odd()) > 0 {
+			t.Errorf("%s: %+v", vendor, seen)
 		}
 	}
 }

@@ -62,8 +62,13 @@ type Fake struct {
 
 // NewFake starts an OpenAI-compatible fake on a port of this machine.
 func NewFake(t testing.TB, steps ...Step) *Fake {
+	return NewFakeOf(t, compile.VendorCompatible, steps...)
+}
+
+// NewFakeOf starts a vendor's.
+func NewFakeOf(t testing.TB, vendor string, steps ...Step) *Fake {
 	t.Helper()
-	f := newFake(compile.VendorCompatible, steps...)
+	f := newFake(vendor, steps...)
 	s := httptest.NewServer(f)
 	t.Cleanup(func() {
 		s.CloseClientConnections()
