@@ -1,7 +1,8 @@
-// Package clients holds no code, only tests: the client libraries that people
-// have speak to the program as it is built, over a socket.
+// Package clients holds no code, only tests of the program as it is built, between
+// what stands on both sides of it: client libraries that people have, and a real
+// language model.
 //
-// Start reading at TestClients, then a script in testdata.
+// Start reading at TestClients, then a script in testdata; then at TestAModel.
 package clients
 
 import (
@@ -10,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -31,7 +33,7 @@ func TestClients(t *testing.T) {
 	if testing.Short() {
 		t.Skip("talks through real client libraries; cut for -short")
 	}
-	dir := installed(t)
+	dir := fetched(t, "RAPPORT_CLIENTS", "rapport-clients", ".")
 	program := build(t)
 	scripts := t.TempDir() // beside the modules, as in a project of their own
 	if err := os.CopyFS(scripts, os.DirFS("testdata")); err != nil {
@@ -99,11 +101,12 @@ func build(t *testing.T) string {
 	return program
 }
 
-// installed gives the folder that install.sh fills. Without the versions that
-// are pinned here the test skips, in CI it fails.
-func installed(t *testing.T) string {
+// fetched gives what the install.sh of a folder fetched: $variable, else name in
+// the cache of the person who runs this. Without the versions that are pinned the
+// test skips, in CI it fails.
+func fetched(t *testing.T, variable, name, folder string) string {
 	t.Helper()
-	dir := os.Getenv("RAPPORT_CLIENTS")
+	dir := os.Getenv(variable)
 	if dir == "" {
 		cache := os.Getenv("XDG_CACHE_HOME")
 		if cache == "" {
@@ -113,10 +116,10 @@ func installed(t *testing.T) string {
 			}
 			cache = filepath.Join(home, ".cache")
 		}
-		dir = filepath.Join(cache, "rapport-clients")
+		dir = filepath.Join(cache, name)
 	}
 	for _, pins := range []string{"requirements.txt", "package-lock.json"} {
-		want, err := os.ReadFile(pins)
+		want, err := os.ReadFile(filepath.Join(folder, pins))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +132,7 @@ func installed(t *testing.T) string {
 			if os.Getenv("CI") != "" {
 				missing = t.Fatalf
 			}
-			missing("the client libraries are not in %s; clients/install.sh fetches them (it needs Python 3 and Node)", dir)
+			missing("%s is not there; %s fetches it (it needs Python 3 and Node)", dir, filepath.Join("clients", folder, "install.sh"))
 		}
 	}
 	return dir
@@ -204,11 +207,17 @@ func (s *server) owner() string {
 
 func (s *server) post(token, path string, body, out any) {
 	s.t.Helper()
+	s.do(token, http.MethodPost, path, body, out)
+}
+
+// do sends a request that has to succeed.
+func (s *server) do(token, method, path string, body, out any) {
+	s.t.Helper()
 	data, err := json.Marshal(body)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	req, err := http.NewRequest(http.MethodPost, s.url+path, bytes.NewReader(data))
+	req, err := http.NewRequest(method, s.url+path, bytes.NewReader(data))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -220,11 +229,12 @@ func (s *server) post(token, path string, body, out any) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode/100 != 2 {
-		s.t.Fatalf("POST %s: %s", path, resp.Status)
+		why, _ := io.ReadAll(resp.Body)
+		s.t.Fatalf("%s %s: %s %s", method, path, resp.Status, why)
 	}
 	if out != nil {
 		if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-			s.t.Fatal(fmt.Errorf("POST %s: %w", path, err))
+			s.t.Fatal(fmt.Errorf("%s %s: %w", method, path, err))
 		}
 	}
 }
