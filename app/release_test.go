@@ -143,6 +143,13 @@ func TestReleases(t *testing.T) {
 	if a := r.admin.send("POST", "/v1/admin/releases", map[string]any{"traits": map[string]float64{"humor": .7}}); a.status != 422 || a.problem().Code != "release_refused" {
 		t.Errorf("too far: %d %s", a.status, a.body)
 	}
+	for path, body := range map[string]map[string]any{
+		"/v1/admin/releases": {"traits": map[string]float64{"humor": .55}, "archetype": 9}, "/v1/agents": {"name": "Nobody", "archetype": 9},
+	} {
+		if a := r.admin.send("POST", path, body); a.status != 422 || a.problem().Code != "archetype_unknown" {
+			t.Errorf("an archetype that is none: %s %d %s", path, a.status, a.body)
+		}
+	}
 	var release learning.Release
 	r.admin.must("POST", "/v1/admin/releases", map[string]any{"traits": map[string]float64{"humor": .55}}, &release)
 	if a := r.admin.send("POST", "/v1/admin/releases", map[string]any{"traits": map[string]float64{"brevity": .55}}); a.status != 409 || a.problem().Code != "release_open" {

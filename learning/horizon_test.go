@@ -148,7 +148,7 @@ func TestWhatIsSaidOfMergedEntriesIsCut(t *testing.T) {
 	if !strings.Contains(b.dump("rl_withdrawn"), string(first)) {
 		t.Fatal("a withdrawal is not noted")
 	}
-	b.old(s, 300)
+	b.old(s, 160)
 	rows := func(table string) (n int, oldest event.Micros) {
 		if err := b.s.db.Read(t.Context(), func(tx *sqldb.Tx) error {
 			_, err := tx.Get(`select count(*), coalesce(min(at), 0) from `+table, nil, &n, &oldest)

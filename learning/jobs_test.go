@@ -323,7 +323,7 @@ func TestARefitThatWouldCollapseDiversity(t *testing.T) {
 	if _, err := b.s.Publish(ctx, 1, Prior{wide}, ""); err != nil {
 		t.Fatal(err)
 	}
-	b.crowd(60, 20)
+	b.crowd(40, 12)
 	b.emitted()
 	run, err := b.s.RunJob(ctx, "refit", 1_800_000_000_000_000)
 	if err != nil || run.Outcome != RunRefused || !strings.Contains(run.Note, "instead of") {

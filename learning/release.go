@@ -262,7 +262,7 @@ func (s *Service) isArchetype(ctx context.Context, id int) error {
 	}
 	p, err := s.Published(ctx)
 	if err == nil && p.Prior.place(id) < 0 {
-		err = fault.New(fault.NotFound, "archetype_unknown", "There is no such archetype; `rapport archetypes` lists them.")
+		err = fault.New(fault.Invalid, "archetype_unknown", "There is no such archetype; `rapport archetypes` lists them.")
 	}
 	return err
 }

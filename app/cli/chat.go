@@ -18,7 +18,8 @@ import (
 )
 
 type chatCmd struct {
-	Agent string `arg:"" help:"Name of an agent; made yours when there is none of that name."`
+	Agent     string `arg:"" help:"Name of an agent; made yours when there is none of that name."`
+	Archetype int    `help:"Where it starts if it is made: id of one of \"rapport archetypes\"."`
 }
 
 func (chatCmd) Help() string {
@@ -42,7 +43,7 @@ func (chatCmd) Help() string {
 func (c chatCmd) Run(ctx context.Context, g *globals) error {
 	return g.with(ctx, func(s *session) error {
 		t := &talk{g: g, c: s.Client}
-		if err := t.open(ctx, c.Agent); err != nil {
+		if err := t.open(ctx, c.Agent, c.Archetype); err != nil {
 			return err
 		}
 		follow, stop := context.WithCancel(ctx)
@@ -73,10 +74,14 @@ type said struct {
 	shown      bool
 }
 
-func (t *talk) open(ctx context.Context, name string) error {
+func (t *talk) open(ctx context.Context, name string, archetype int) error {
 	a, err := t.c.Agent(ctx, name)
 	if client.NotFound(err) {
-		if err = t.c.Do(ctx, http.MethodPost, "/v1/agents", map[string]any{"name": name}, &a); err == nil {
+		draft := map[string]any{"name": name}
+		if archetype != 0 {
+			draft["archetype"] = archetype
+		}
+		if err = t.c.Do(ctx, http.MethodPost, "/v1/agents", draft, &a); err == nil {
 			t.note("%s is new: made for you, and yours.", a.Name)
 		}
 	}
