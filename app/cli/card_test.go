@@ -86,3 +86,37 @@ func TestCards(t *testing.T) {
 		}
 	}
 }
+
+func TestEnrichAndAdopt(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	if out := must(t, "", "adopt", "--data", data).out; !strings.Contains(out, "none yet") {
+		t.Error(out)
+	}
+	if r := command("", "adopt", "sage", "--data", data); r.code != 1 || !strings.Contains(r.err, "no such agent") {
+		t.Errorf("%+v", r)
+	}
+	path := filepath.Join(t.TempDir(), "orla.json")
+	if err := os.WriteFile(path, []byte(orla), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	must(t, "", "card", "import", path, "--data", data)
+	e := must(t, "", "enrich", "orla", "--fields", "style,examples,traits.humor", "--data", data)
+	for _, want := range []string{"no AI model wrote it", "style\n  is       —\n  becomes", "traits.humor\n  is       0.5\n  becomes  0.", "“I had a bad day.” →"} {
+		if !strings.Contains(e.out, want) {
+			t.Errorf("%q is not in %s", want, e.out)
+		}
+	}
+	if r := command("", "enrich", "orla", "--accept", "backstory", "--data", data); r.code != 1 || !strings.Contains(r.err, "no such field") {
+		t.Errorf("%+v", r)
+	}
+	if out := must(t, "", "enrich", "orla", "--accept", "all", "--data", data).out; !strings.Contains(out, "version 2") {
+		t.Error(out)
+	}
+	if r := command("", "enrich", "orla", "--refuse", "--data", data); r.code != 1 || !strings.Contains(r.err, "accepted already") {
+		t.Errorf("%+v", r)
+	}
+	if out := must(t, "", "enrich", "orla", "--show", "--data", data).out; !strings.Contains(out, "accepted") {
+		t.Error(out)
+	}
+}

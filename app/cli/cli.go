@@ -45,6 +45,7 @@ type commands struct {
 	Login    loginCmd      `cmd:"" help:"Print a one-time link that logs you in to the pages."`
 	Chat     chatCmd       `cmd:"" help:"Talk with an agent and raise it."`
 	Feedback feedbackCmd   `cmd:"" help:"Say why somebody is asked what they think, or is not."`
+	Review   reviewCmd     `cmd:"" help:"Invite reviewers, look at reviews that were set aside, set goals for everyone."`
 	Explain  explainCmd    `cmd:"" help:"Say what each rating did to an agent."`
 	Evaluate evaluateCmd   `cmd:"" help:"Say from the log how good other levels would have been."`
 	Compile  compileCmd    `cmd:"" help:"Show the prompt and parameters an agent's policy becomes."`
@@ -53,6 +54,8 @@ type commands struct {
 	Kinds    archetypesCmd `cmd:"" name:"archetypes" help:"Show the kinds of owners that emerged."`
 	Releases releasesCmd   `cmd:"" help:"List, propose or revert other starts for fresh agents."`
 	Card     cardCmd       `cmd:"" help:"Bring a character card in as an agent, or take an agent away as one."`
+	Enrich   enrichCmd     `cmd:"" help:"Let a model suggest what is missing of an agent, and accept what you like."`
+	Adopt    adoptCmd      `cmd:"" help:"List the platform's agents, or adopt a copy of one that grows with you."`
 	Trace    traceCmd      `cmd:"" help:"Follow one event through everything it caused."`
 	Letters  lettersCmd    `cmd:"" name:"dead-letters" help:"List events that could not be handled, or replay one."`
 	Rebuild  rebuildCmd    `cmd:"" help:"Make the projections anew from the log, or check that they equal it."`
