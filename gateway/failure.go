@@ -18,13 +18,14 @@ func failure(out outcome) error {
 	if hint == "" {
 		hint = "its administrator must look at its log"
 	}
+	later := func(f *fault.Error) error { f.RetryAfter = out.again; return f }
 	switch out.code {
 	case provider.CodeRateLimited:
-		return fault.New(fault.RateLimited, "model_rate_limited", "The model takes no more requests now; try again in a while.")
+		return later(fault.New(fault.RateLimited, "model_rate_limited", "The model takes no more requests now; try again in a while."))
 	case provider.CodeBudget:
-		return fault.New(fault.RateLimited, out.code, "The agent cannot answer: %s.", hint)
+		return later(fault.New(fault.RateLimited, out.code, "The agent cannot answer: %s.", hint))
 	case provider.CodeResting:
-		return upstream{503, "model_resting", "The model failed several times just now; try again in a minute."}
+		return later(fault.New(fault.Unavailable, "model_resting", "The model failed several times just now; try again in a minute."))
 	case provider.CodeTimeout:
 		return upstream{504, out.code, "The model did not answer in time; try again."}
 	case provider.CodeTooLong:
@@ -105,7 +106,7 @@ func writeOpenAI(w http.ResponseWriter, err error) {
 	if f, ok := errors.AsType[*fault.Error](err); ok && f.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int((f.RetryAfter+time.Second-1)/time.Second)))
 	}
-	if status == http.StatusBadRequest || status == http.StatusConflict {
+	if status == http.StatusBadRequest || status == http.StatusConflict || fault.Is(err, provider.CodeBudget) {
 		w.Header().Set("x-should-retry", "false")
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"rapport/gateway/compile"
 	"rapport/gateway/guard"
@@ -15,7 +16,8 @@ import (
 type outcome struct {
 	text    string
 	code    string
-	hint    string // what the administrator can do about code, '' for nothing
+	hint    string        // what the administrator can do about code, '' for nothing
+	again   time.Duration // until it makes sense to ask again, 0 when unknown
 	finish  string
 	res     provider.Result
 	profile compile.Profile
@@ -88,7 +90,7 @@ func (s *Service) speak(ctx context.Context, p *plan, talk []provider.Message, c
 	default:
 		out.code, out.finish = provider.CodeOf(err), provider.FinishError
 		if e, ok := errors.AsType[*provider.Error](err); ok {
-			out.hint = e.Hint
+			out.hint, out.again = e.Hint, e.RetryAfter
 		}
 	}
 	return out

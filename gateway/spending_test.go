@@ -28,8 +28,8 @@ func TestBudgets(t *testing.T) {
 	for ; n < 1000; n++ {
 		resp, raw := call(t, srv, "ann", "POST", "/v1/chat/completions", hi)
 		if resp.StatusCode == 429 {
-			if !strings.Contains(raw, provider.CodeBudget) || !strings.Contains(raw, "midnight UTC") {
-				t.Errorf("%s", raw)
+			if !strings.Contains(raw, provider.CodeBudget) || !strings.Contains(raw, "midnight UTC") || resp.Header.Get("x-should-retry") != "false" || len(resp.Header.Get("Retry-After")) != 5 {
+				t.Errorf("%s %v", raw, resp.Header)
 			}
 			break
 		} else if resp.StatusCode != 200 {

@@ -117,7 +117,9 @@ func (d *Daily) Reserve(owner, agent string, most Amount) (func(Amount), error) 
 		}
 		would := d.spent[a].plus(d.aside[a]).plus(most)
 		if limit.Tokens > 0 && would.Tokens > limit.Tokens || limit.Cost > 0 && would.Cost > limit.Cost {
-			return nil, &provider.Error{Code: provider.CodeBudget, Hint: "the " + a.Kind + "'s budget for today is spent; it begins anew at midnight UTC"}
+			now := d.clock().UTC()
+			return nil, &provider.Error{Code: provider.CodeBudget, RetryAfter: now.Truncate(24 * time.Hour).Add(24 * time.Hour).Sub(now),
+				Hint: "the " + a.Kind + "'s budget for today is spent; it begins anew at midnight UTC"}
 		}
 	}
 	for _, a := range accounts {

@@ -41,6 +41,27 @@ func TestModels(t *testing.T) {
 	}
 }
 
+// Azure has its keys in a header of its own, and older resources a query in their
+// address.
+func TestAzure(t *testing.T) {
+	t.Parallel()
+	var asked *http.Request
+	p := client(t, provider.Config{Name: "a", BaseURL: "https://x.openai.azure.com/openai/deployments/d?api-version=2024-10-21", Key: "k",
+		Client: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			asked = r
+			return canned("data: [DONE]\n\n").RoundTrip(r)
+		})}})
+	_, _ = p.Stream(t.Context(), providertest.Request(compile.VendorOpenAI, "gpt-4o"), func(string) error { return nil })
+	if asked.Header.Get("api-key") != "k" || asked.Header.Get("Authorization") != "" ||
+		asked.URL.String() != "https://x.openai.azure.com/openai/deployments/d/chat/completions?api-version=2024-10-21" {
+		t.Errorf("%s %v", asked.URL, asked.Header)
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 // What the client costs beside the network: 22 pieces of one reply.
 func BenchmarkStream(b *testing.B) {
 	answer := strings.Repeat(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"gpt-4o","choices":[{"index":0,"delta":{"content":"hello "},"finish_reason":null}]}`+"\n\n", 22) +

@@ -1,9 +1,12 @@
 package providertest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"time"
@@ -119,6 +122,24 @@ var faults = []check{
 		text, _, err := b.ask(b.request())
 		if e := b.code(err, provider.CodeBroken); !e.Started || text != "Hi" {
 			b.Errorf("%q %+v", text, e)
+		}
+	}},
+	{"streams with a byte or two wrong", func(b *bench) {
+		rng := rand.New(rand.NewPCG(7, 7))
+		good := strings.Join(append(append(b.fake.wire.begin("m"), b.fake.wire.piece("Hello ")), b.fake.wire.end("m", Step{})...), "")
+		b.cfg.Client = &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			bad := []byte(good)
+			for range 1 + rng.IntN(3) {
+				bad[rng.IntN(len(bad))] = byte(rng.IntN(256))
+			}
+			return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: io.NopCloser(bytes.NewReader(bad[:rng.IntN(len(bad)+1)]))}, nil
+		})}
+		b.p = b.make(b, b.cfg)
+		for range 500 {
+			text, res, err := b.ask(b.request())
+			if err == nil && text == "" && res.Finish != provider.FinishFilter || err != nil && provider.CodeOf(err) == "" {
+				b.Errorf("%q %+v %v", text, res, err)
+			}
 		}
 	}},
 	{"a web page", func(b *bench) {
