@@ -97,7 +97,7 @@ func (a *App) adminRoutes() {
 		}
 		return map[string]string{"status": "replayed"}, a.Relay.Replay(ctx, in.Group, in.ID)
 	})
-	httpapi.Post(api, "/v1/admin/rebuild", op("Make projections anew from the log, or compare"), func(ctx context.Context, in *struct {
+	httpapi.Post(api, "/v1/admin/rebuild", op("Make projections anew from the log, or check that they equal it"), func(ctx context.Context, in *struct {
 		Body struct {
 			Check bool `json:"check" doc:"compare only, change nothing"`
 		}

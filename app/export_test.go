@@ -58,9 +58,6 @@ var exportSays = map[string]struct {
 	"gateway.decisions":     {"Why each answer, or silence, was as it was.", map[string]string{"turn_id": "the consideration it ended; empty for callers that keep the texts", "at": "when", "state": "open while it is being made, then done", "action": "reply, silence or failed; empty while open", "unasked": "true when no person asked for it", "body": "JSON: variation, policy version, prompt hash, route, parameters"}},
 	"gateway.mapping_rules": {"The rules that turn levels into words and numbers.", map[string]string{"version": "1, 2, 3 …", "status": "published or withdrawn", "body": "the rules", "at": "when"}},
 
-	"learning.rl_agent_projection": {"What an agent is, as learning sees it.", map[string]string{"version": "of its policy", "retired": "true when it is no more", "owner_id": "its owner", "autonomy_level": "0 to 3", "updated_at": "last change", "personality_traits": "JSON: levels", "tone_weights": "JSON", "current_mood": "JSON", "policy": "JSON: the policy"}},
-	"learning.rl_feedback_projection": {"Feedback on an agent in sums; those of scores and rewards in millionths.", map[string]string{"revision": "changes of evidence so far", "positive_count": "explicit scores above 0", "negative_count": "explicit scores below 0", "score_sum": "of explicit scores", "score_count": "how many", "engagement_sum": "of engagement signals", "engagement_count": "how many",
-		"reward_sum": "of rewards by formula v1", "reward_count": "how many", "last_feedback_at": "when", "topics": "JSON: {tag: [sum, count]}"}},
 	"learning.rl_behaviour_projection": {"What an agent did.", map[string]string{"last_n_actions": "JSON: its newest actions", "distribution": "JSON: how often it did which"}},
 	"learning.rl_proposals":            {"What learning proposed or held back, and what became of it.", map[string]string{"proposal_id": "the proposal", "at": "when", "parent": "version it would change", "outcome": "waiting, applied, refused or held", "gate": "of a refusal: which gate", "body": "JSON: what moved, causes and verdicts"}},
 }
@@ -78,8 +75,8 @@ Printed by ` + "`go test ./app -update`" + ` from what the program exports; the 
 
 ` + "`rapport export DIR`" + ` writes one file of JSON lines per table, named ` + "`<context>.<table>.ndjson`" + `, rows by primary key, and ` + "`events.ndjson`" + `, the log: one CloudEvents
 1.0 document a line, topic by topic in order, as [events.md](events.md) describes them. The same is at ` + "`GET /v1/admin/export/<name>`" + `. Times are
-microseconds since 1970 UTC. JSON inside a column is text. Secrets, learner states and what variations are drawn from are not exported: the first
-are of no use elsewhere, the others are taste profiles of people. An export can be read while the server runs; for a copy to go on from, use
+microseconds since 1970 UTC. JSON inside a column is text. Secrets, learner states, what variations are drawn from, sums of ratings and
+mentor points are not exported: the first are of no use elsewhere, the next are taste profiles of people, and the last would compare agents and people. An export can be read while the server runs; for a copy to go on from, use
 ` + "`rapport backup`" + `.
 `)
 	seen := map[string]bool{}

@@ -16,7 +16,6 @@ func (s *Service) Exports() []sqldb.Export {
 		{Table: "review_consents"},
 		{Table: "assignments"},
 		{Table: "reviews", Without: []string{"digest"}},
-		{Table: "points"},
 		{Table: "goals"},
 	}
 }

@@ -3,11 +3,10 @@ package learning
 import "rapport/internal/sqldb"
 
 // Exports names the tables that people may take away, as docs/export.md describes
-// them. Learner states are a taste profile and stay inside.
+// them. Learner states are a taste profile, and sums of ratings by agent would compare
+// agents: both stay inside, and follow from the events.
 func (s *Service) Exports() []sqldb.Export {
 	return []sqldb.Export{
-		{Table: "rl_agent_projection", Without: []string{"canon"}},
-		{Table: "rl_feedback_projection"},
 		{Table: "rl_behaviour_projection"},
 		{Table: "rl_proposals"},
 	}
