@@ -34,7 +34,7 @@ var exportSays = map[string]struct {
 	"agent.origins":     {"Where an agent comes from that nobody wrote here.", map[string]string{"kind": "card or native", "source": "container of the card, or the platform's agent", "version": "of the platform's agent when it was copied, 0 for a card", "at": "when"}},
 	"agent.natives":     {"The platform's own agents.", map[string]string{"kind": "featured, story_character, mentor, group_moderator, event_personality or premium", "position": "where an editor put it"}},
 
-	"chat.rooms":       {"Where people and agents talk.", map[string]string{"title": "as shown", "direct": "true for one person and one agent", "source": "platform it lives on, empty for here", "created_by": "the person", "created_at": "when", "last_seq": "number of the newest message", "last_change": "number of the newest change; the event id of the stream"}},
+	"chat.rooms":       {"Where people and agents talk.", map[string]string{"title": "as shown", "theme": "of an evening", "ends_at": "when an evening ends, 0 for no end", "direct": "true for one person and one agent", "source": "platform it lives on, empty for here", "created_by": "the person", "created_at": "when", "last_seq": "number of the newest message", "last_change": "number of the newest change; the event id of the stream"}},
 	"chat.members":     {"Who is or was in a room.", map[string]string{"member_id": "the person or agent", "kind": "person or agent", "inviter": "who brought them in", "joined_at": "when", "left_at": "when, 0 while in the room"}},
 	"chat.consents":    {"Whether signals may be taken from what a person does in a room.", map[string]string{"consent": "true: they may", "at": "when it was said"}},
 	"chat.invitations": {"Which agent was asked into which room, and by whom.", map[string]string{"person_id": "who asked", "agent_id": "who was asked", "at": "when"}},
@@ -55,9 +55,22 @@ var exportSays = map[string]struct {
 	"feedback.ask_budgets": {"How often people want to be asked.", map[string]string{"budget": "prompts in any seven days across all their agents", "at": "when they said so"}},
 	"feedback.erased_rows": {"Proof of what was dropped when a person was erased.", map[string]string{"event_id": "the event that asked for it", "tbl": "of which table", "n": "how many rows", "at": "when"}},
 
+	"feedback.reviewers":       {"Who was invited to review.", map[string]string{"state": "invited, active, left or excluded", "reason": "an operator's words to them, of an exclusion", "invited_at": "when", "changed_at": "when the state changed"}},
+	"feedback.review_consents": {"Whether reviewers may read what a person says with agents.", map[string]string{"agent_id": "with this agent; empty: with any", "consent": "true: they may", "at": "when it was said"}},
+	"feedback.assignments": {"Which exchanges were given to which reviewers.", map[string]string{"assignment_id": "the giving", "person_id": "the reviewer", "message_id": "the last answer of the exchange", "state": "open, done, skipped or gone: it may no longer be shown", "day": "number of the day, UTC", "at": "when it was given",
+		"shown_at": "when its words were first shown, 0 before", "expires_at": "until when it is theirs"}},
+	"feedback.reviews": {"What reviewers wrote.", map[string]string{"review_id": "the review, and the feedback that it is once it counts", "assignment_id": "the exchange as it was given", "reviewer_id": "who wrote it", "owner_id": "the agent's owner then; empty: erased", "message_id": "the answer it is about", "in_character": "clearly, mostly, hardly or not_at_all", "helpful": "the same",
+		"kindly": "the same", "note": "the words, for the owner; empty when withdrawn", "took": "microseconds from first sight", "state": "counted, aside, refused or withdrawn", "findings": "JSON list: what it was set aside for", "appeal": "the reviewer's words to who decides", "reason": "who decided's words to the reviewer",
+		"found_helpful": "when the owner found it helpful, 0 for never", "at": "when", "decided_at": "when an operator decided, 0 for never"}},
+	"feedback.points": {"The ledger of mentor points: rows are added and never changed.", map[string]string{"entry_id": "the entry; of an evening the pass", "kind": "review, helpful, taken_back or spent", "amount": "below 0 when spent or taken back", "cause": "the review, or empty", "item": "of what was bought: slot, look, replies or evening", "agent_id": "of a look", "look": "which", "day": "number of the day, UTC", "at": "when"}},
+	"feedback.goals":  {"Goals that belong to everyone.", map[string]string{"goal_id": "the goal", "title": "as everybody reads it", "counts": "helpful_notes or reviews", "target": "how many", "starts_at": "when", "ends_at": "when", "effect": "look or archetype", "name": "of the look or archetype", "created_at": "when", "reached_at": "0 before"}},
+
 	"gateway.decisions":     {"Why each answer, or silence, was as it was.", map[string]string{"turn_id": "the consideration it ended; empty for callers that keep the texts", "at": "when", "state": "open while it is being made, then done", "action": "reply, silence or failed; empty while open", "unasked": "true when no person asked for it", "body": "JSON: variation, policy version, prompt hash, route, parameters"}},
 	"gateway.mapping_rules": {"The rules that turn levels into words and numbers.", map[string]string{"version": "1, 2, 3 …", "status": "published or withdrawn", "body": "the rules", "at": "when"}},
 
+	"learning.rl_agent_projection": {"What an agent is, as learning sees it.", map[string]string{"version": "of its policy", "retired": "true when it is no more", "owner_id": "its owner", "autonomy_level": "0 to 3", "updated_at": "last change", "personality_traits": "JSON: levels", "tone_weights": "JSON", "current_mood": "JSON", "policy": "JSON: the policy"}},
+	"learning.rl_feedback_projection": {"Feedback on an agent in sums; those of scores and rewards in millionths.", map[string]string{"revision": "changes of evidence so far", "positive_count": "explicit scores above 0", "negative_count": "explicit scores below 0", "score_sum": "of explicit scores", "score_count": "how many", "engagement_sum": "of engagement signals", "engagement_count": "how many",
+		"reward_sum": "of rewards by formula v1", "reward_count": "how many", "last_feedback_at": "when", "topics": "JSON: {tag: [sum, count]}"}},
 	"learning.rl_behaviour_projection": {"What an agent did.", map[string]string{"last_n_actions": "JSON: its newest actions", "distribution": "JSON: how often it did which"}},
 	"learning.rl_proposals":            {"What learning proposed or held back, and what became of it.", map[string]string{"proposal_id": "the proposal", "at": "when", "parent": "version it would change", "outcome": "waiting, applied, refused or held", "gate": "of a refusal: which gate", "body": "JSON: what moved, causes and verdicts"}},
 }
@@ -75,8 +88,8 @@ Printed by ` + "`go test ./app -update`" + ` from what the program exports; the 
 
 ` + "`rapport export DIR`" + ` writes one file of JSON lines per table, named ` + "`<context>.<table>.ndjson`" + `, rows by primary key, and ` + "`events.ndjson`" + `, the log: one CloudEvents
 1.0 document a line, topic by topic in order, as [events.md](events.md) describes them. The same is at ` + "`GET /v1/admin/export/<name>`" + `. Times are
-microseconds since 1970 UTC. JSON inside a column is text. Secrets, learner states, what variations are drawn from, sums of ratings and
-mentor points are not exported: the first are of no use elsewhere, the next are taste profiles of people, and the last would compare agents and people. An export can be read while the server runs; for a copy to go on from, use
+microseconds since 1970 UTC. JSON inside a column is text. Secrets, learner states and what variations are drawn from are not exported: the first
+are of no use elsewhere, the others are taste profiles of people. An export can be read while the server runs; for a copy to go on from, use
 ` + "`rapport backup`" + `.
 `)
 	seen := map[string]bool{}
