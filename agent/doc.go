@@ -6,8 +6,8 @@
 // to fill in, the platform's own agents and their order. It alone changes a policy and gives version numbers.
 //
 // Listens to: rl.agent.policy.updated (learning proposes, agent disposes),
-// session.ended (mood, sessions held), account.created and account.erased, and
-// its own agent.retired.
+// session.ended (mood, sessions held), account.created and account.erased,
+// points.spent (places for agents, looks), and its own agent.retired.
 //
 // Emits: agent.created, agent.updated (exactly one per change, with the state
 // after it), agent.rolled_back, agent.transferred, agent.retired,

@@ -1,12 +1,12 @@
 // Package chat holds rooms, what is said in them, and the sessions of talk.
 //
-// Owns: rooms, members, consent, messages with their texts, reactions,
+// Owns: rooms, evenings among them, members, consent, messages with their texts, reactions,
 // invitations, sessions of talk, the live stream of a room. Subpackage
 // textsignal measures texts.
 //
 // Listens to: agent.created, agent.updated, agent.transferred, agent.retired
 // (who owns an agent, whether it may speak); account.protection.changed;
-// account.erased.
+// account.erased; points.spent (passes for evenings).
 //
 // Emits: room.created, room.joined, room.left, room.consent.changed,
 // message.created, message.edited, message.deleted, reaction.added,

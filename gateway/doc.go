@@ -1,11 +1,12 @@
 // Package gateway turns policies into behaviour and calls models.
 //
 // Owns: turns (one consideration of one message by one agent), decisions,
-// episodes, sessions of OpenAI-style callers, mapping rules; projections of
-// agents and of the ends of rooms.
+// episodes, sessions of OpenAI-style callers, how many replies a person gets in a
+// day, mapping rules; projections of agents and of the ends of rooms.
 //
 // Listens to: agent.created, agent.updated, agent.transferred, agent.retired,
-// agent.exploration.updated, message.created.
+// agent.exploration.updated, feedback.created (tone buttons), message.created,
+// points.spent (twice the replies), account.erased.
 //
 // Emits: ai.reply.generated.
 //
