@@ -46,7 +46,6 @@ type commands struct {
 	Chat     chatCmd       `cmd:"" help:"Talk with an agent and raise it."`
 	Feedback feedbackCmd   `cmd:"" help:"Say why somebody is asked what they think, or is not."`
 	Review   reviewCmd     `cmd:"" help:"Invite reviewers, look at reviews that were set aside, set goals for everyone."`
-	Review   reviewCmd     `cmd:"" help:"Invite reviewers, look at reviews that were set aside, set goals for everyone."`
 	Explain  explainCmd    `cmd:"" help:"Say what each rating did to an agent."`
 	Evaluate evaluateCmd   `cmd:"" help:"Say from the log how good other levels would have been."`
 	Compile  compileCmd    `cmd:"" help:"Show the prompt and parameters an agent's policy becomes."`
