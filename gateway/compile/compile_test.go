@@ -365,3 +365,26 @@ func BenchmarkShouldReply(b *testing.B) {
 		_, _, _ = p.ShouldReply(s)
 	}
 }
+
+// A hosted model that nobody knows yet is sent no sampling, whatever it is called.
+func TestUnknownNewerModelsGetNoSampling(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		major, minor := rapid.IntRange(6, 40).Draw(t, "major"), rapid.IntRange(0, 12).Draw(t, "minor")
+		tail := rapid.SampledFrom([]string{"", "-mini", "-pro", "-20270131", "-latest", "-preview"}).Draw(t, "tail")
+		m := rapid.SampledFrom([]Model{
+			{ID: fmt.Sprintf("gpt-%d.%d%s", major, minor, tail), Vendor: VendorOpenAI}, {ID: "ft:gpt-" + fmt.Sprint(major) + tail + ":org::id", Vendor: VendorOpenAI},
+			{ID: fmt.Sprintf("claude-opus-%d-%d%s", major, minor, tail), Vendor: VendorAnthropic}, {ID: fmt.Sprintf("claude-novel-%d%s", major, tail), Vendor: VendorAnthropic},
+			{ID: fmt.Sprintf("gemini-%d.%d-flash%s", major, minor, tail), Vendor: VendorGemini}, {ID: "gemini-novel" + tail, Vendor: VendorGemini},
+			{ID: fmt.Sprintf("anthropic/claude-sonnet-%d.%d%s", major, minor, tail), Vendor: VendorCompatible}, {ID: fmt.Sprintf("openai/gpt-%d%s", major, tail), Vendor: VendorCompatible},
+			{ID: fmt.Sprintf("novel-%d%s", major, tail), Vendor: VendorCompatible},
+		}).Draw(t, "model")
+		p := Compile(input(m.Vendor, m.ID), policy.Neutral(), direct)
+		if len(p.Channels.Sampling) > 0 || !slices.Contains(p.Dropped, "temperature") || p.Params.MaxTokens < 2000 {
+			t.Fatalf("%s %s: %+v, dropped %v", m.Vendor, m.ID, p.Params, p.Dropped)
+		}
+		if plain := Plain(m, 100); plain.Temperature.Set() || plain.MaxTokens < 2000 || plain.TokensField != p.Params.TokensField {
+			t.Fatalf("%s: plain %+v", m.ID, plain)
+		}
+	})
+}

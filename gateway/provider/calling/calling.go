@@ -104,7 +104,9 @@ func (c *Caller) model(ctx context.Context, r provider.Request, emit func(string
 		}
 		wait := c.wait(e, try)
 		if started || e == before || !e.Retry || try >= retries || e.RetryAfter > maxWait || !sleep(ctx, wait) {
-			if e.Code != provider.CodeCancelled && e.Code != provider.CodeResting {
+			switch e.Code {
+			case provider.CodeCancelled, provider.CodeResting, provider.CodeBudget: // nobody's fault, or said before
+			default:
 				slog.WarnContext(ctx, "a model did not answer", "provider", r.Provider, "tries", try+1, "err", e)
 			}
 			return res, started, e
@@ -144,6 +146,9 @@ func (c *Caller) once(ctx context.Context, p provider.Provider, r provider.Reque
 	settle := func(Amount) {}
 	if c.o.Budget != nil && (r.Owner != "" || r.Agent != "") {
 		if settle, err = c.o.Budget.Reserve(r.Owner, r.Agent, c.most(r)); err != nil {
+			if e, ok := errors.AsType[*provider.Error](err); ok && e.Provider == "" {
+				e.Provider = r.Provider
+			}
 			return res, false, err
 		}
 	}
