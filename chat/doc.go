@@ -2,7 +2,8 @@
 //
 // Owns: rooms, evenings among them, members, consent, messages with their texts, reactions,
 // invitations, sessions of talk, the live stream of a room. Subpackage
-// textsignal measures texts.
+// textsignal measures texts; turn.go says with them what a message is in its talk
+// with an agent.
 //
 // Listens to: agent.created, agent.updated, agent.transferred, agent.retired
 // (who owns an agent, whether it may speak); account.protection.changed;

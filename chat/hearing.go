@@ -16,7 +16,7 @@ import (
 
 const (
 	hearingReach = 2 * textsignal.Reach
-	hearingKept  = 40_000 // lines of all rooms together that are kept
+	hearingKept  = 60_000 // lines of all rooms together that are kept, about 1 KB each
 	hearingNames = 20_000 // names of people that are kept
 )
 
@@ -26,8 +26,8 @@ const (
 type hearings struct {
 	mu    sync.Mutex
 	rooms map[event.RoomID]*hearing
-	lines int
 	tick  int64
+	looks int // at how much is kept
 	names map[event.PersonID]string
 }
 
@@ -59,7 +59,7 @@ func (h *hearings) get(id event.RoomID) *hearing {
 	return x
 }
 
-// put keeps a room; those that were not used for longest make place.
+// put keeps a room. When too much is kept, the half that was used longest ago goes.
 func (h *hearings) put(id event.RoomID, x *hearing) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -69,21 +69,24 @@ func (h *hearings) put(id event.RoomID, x *hearing) {
 	h.tick++
 	x.used = h.tick
 	h.rooms[id] = x
-	if h.lines += hearingReach; h.lines <= hearingKept {
+	if h.looks++; h.looks < 64 {
 		return
 	}
+	h.looks = 0
+	lines := 0
 	var uses []int64
 	for _, y := range h.rooms {
+		lines += len(y.heard)
 		uses = append(uses, y.used)
+	}
+	if lines <= hearingKept {
+		return
 	}
 	slices.Sort(uses)
 	old := uses[len(uses)/2]
-	h.lines = 0
 	for k, y := range h.rooms {
 		if y.used < old {
 			delete(h.rooms, k)
-		} else {
-			h.lines += hearingReach
 		}
 	}
 }
@@ -91,10 +94,7 @@ func (h *hearings) put(id event.RoomID, x *hearing) {
 func (h *hearings) drop(id event.RoomID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.rooms[id] != nil {
-		delete(h.rooms, id)
-		h.lines -= hearingReach
-	}
+	delete(h.rooms, id)
 }
 
 func (h *hearings) name(p event.PersonID) (string, bool) {

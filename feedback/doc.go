@@ -11,7 +11,7 @@
 // points, and goals that belong to everyone (feedback/mentor).
 //
 // Listens to: agents (agent.created, agent.updated, agent.transferred,
-// agent.retired, ai.reply.generated, session.started, session.ended,
+// agent.retired, agent.invited, ai.reply.generated, session.started, session.ended,
 // rl.relationship.updated), rooms (message.created, message.edited, message.deleted, reaction.added,
 // reaction.removed), people (account.created, account.erased, account.protection.changed,
 // rl.rater.reputation.updated).
@@ -21,7 +21,8 @@
 //
 // Invariants: a role is found here, never told; the latest signal of a slot wins;
 // shares of a signal over episodes sum to 1; order is by receipt, a foreign time is
-// only shown; without consent no implicit signal is stored, in a protected room
+// only shown and measures no pause; a signal depends on its event alone, so that events may come again and in any
+// order; without consent no implicit signal is stored, in a protected room
 // neither; implicit signals of others reach an owner as an aggregate of five people
 // or more, or not; nothing here orders agents or people; only an agent's owner is asked
 // about it, never more often in seven days than the budgets say; an exchange is shown

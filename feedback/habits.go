@@ -12,10 +12,26 @@ import (
 )
 
 // habits are the ways of the people of a batch: each is read once, and written once
-// at the batch's end.
+// at the batch's end; with what else the batch has found out.
 type habits struct {
-	tx *sqldb.Tx
-	of map[event.PersonID]*habit
+	tx    *sqldb.Tx
+	of    map[event.PersonID]*habit
+	part  map[part]bool // who was noted to take part in what
+	about map[event.MessageID]target
+	waits waits // does anything wait for what may come?
+}
+
+type waits byte
+
+const (
+	mayWait waits = iota // not looked yet
+	waiting
+	noneWaits
+)
+
+type part struct {
+	session event.SessionID
+	person  event.PersonID
 }
 
 // habit is sums only, so that the order in which agents and rooms tell of a person
@@ -69,8 +85,64 @@ func (b *habit) talked(turns, medianChars int, pauseMilli int64) {
 	b.Baseline, b.changed = b.With(turns, medianChars, pauseMilli), true
 }
 
+// takesPart notes once that a person was in a session.
+func (h *habits) takesPart(session event.SessionID, person event.PersonID) error {
+	p := part{session, person}
+	if h.part[p] {
+		return nil
+	}
+	if h.part == nil {
+		h.part = map[part]bool{}
+	}
+	h.part[p] = true
+	return takesPart(h.tx, session, person)
+}
+
+// find is the lookup of a batch: what was found about a message holds until an event
+// comes that may change it.
+func (h *habits) find(tx *sqldb.Tx, d draft) (target, string, error) {
+	if d.Message == "" {
+		return find(tx, d)
+	}
+	if t, ok := h.about[d.Message]; ok {
+		return t, "", nil
+	}
+	t, awaits, err := find(tx, d)
+	if err == nil && awaits == "" {
+		if h.about == nil {
+			h.about = map[event.MessageID]target{}
+		}
+		h.about[d.Message] = t
+	}
+	return t, awaits, err
+}
+
+// sees forgets what an event may change.
+func (h *habits) sees(e event.Event) {
+	if e.Type != (event.MessageCreated{}).EventType() && e.Type != (event.ReactionAdded{}).EventType() {
+		clear(h.about)
+	}
+}
+
+// nobodyWaits says that no signal waits for anything, so that none need be looked for.
+func (h *habits) nobodyWaits() (bool, error) {
+	if h.waits == mayWait {
+		some, err := h.tx.Get(`select 1 from waiting where reason = '' limit 1`, nil, new(int))
+		if err != nil {
+			return false, err
+		}
+		if h.waits = noneWaits; some {
+			h.waits = waiting
+		}
+	}
+	return h.waits == noneWaits, nil
+}
+
 // forget drops what is known of somebody who is erased.
-func (h *habits) forget(person event.PersonID) { delete(h.of, person) }
+func (h *habits) forget(person event.PersonID) {
+	delete(h.of, person)
+	clear(h.part)
+}
 
 // save writes what changed.
 func (h *habits) save() error {

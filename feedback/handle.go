@@ -40,6 +40,7 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, events []event.Event) 
 }
 
 func (s *Service) apply(tx *sqldb.Tx, h *habits, e event.Event) error {
+	h.sees(e)
 	switch e.Type {
 	case event.AgentCreated{}.EventType():
 		return with(e, func(p event.AgentCreated) error { return s.agentIs(tx, e, p.AgentState) })
@@ -72,7 +73,7 @@ func (s *Service) apply(tx *sqldb.Tx, h *habits, e event.Event) error {
 	case event.ReactionAdded{}.EventType():
 		return with(e, func(p event.ReactionAdded) error { return s.reacted(tx, h, e, p) })
 	case event.ReactionRemoved{}.EventType():
-		return with(e, func(p event.ReactionRemoved) error { return s.unreacted(tx, e, p) })
+		return with(e, func(p event.ReactionRemoved) error { return s.unreacted(tx, h, e, p) })
 	case event.RelationshipUpdated{}.EventType():
 		return with(e, func(p event.RelationshipUpdated) error { return closer(tx, p) })
 	case event.ReputationUpdated{}.EventType():
@@ -224,7 +225,7 @@ func (s *Service) messageCreated(tx *sqldb.Tx, h *habits, e event.Event, p event
 	} else {
 		m.tags, m.sentiment, m.words, m.chars, m.questions = nil, 0, 0, 0, 0 // not about a person
 		for _, in := range p.Sessions {
-			if err := takesPart(tx, in.SessionID, p.Author.PersonID); err != nil {
+			if err := h.takesPart(in.SessionID, p.Author.PersonID); err != nil {
 				return err
 			}
 		}
@@ -233,6 +234,9 @@ func (s *Service) messageCreated(tx *sqldb.Tx, h *habits, e event.Event, p event
 		}
 	}
 	if err := m.put(tx); err != nil {
+		return err
+	}
+	if none, err := h.nobodyWaits(); none || err != nil {
 		return err
 	}
 	return s.release(tx, e, string(p.MessageID))

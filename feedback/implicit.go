@@ -13,7 +13,7 @@ import (
 
 // notice stores what detectors found. Nothing is stored that is protected, about a
 // retired agent or a message of a person, or too late.
-func (s *Service) notice(tx *sqldb.Tx, e event.Event, d draft, found []signal.Found, look lookup) error {
+func (s *Service) notice(h *habits, e event.Event, d draft, found []signal.Found) error {
 	var out []event.Event
 	for _, f := range found {
 		detector, err := signal.Lookup(f.Detector)
@@ -24,37 +24,25 @@ func (s *Service) notice(tx *sqldb.Tx, e event.Event, d draft, found []signal.Fo
 			return err
 		}
 		d.ID, d.Signal, d.Score, d.Noise, d.Created = derived(e, f.Detector, d.Rater), f.Detector, &f.Score, f.Noise, e.Time
-		o, err := s.settle(tx, d, look)
+		o, err := s.settle(h.tx, d, h.find)
 		if _, refused := refusal(err); refused {
 			continue
 		}
 		if err != nil {
 			return err
 		}
+		if o.Status == Waiting {
+			h.waits = waiting
+		}
 		if o.event != nil {
 			out = append(out, o.event.CausedBy(e))
 		}
 	}
-	return relay.Emit(tx, out...)
+	return relay.Emit(h.tx, out...)
 }
 
 func derived(e event.Event, detector string, person event.PersonID) event.FeedbackID {
 	return event.FeedbackID(event.DerivedID("feedback", 1, e.ID, event.FeedbackCreated{}.EventType(), detector+"|"+string(person), 0))
-}
-
-// once is a lookup that looks once.
-func once(look lookup) lookup {
-	var t target
-	var awaits string
-	var err error
-	looked := false
-	return func(tx *sqldb.Tx, d draft) (target, string, error) {
-		if !looked {
-			t, awaits, err = look(tx, d)
-			looked = true
-		}
-		return t, awaits, err
-	}
 }
 
 // noticeTurn derives what a person's message tells of the agent that it speaks to.
@@ -84,7 +72,7 @@ func (s *Service) noticeTurn(tx *sqldb.Tx, h *habits, e event.Event, p event.Mes
 			turn.Milli = max(1, (e.Time-at)/1000)
 		}
 	}
-	if err := s.notice(tx, e, d, turn.Read(b.pauses, b.Baseline), once(find)); err != nil {
+	if err := s.notice(h, e, d, turn.Read(b.pauses, b.Baseline)); err != nil {
 		return err
 	}
 	b.answered(turn.Milli)
@@ -126,7 +114,7 @@ func (s *Service) reworded(tx *sqldb.Tx, h *habits, e event.Event, p event.Messa
 		for _, f := range found {
 			told[f.Detector] = true
 		}
-		if err := s.notice(tx, e, draft{Rater: p.PersonID, Channel: event.ChannelBehaviour, Agent: t.To, Message: t.About}, found, once(find)); err != nil {
+		if err := s.notice(h, e, draft{Rater: p.PersonID, Channel: event.ChannelBehaviour, Agent: t.To, Message: t.About}, found); err != nil {
 			return err
 		}
 	}
@@ -201,16 +189,16 @@ func (s *Service) noticeSession(tx *sqldb.Tx, h *habits, e event.Event, p event.
 				session = append(session, f)
 			}
 		}
-		if err := s.notice(tx, e, d, session, once(find)); err != nil {
+		if err := s.notice(h, e, d, session); err != nil {
 			return err
 		}
 		d.Session, d.Sentiment, d.Message = "", nil, person.Answer
-		if err := s.notice(tx, e, d, answer, once(find)); err != nil {
+		if err := s.notice(h, e, d, answer); err != nil {
 			return err
 		}
 	}
 	if f, ok := signal.RoomEngaged(spoke, with); ok { // nobody's alone, so without a rater
-		return s.notice(tx, e, draft{Channel: event.ChannelBehaviour, Agent: p.AgentID, Session: p.SessionID}, []signal.Found{f}, find)
+		return s.notice(h, e, draft{Channel: event.ChannelBehaviour, Agent: p.AgentID, Session: p.SessionID}, []signal.Found{f})
 	}
 	return nil
 }
@@ -239,5 +227,5 @@ func (s *Service) invited(tx *sqldb.Tx, h *habits, e event.Event, p event.AgentI
 	if err != nil || !ok {
 		return err
 	}
-	return s.notice(tx, e, d, []signal.Found{signal.Invited()}, find)
+	return s.notice(h, e, d, []signal.Found{signal.Invited()})
 }

@@ -23,9 +23,8 @@ func (s *Service) reacted(tx *sqldb.Tx, h *habits, e event.Event, p event.Reacti
 	if err != nil || b.erased {
 		return err
 	}
-	look := once(find)
 	d := draft{Rater: p.PersonID, Channel: event.ChannelReaction, Value: p.Emoji, Message: p.MessageID}
-	t, _, err := look(tx, d)
+	t, _, err := h.find(tx, d)
 	if _, refused := refusal(err); refused {
 		return nil
 	}
@@ -40,7 +39,7 @@ func (s *Service) reacted(tx *sqldb.Tx, h *habits, e event.Event, p event.Reacti
 	if !ok {
 		return nil
 	}
-	return s.notice(tx, e, d, []signal.Found{f}, look)
+	return s.notice(h, e, d, []signal.Found{f})
 }
 
 // meaning is what an owner says that one emoji means, if they do.
@@ -56,7 +55,7 @@ func meaning(tx *sqldb.Tx, owner event.PersonID, emoji string) (map[string]float
 
 // unreacted takes an emoji back. The person's emoji before it, if it is still there,
 // counts again.
-func (s *Service) unreacted(tx *sqldb.Tx, e event.Event, p event.ReactionRemoved) error {
+func (s *Service) unreacted(tx *sqldb.Tx, h *habits, e event.Event, p event.ReactionRemoved) error {
 	slot := reactionSlot(p.PersonID, p.MessageID)
 	if _, err := tx.Exec(`delete from waiting where slot = $1 and rater_id = $2`, slot+p.Emoji, p.PersonID); err != nil {
 		return err
@@ -82,7 +81,7 @@ func (s *Service) unreacted(tx *sqldb.Tx, e event.Event, p event.ReactionRemoved
 	if err != nil {
 		return err
 	}
-	return s.notice(tx, e, d, []signal.Found{{Detector: signal.Reaction, Score: score, Noise: detector.Noise}}, find)
+	return s.notice(h, e, d, []signal.Found{{Detector: signal.Reaction, Score: score, Noise: detector.Noise}})
 }
 
 // EmojiMeaning is what an emoji on a message of one's agents means to its owner.

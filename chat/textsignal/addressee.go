@@ -27,6 +27,7 @@ type Talk struct {
 
 type heard struct {
 	Line
+	called   string // its author's name in lower case
 	to       string // author whom it names, "" for none
 	first    string // its first word, which may name somebody who had not spoken yet
 	terms    []string
@@ -115,7 +116,7 @@ func (t *Talk) understand(l Line) heard {
 	if x == nil {
 		x = Read(l.Text)
 	}
-	h := heard{Line: l, terms: x.terms, question: x.questions > 0 || x.asks}
+	h := heard{Line: l, called: strings.ToLower(l.Name), terms: x.terms, question: x.questions > 0 || x.asks}
 	h.Text, h.Read = "", nil
 	for n, w := range strings.Fields(x.lower) {
 		bare := strings.Trim(w, ".,:;!?@()<>'\"")
@@ -126,7 +127,7 @@ func (t *Talk) understand(l Line) heard {
 			continue
 		}
 		for i := len(t.lines) - 1; i >= 0; i-- {
-			if name := strings.ToLower(t.lines[i].Name); t.lines[i].Author != l.Author && (name == bare || name == w || n == 0 && len(bare) >= 4 && strings.HasPrefix(name, bare)) {
+			if name := t.lines[i].called; t.lines[i].Author != l.Author && (name == bare || name == w || n == 0 && len(bare) >= 4 && strings.HasPrefix(name, bare)) {
 				h.to = t.lines[i].Author
 				return h
 			}
