@@ -123,7 +123,7 @@ func decideEnrichment(tx *sqldb.Tx, id event.AgentID, seen, status string, at ev
 
 func enrichmentOf(tx *sqldb.Tx, id event.AgentID, now event.Micros) (e Enrichment, err error) {
 	var body string
-	ok, err := tx.Get(`select id, status, body, model, demo, at, expires from enrichments where agent_id = $1 order by at desc, id desc limit 1`, []any{id},
+	ok, err := tx.Get(`select id, status, body, model, demo, at, expires from enrichments where agent_id = $1 and status <> $2 order by at desc, id desc limit 1`, []any{id, enrichUnusable},
 		&e.ID, &e.Status, &body, &e.Model, &e.Demo, &e.At, &e.ExpiresAt)
 	if err == nil && !ok {
 		err = fault.New(fault.NotFound, "enrichment_none", "There is no suggestion for this agent; ask for one.")

@@ -31,8 +31,8 @@ type Service struct {
 
 	suggests Suggester
 	opening  chan struct{} // imports under way: each holds its file in memory
-	asking   sync.Mutex
-	asked    map[event.AgentID]bool // agents for which a suggestion is on its way
+	claims   sync.Mutex
+	claimed  map[string]bool // what is done once at a time
 }
 
 // Options join the context to the rest.
@@ -84,7 +84,7 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 	if o.Clean == nil {
 		o.Clean = cut
 	}
-	s := &Service{db: db, now: o.Clock, starts: o.Starts, clean: o.Clean, limit: o.Places, suggests: o.Suggests, opening: make(chan struct{}, maxImports), asked: map[event.AgentID]bool{}}
+	s := &Service{db: db, now: o.Clock, starts: o.Starts, clean: o.Clean, limit: o.Places, suggests: o.Suggests, opening: make(chan struct{}, maxImports), claimed: map[string]bool{}}
 	return s, s.carryThrough(ctx)
 }
 

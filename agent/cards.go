@@ -16,8 +16,8 @@ import (
 	"rapport/policy"
 )
 
-// maxImports is how many cards are read at the same time.
-const maxImports = 2
+// maxImports is how many cards are read at the same time, one of each person.
+const maxImports = 4
 
 // CardNote is what an owner should know of the card that an agent was imported
 // from: also what is kept and shown, but never used.

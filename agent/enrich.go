@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -75,6 +76,8 @@ const (
 	EnrichRefused    = "refused"
 	EnrichSuperseded = "superseded"
 	EnrichExpired    = "expired"
+
+	enrichUnusable = "unusable" // of an answer that was none
 )
 
 const (
@@ -122,16 +125,20 @@ func (s *Service) Enrich(ctx context.Context, ref string, fields []string) (Enri
 	if s.suggests == nil {
 		return Enrichment{}, fault.New(fault.Unavailable, "enrichment_off", "Nothing that could make suggestions is configured.")
 	}
-	if !s.begin(a.id) {
+	if !s.begin(string(a.id)) {
 		return Enrichment{}, fault.New(fault.Conflict, "enrichment_busy", "A suggestion for this agent is being written; wait for it.")
 	}
-	defer s.end(a.id)
+	defer s.end(string(a.id))
 	suggestion, answer, err := s.suggest(ctx, a, texts, fields)
+	e := Enrichment{ID: event.NewID(), Status: EnrichWaiting, Model: answer.Model, Demo: answer.Demo, At: s.micros(), Fields: []FieldChange{}}
+	e.ExpiresAt = e.At + enrichKept
+	if fault.Is(err, "enrichment_unusable") { // it was paid for, and counts
+		e.Status = enrichUnusable
+		return Enrichment{}, errors.Join(err, s.db.Write(ctx, func(tx *sqldb.Tx) error { return putEnrichment(tx, a.id, e) }))
+	}
 	if err != nil {
 		return Enrichment{}, err
 	}
-	e := Enrichment{ID: event.NewID(), Status: EnrichWaiting, Model: answer.Model, Demo: answer.Demo, At: s.micros(), Fields: []FieldChange{}}
-	e.ExpiresAt = e.At + enrichKept
 	limits := a.doc.Limits()
 	for t, v := range suggestion.Traits {
 		var x policy.Traits
@@ -160,14 +167,18 @@ func (s *Service) Enrich(ctx context.Context, ref string, fields []string) (Enri
 		if _, err := tx.Exec(`update enrichments set status = $1, decided = $2 where agent_id = $3 and status = $4`, EnrichSuperseded, e.At, a.id, EnrichWaiting); err != nil {
 			return err
 		}
-		body, err := json.Marshal(e.Fields)
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(`insert into enrichments (agent_id, id, status, body, model, demo, at, expires, decided) values ($1, $2, $3, $4, $5, $6, $7, $8, 0)`,
-			a.id, e.ID, e.Status, string(body), e.Model, e.Demo, e.At, e.ExpiresAt)
-		return err
+		return putEnrichment(tx, a.id, e)
 	})
+}
+
+func putEnrichment(tx *sqldb.Tx, id event.AgentID, e Enrichment) error {
+	body, err := json.Marshal(e.Fields)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`insert into enrichments (agent_id, id, status, body, model, demo, at, expires, decided) values ($1, $2, $3, $4, $5, $6, $7, $8, 0)`,
+		id, e.ID, e.Status, string(body), e.Model, e.Demo, e.At, e.ExpiresAt)
+	return err
 }
 
 // mine runs a question about an agent that only who may change its policy asks.
@@ -175,20 +186,22 @@ func (s *Service) mine(ctx context.Context, ref string, ask func(tx *sqldb.Tx, a
 	return s.own(ctx, ref, authz.Change, ask)
 }
 
-func (s *Service) begin(id event.AgentID) bool {
-	s.asking.Lock()
-	defer s.asking.Unlock()
-	if s.asked[id] {
+// begin claims what is done once at a time: a suggestion for an agent, a person's
+// upload. False when it is going on.
+func (s *Service) begin(what string) bool {
+	s.claims.Lock()
+	defer s.claims.Unlock()
+	if s.claimed[what] {
 		return false
 	}
-	s.asked[id] = true
+	s.claimed[what] = true
 	return true
 }
 
-func (s *Service) end(id event.AgentID) {
-	s.asking.Lock()
-	defer s.asking.Unlock()
-	delete(s.asked, id)
+func (s *Service) end(what string) {
+	s.claims.Lock()
+	defer s.claims.Unlock()
+	delete(s.claimed, what)
 }
 
 // suggest asks, and asks once more when the answer is of no use.

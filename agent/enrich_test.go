@@ -221,6 +221,15 @@ func TestEnrichmentOfBrokenAndHostileAnswers(t *testing.T) {
 	if _, err := w.Enrichment(owner, string(a.ID)); !fault.Is(err, "enrichment_none") {
 		t.Errorf("something was kept: %v", err)
 	}
+	for range 9 {
+		if _, err := w.Enrich(owner, string(a.ID), nil); !fault.Is(err, "enrichment_unusable") {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.Enrich(owner, string(a.ID), nil); fault.KindOf(err) != fault.RateLimited {
+		t.Errorf("answers that are none cost money all the same: %v", err)
+	}
+	w.sleep(25 * time.Hour)
 	w.writer.fail = fault.New(fault.Unavailable, "model_unavailable", "No.")
 	if _, err := w.Enrich(owner, string(a.ID), nil); !fault.Is(err, "model_unavailable") {
 		t.Errorf("%v", err)

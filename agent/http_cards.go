@@ -129,6 +129,11 @@ func (s *Service) upload(w http.ResponseWriter, r *http.Request) (Imported, erro
 	if len(key) > 255 {
 		return Imported{}, fault.New(fault.Invalid, "invalid_request", "An Idempotency-Key has at most 255 characters.")
 	}
+	who := "upload of " + string(authz.From(r.Context()).Person)
+	if !s.begin(who) {
+		return Imported{}, fault.New(fault.Conflict, "card_busy", "You are sending a card already; wait until it is here.")
+	}
+	defer s.end(who)
 	select {
 	case s.opening <- struct{}{}:
 		defer func() { <-s.opening }()

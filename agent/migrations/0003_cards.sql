@@ -17,7 +17,7 @@ create table cards (
 create table enrichments (
   agent_id text   not null,
   id       text   not null,
-  status   text   not null, -- waiting, accepted, refused, superseded
+  status   text   not null, -- waiting, accepted, refused, superseded, unusable
   body     text   not null, -- JSON: the suggested fields, with what they would replace
   model    text   not null,
   demo     boolean not null, -- no model was asked
