@@ -168,12 +168,12 @@ func actionOf(p *event.FeedbackCreated) string {
 	return "session"
 }
 
-// worthOf is what a signal counts for of one.
-func worthOf(p *event.FeedbackCreated) float64 {
-	if p.Weight > 0 && p.Weight < 1 {
-		return p.Weight
+// doubtOf is how often what a signal counts for was halved.
+func doubtOf(p *event.FeedbackCreated) (n uint8) {
+	for w := p.Weight; w > 0 && w < 1 && n < fold.MaxDoubt; w *= 2 {
+		n++
 	}
-	return 1
+	return n
 }
 
 // contributionOf reads a feedback for the fold; false when it has no source that
@@ -183,7 +183,7 @@ func contributionOf(p *event.FeedbackCreated, at event.Micros, share float64) fo
 		Feedback: string(p.FeedbackID), Rater: string(p.RaterID), At: at, Owner: p.Role == event.RoleOwner,
 		CheckIn: p.Channel == event.ChannelCheckIn, Protected: p.Protected,
 		Value: wire.Micro(reward.Score(reward.V2, p.Channel, p.Level, p.Score)),
-		Share: wire.Micro(min(1, max(0, share)) * worthOf(p)),
+		Share: wire.Micro(min(1, max(0, share))), Doubt: doubtOf(p),
 	}
 	switch p.Channel {
 	case event.ChannelSession, event.ChannelCheckIn:

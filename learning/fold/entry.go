@@ -55,6 +55,7 @@ type Contribution struct {
 	Protected bool
 	Value     float64 // rounded to 1e-6
 	Share     float64 // of the signal, (0,1], rounded to 1e-6
+	Doubt     uint8   // signs that one person is behind many accounts: each halves what it counts for
 	Extra     float64 // variance of its noise above what its source's usually is, rounded to 1e-6
 
 	Toward   int8         // ±1: a tone button asked for more or less of Trait; the value is not used
@@ -62,6 +63,9 @@ type Contribution struct {
 	Measured policy.Mask  // the traits whose level was read from the text
 	Levels   policy.Traits
 }
+
+// MaxDoubt is the most signs that a contribution carries.
+const MaxDoubt = 8
 
 // Act is what the owner, or the agent's beginning, did to the learner.
 type Act struct {
@@ -219,7 +223,11 @@ func (c *Contribution) append(b []byte) []byte {
 	b = append(b, source, byte(c.Toward), byte(c.Trait))
 	b = wire.AppendBool(b, c.Owner)
 	b = wire.AppendBool(b, c.CheckIn)
-	b = wire.AppendBool(b, c.Protected)
+	marks := c.Doubt << 1
+	if c.Protected {
+		marks |= 1
+	}
+	b = append(b, marks)
 	b = wire.AppendMicro(b, c.Value)
 	b = wire.AppendMicro(b, c.Share)
 	if c.Extra != 0 {
@@ -331,7 +339,9 @@ func (c *Contribution) read(r *wire.Reader) {
 	c.Feedback, c.Rater, c.At = r.ID(), r.ID(), r.Int64()
 	source := r.Byte()
 	c.Source, c.Toward, c.Trait = fusion.Source(source&^isNoisy), int8(r.Byte()), policy.Trait(r.Byte())
-	c.Owner, c.CheckIn, c.Protected = r.Bool(), r.Bool(), r.Bool()
+	c.Owner, c.CheckIn = r.Bool(), r.Bool()
+	marks := r.Byte()
+	c.Protected, c.Doubt = marks&1 != 0, marks>>1
 	c.Value, c.Share = r.Micro(), r.Micro()
 	if source&isNoisy != 0 {
 		c.Extra = r.Micro()
@@ -340,5 +350,5 @@ func (c *Contribution) read(r *wire.Reader) {
 	if c.Measured = r.Mask(); c.Measured != 0 {
 		r.Levels(c.Levels[:])
 	}
-	r.Bad = r.Bad || c.Source >= fusion.NSources || c.Toward < -1 || c.Toward > 1 || c.Trait >= policy.NTraits || c.Share < 0
+	r.Bad = r.Bad || c.Doubt > MaxDoubt || c.Source >= fusion.NSources || c.Toward < -1 || c.Toward > 1 || c.Trait >= policy.NTraits || c.Share < 0
 }

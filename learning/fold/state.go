@@ -13,7 +13,7 @@ import (
 
 // Generation numbers the formula of the fold. Stored states carry it, with the
 // numeric profile they were computed under.
-const Generation = 4
+const Generation = 5
 
 // State is an agent's learner after some entries of its list: the trait block,
 // and what bounds its influence. Of computes it; what is stored is a cache.
@@ -142,13 +142,28 @@ func (s *State) Waits(t policy.Trait) string {
 	return ""
 }
 
-// rater finds the place of a guest, or makes one of the lightest place.
-func (s *State) rater(name string) *raterInfo {
+func raterID(name string) uint64 {
 	id := uint64(14695981039346656037)
 	for i := range len(name) {
 		id = (id ^ uint64(name[i])) * 1099511628211
 	}
-	least := 0
+	return id
+}
+
+// heard is what a guest has contributed, 0 for one of whom nothing is kept.
+func (s *State) heard(name string) float64 {
+	id := raterID(name)
+	for i := range s.Raters {
+		if s.Raters[i].ID == id {
+			return s.Raters[i].Info
+		}
+	}
+	return 0
+}
+
+// rater finds the place of a guest, or makes one of the lightest place.
+func (s *State) rater(name string) *raterInfo {
+	id, least := raterID(name), 0
 	for i := range s.Raters {
 		if s.Raters[i].ID == id {
 			return &s.Raters[i]

@@ -169,6 +169,13 @@ func (e *Evidence) Cap(pi float64) float64 {
 	return e.Pi
 }
 
+// Near draws an estimate to within so much of what was expected; the precision stays.
+func (e *Evidence) Near(expected, within float64) {
+	if e.Pi > 0 {
+		e.Num = float64(e.Pi * min(max(e.Num/e.Pi, expected-within), expected+within))
+	}
+}
+
 // Ratings is a precision in the unit of one owner rating.
 func (l *Loadings) Ratings(pi float64) float64 { return float64(pi * l[OwnerRating].V) }
 
