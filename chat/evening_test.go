@@ -96,6 +96,13 @@ func TestErasedEvening(t *testing.T) {
 	}
 }
 
+// forgetful knows nobody any more.
+type forgetful struct{ cast }
+
+func (forgetful) Names(context.Context, []event.PersonID) (map[event.PersonID]string, error) {
+	return nil, nil
+}
+
 func TestExchange(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -135,4 +142,11 @@ func TestExchange(t *testing.T) {
 	same(t, chat.Exchange{}, get(session, gone.ID, 8))
 	w.hear(w.event(event.ProtectionChanged{PersonID: ada, Protected: true}))
 	same(t, chat.Exchange{}, get(session, answer, 8))
+	w.hear(w.event(event.ProtectionChanged{PersonID: ada}))
+	same(t, 3, len(get(session, answer, 8).Lines))
+	later, err := chat.New(t.Context(), w.db, chat.Options{Clock: w.time, People: forgetful{}, Agents: cast{}})
+	w.must(err)
+	x, err = later.Exchange(context.Background(), r.ID, session, answer, 8)
+	w.must(err)
+	same(t, chat.Exchange{}, x)
 }

@@ -16,8 +16,9 @@ type Exchange struct {
 }
 
 // Exchange gives a message of a session and what was said before it there, at most
-// limit lines. Nothing when the message is gone, is no part of the session, or somebody
-// in the room is protected now.
+// limit lines. Nothing when the message is gone, is no part of the session, somebody in
+// the room is protected now, or somebody who was in it is no more: what they were called
+// could not be taken out of what others said.
 func (s *Service) Exchange(ctx context.Context, id event.RoomID, session event.SessionID, message event.MessageID, limit int) (Exchange, error) {
 	var out Exchange
 	var members []event.Member
@@ -71,8 +72,11 @@ func (s *Service) Exchange(ctx context.Context, id event.RoomID, session event.S
 	if err != nil {
 		return Exchange{}, err
 	}
-	for _, name := range names {
-		out.Names = append(out.Names, name)
+	for _, m := range members {
+		if names[m.ID()] == "" {
+			return Exchange{}, nil
+		}
+		out.Names = append(out.Names, names[m.ID()])
 	}
 	slices.Sort(out.Names)
 	return out, nil

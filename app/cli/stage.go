@@ -48,6 +48,7 @@ func (g *globals) stage(ctx context.Context, days int) (_ *stage, close func(), 
 	clock := &virtualClock{now: time.Now().Add(-time.Duration(days) * 26 * time.Hour)}
 	cfg.Clock, cfg.Provider.Offline, cfg.Listen = clock.Now, true, "127.0.0.1:0"
 	cfg.Learning.Jobs = 0 // the nights here are the clock's, not ours
+	cfg.Agents.Places, cfg.Agents.Replies = 0, 0
 	a, err := app.Open(ctx, cfg)
 	if err != nil {
 		return nil, nil, err

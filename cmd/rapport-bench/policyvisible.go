@@ -26,7 +26,7 @@ func thumbToPolicy(ctx context.Context) (metrics, error) {
 		return nil, err
 	}
 	defer clean()
-	cfg, err := app.LoadConfig(map[string]any{"data": dir, "listen": "127.0.0.1:0", "provider.offline": true, "log.level": "error"})
+	cfg, err := app.LoadConfig(map[string]any{"data": dir, "listen": "127.0.0.1:0", "provider.offline": true, "log.level": "error", "agents.places": 0, "agents.replies": 0})
 	if err != nil {
 		return nil, err
 	}

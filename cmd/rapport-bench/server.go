@@ -24,7 +24,7 @@ const childIngest = "serve-child"
 const childDemo = "product"
 
 func serveChild(args []string) int {
-	cfg, err := app.LoadConfig(map[string]any{"data": args[0], "listen": "127.0.0.1:0", "provider.offline": true, "log.level": "error"})
+	cfg, err := app.LoadConfig(map[string]any{"data": args[0], "listen": "127.0.0.1:0", "provider.offline": true, "log.level": "error", "agents.places": 0, "agents.replies": 0})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
