@@ -31,6 +31,8 @@ func (s *Service) Mine() []sqldb.Share {
 		of("cards", "Cards that your agents were imported from."),
 		of("enrichments", "What was suggested to fill in your agents."),
 		of("origins", "Where your agents come from."),
+		{Export: sqldb.Export{Table: "places"}, Where: `person_id = $1`, Says: "Places for agents that you bought."},
+		{Export: sqldb.Export{Table: "looks"}, Where: `person_id = $1`, Says: "Looks that you bought for agents."},
 		of("audit", "Who changed your agents, and how."),
 	}
 }

@@ -44,7 +44,7 @@ func (p *parts) mine() []ownShare {
 	for _, c := range []struct {
 		name string
 		owning
-	}{{"account", p.Accounts}, {"agent", p.Agents}, {"chat", p.Chat}, {"feedback", p.Feedback}, {"learning", p.Learning}} {
+	}{{"account", p.Accounts}, {"agent", p.Agents}, {"chat", p.Chat}, {"feedback", p.Feedback}, {"gateway", p.Gateway}, {"learning", p.Learning}} {
 		for _, x := range c.Mine() {
 			out = append(out, ownShare{c.name, x})
 		}

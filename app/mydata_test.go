@@ -86,6 +86,7 @@ var personal = []string{"person_id", "person", "owner_id", "rater_id", "reviewer
 
 // notMine says of a table with people in it why nobody's export holds it.
 var notMine = map[string]string{
+	"gateway.erased_rows":          "proofs of people who are no more; they have a receipt",
 	"agent.levels":                 "as in agent.versions",
 	"agent.natives":                "the platform's agents",
 	"agent.talks":                  "the mood of an agent now, as it is shown",
@@ -117,6 +118,7 @@ var notMine = map[string]string{
 // notErased says of a table with people in it why an erasure drops nothing there: it
 // keeps the pseudonym of nobody and numbers, as docs/privacy.md says, or nothing.
 var notErased = map[string]string{
+	"gateway.erased_rows":          "the proof",
 	"agent.talks":                  "dropped when the agent is retired",
 	"account.erasures":             "the proof",
 	"account.erased_rows":          "the proof",

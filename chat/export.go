@@ -31,6 +31,7 @@ func (s *Service) Mine() []sqldb.Share {
 			and (messages.author_id = m.member_id or r.direct and messages.kind = 'agent'))`, Says: "What you said, and what agents answered you in private."},
 		of("reactions", "person_id", "Your emoji on messages."),
 		of("sessions", "started_by", "Talks that you began."),
+		of("passes", "person_id", "Passes for special rooms that you bought."),
 		of("departures", "person_id", "Talks that you left."),
 	}
 }

@@ -10,3 +10,12 @@ func (s *Service) Exports() []sqldb.Export {
 		{Table: "mapping_rules"},
 	}
 }
+
+// Mine is what of this context belongs to a person. Decisions are read one by one, at
+// /v1/decisions/{decision}, by who took part.
+func (s *Service) Mine() []sqldb.Share {
+	return []sqldb.Share{
+		{Export: sqldb.Export{Table: "boosts"}, Where: `person_id = $1`, Says: "Days with more replies that you bought."},
+		{Export: sqldb.Export{Table: "replies"}, Where: `person_id = $1`, Says: "How many replies you got on which day."},
+	}
+}

@@ -102,5 +102,6 @@ func forgetPerson(tx *sqldb.Tx, e event.Event, person event.PersonID) error {
 	return erasure.Begin(tx, e, person).
 		Drop("replies", `delete from replies where person_id = $1`).
 		Drop("boosts", `delete from boosts where person_id = $1`).
+		Drop("spending", `delete from spending where kind = 'owner' and id = $1`).
 		End()
 }
