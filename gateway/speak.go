@@ -20,8 +20,18 @@ type outcome struct {
 	again   time.Duration // until it makes sense to ask again, 0 when unknown
 	finish  string
 	res     provider.Result
+	began   bool // something of it left
 	profile compile.Profile
 	latency int64 // milliseconds
+}
+
+// wait is how long to wait until the model takes requests again, 0 when that is
+// not what failed or something was said.
+func (o *outcome) wait() time.Duration {
+	if o.code != provider.CodeRateLimited && o.code != provider.CodeResting || o.began {
+		return 0
+	}
+	return max(o.again, 2*time.Second)
 }
 
 // errEnough ends a reply that the enforcer cut.
@@ -62,7 +72,7 @@ func (s *Service) speak(ctx context.Context, p *plan, talk []provider.Message, c
 	if err == nil {
 		err = pass(enforcer.Finish())
 	}
-	out.profile = p.profile
+	out.profile, out.began = p.profile, text.Len() > 0
 	if i := out.res.Fallback; i > 0 {
 		out.profile = p.view.prepared.ForFallback(p.profile, i-1, p.moment)
 	}

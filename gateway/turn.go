@@ -32,6 +32,9 @@ type turn struct {
 // maxLeases is how many workers may die over a turn before it is given up.
 const maxLeases = 5
 
+// crowded is how long a message waits for a model that takes no more requests.
+const crowded = 2 * time.Minute
+
 // errLeaseLost: another worker has the turn by now.
 var errLeaseLost = errors.New("the lease was lost")
 
@@ -266,6 +269,9 @@ func (s *Service) process(ctx context.Context, t *turn) error {
 	}
 	if err := committed(); err != nil {
 		return errors.Join(err, s.putBack(ctx, t, time.Second))
+	}
+	if wait := out.wait(); wait > 0 && t.lease < maxLeases && s.now()-t.event.Time+wait.Microseconds() < crowded.Microseconds() {
+		return s.putBack(ctx, t, wait)
 	}
 	if out.code != "" {
 		return s.finish(ctx, q, p, out, "")

@@ -510,8 +510,8 @@ func TestFailures(t *testing.T) {
 		code string
 	}{
 		{"the model refuses", func(w *world) {
-			w.model.set(func(m *model) { m.say, m.fail = nil, &provider.Error{Code: provider.CodeRateLimited, Provider: "test"} })
-		}, "rate_limited"},
+			w.model.set(func(m *model) { m.say, m.fail = nil, &provider.Error{Code: provider.CodeRefused, Provider: "test"} })
+		}, "bad_request"},
 		{"the stream breaks", func(w *world) {
 			w.model.set(func(m *model) { m.fail = &provider.Error{Code: provider.CodeBroken, Provider: "test", Started: true} })
 		}, "stream_broken"},
@@ -577,6 +577,41 @@ func TestFallback(t *testing.T) {
 	}
 	if r := spare.requests()[0]; r.Params.Temperature.Set() || r.Params.Effort == "" || !w.model.requests()[0].Params.Temperature.Set() {
 		t.Error("the parameters were not mapped again")
+	}
+}
+
+// A message waits a while for a model that takes no more requests, and then the
+// failure is told.
+func TestCrowdedModel(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.meet(mira)
+	crowd := &provider.Error{Code: provider.CodeRateLimited, Provider: "test", RetryAfter: 20 * time.Second}
+	w.model.set(func(m *model) { m.say, m.fail = nil, crowd })
+	w.said(person(ann), "Hi")
+	w.work(w.s)
+	w.pass(10 * time.Second)
+	w.work(w.s)
+	if n := len(w.model.requests()); n != 1 || len(w.told()) != 0 {
+		t.Fatalf("asked %d times before the model said so, %+v", n, w.told())
+	}
+	w.model.set(func(m *model) { m.say, m.fail = []string{"Now."}, nil })
+	w.pass(11 * time.Second)
+	w.work(w.s)
+	if told := w.told(); len(w.replies()) != 1 || len(told) != 1 || told[0].Action != "reply" {
+		t.Fatalf("%d replies, %+v", len(w.replies()), told)
+	}
+	w.model.set(func(m *model) { m.say, m.fail = nil, crowd })
+	w.said(person(ann), "Again")
+	for range 20 {
+		w.work(w.s)
+		w.pass(11 * time.Second)
+	}
+	if told := w.told(); len(told) != 2 || told[1].Action != "failed" || told[1].Error != provider.CodeRateLimited {
+		t.Errorf("%+v", told[1:])
+	}
+	if n := len(w.model.requests()); n > 2+maxLeases {
+		t.Errorf("asked %d times", n)
 	}
 }
 
