@@ -142,10 +142,8 @@ func (s *Service) callThem(ctx context.Context, rooms []event.RoomID, authors []
 				if err != nil {
 					return err
 				}
-				if len(members) > 2 {
-					for _, m := range members {
-						all[memberOf(m[0], m[1])] = true
-					}
+				for _, m := range members {
+					all[memberOf(m[0], m[1])] = true
 				}
 			}
 			return nil
@@ -156,7 +154,7 @@ func (s *Service) callThem(ctx context.Context, rooms []event.RoomID, authors []
 	}
 	people, agents := map[event.PersonID]bool{}, map[event.AgentID]bool{}
 	for m := range all {
-		if m.Kind == event.KindAgent || m.AgentID != "" {
+		if m.AgentID != "" {
 			agents[m.AgentID] = true
 		} else if _, known := s.hearings.name(m.PersonID); !known && m.PersonID != "" {
 			people[m.PersonID] = true
@@ -171,10 +169,15 @@ func (s *Service) callThem(ctx context.Context, rooms []event.RoomID, authors []
 		return nil
 	}
 	found, err := s.options.People.Names(ctx, sortedKeys(people))
-	if err == nil {
-		s.hearings.called(found)
+	if err != nil {
+		return err
 	}
-	return err
+	names := make(map[event.PersonID]string, len(people))
+	for p := range people {
+		names[p] = found[p] // empty for who has none
+	}
+	s.hearings.called(names)
+	return nil
 }
 
 // calledBy is how others call an author, empty when that was not learnt.
