@@ -21,6 +21,11 @@ const uploadTimeout = 2 * time.Minute
 // maxUpload is a card with what a form puts around it.
 const maxUpload = card.MaxFile + 64<<10
 
+// CardForm is a card as browsers send a file.
+type CardForm struct {
+	Card string `json:"card" format:"binary" doc:"The file as it is."`
+}
+
 // mediaTypes of the containers.
 var mediaTypes = map[string]string{card.InJSON: "application/json", card.InPNG: "image/png", card.InCHARX: "application/zip"}
 
@@ -33,10 +38,8 @@ func (s *Service) personaRoutes(api *httpapi.API) {
 
 	take := op("Make an agent from a character card", conflict)
 	take.Status, take.MaxBody, take.Gives = http.StatusCreated, maxUpload, Imported{}
-	take.Takes = map[string]any{"application/json": map[string]any{}, "image/png": []byte{}, "application/zip": []byte{}, "application/octet-stream": []byte{},
-		"multipart/form-data": struct {
-			Card []byte `json:"card" format:"binary"`
-		}{}}
+	take.Takes = map[string]any{"application/json": map[string]any{}, "image/png": "", "application/zip": "", "application/octet-stream": "",
+		"multipart/form-data": CardForm{}}
 	api.Handle("POST /v1/agents/import", take, http.HandlerFunc(s.postCard), func(o *httpapi.Operation) {
 		o.Description = "The body is the file as it is: a card of version 1, 2 or 3 as JSON, in a PNG or as CHARX, found by its first bytes; or a form with it in a field card. At most 50 MB. " +
 			"Idempotency-Key makes a repeat harmless."
