@@ -273,6 +273,8 @@ func TestTour(t *testing.T) {
 	ada.must("PUT", luna.path("/settings"), map[string]any{"asking": map[string]any{"intensity": "gentle", "every": 0}}, nil)
 	ada.must("PUT", "/v1/me/asking", map[string]any{"budget": 3}, nil)
 	ada.must("GET", "/v1/me/asking", nil, nil)
+	ada.must("PUT", "/v1/me/emoji", map[string]any{"emoji": "💀", "meaning": .5}, nil)
+	ada.must("GET", "/v1/me/emoji", nil, nil)
 	asked := ada.make("Mia", nil).longTalk()
 	ada.must("POST", "/v1/prompts/"+string(asked.PromptID)+"/shown", nil, nil)
 	ada.must("POST", "/v1/prompts/"+string(asked.PromptID)+"/skipped", nil, nil)
