@@ -81,6 +81,9 @@ func (r *rig) reviewed(ada, bob, carl *person, luna *companion) (counted event.F
 	if !seen {
 		r.t.Errorf("the owner does not see that a review counts: %+v", page.Items)
 	}
+	if told := ada.raw("GET", luna.path("/explanation"), nil); !strings.Contains(string(told.body), string(given.ReviewID)) {
+		r.t.Errorf("learning has not taken the review: %s", told.body)
+	}
 	ada.must("PUT", "/v1/reviews/"+string(given.ReviewID)+"/helpful", map[string]bool{"helpful": true}, nil)
 
 	guest.told("And what about the day after?")

@@ -64,8 +64,7 @@ func (s *Service) reviewRoutes(api *httpapi.API) {
 	skip := op("Put an exchange away; that says nothing about it", 409)
 	skip.Status = 204
 	httpapi.Post(api, "/v1/reviews/{assignment}/skip", skip, func(ctx context.Context, in *AssignmentPath) (nothing, error) {
-		_, err := s.SkipReview(ctx, authz.From(ctx), in.Assignment)
-		return nothing{}, err
+		return nothing{}, s.SkipReview(ctx, authz.From(ctx), in.Assignment)
 	})
 	httpapi.Get(api, "/v1/reviews", op("List reviews you gave, or got on your agent"), func(ctx context.Context, in *struct {
 		Agent  event.AgentID `query:"agent" maxLength:"64" doc:"What reviewers wrote on this agent of yours; left out: what you wrote."`

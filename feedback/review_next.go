@@ -55,6 +55,7 @@ func (s *Service) NextReview(ctx context.Context, p authz.Principal) (Desk, erro
 	if p.Person == "" {
 		return Desk{}, p.Check(authz.Review, authz.Create)
 	}
+	left := 0
 	for range tries {
 		var a *assignment
 		var desk Desk
@@ -82,12 +83,17 @@ func (s *Service) NextReview(ctx context.Context, p authz.Principal) (Desk, erro
 			desk.Exchange, desk.Questions, desk.Words = shown.blind(a.Agent), mentor.Questions(), mentor.Words()
 			return desk, nil
 		}
+		left = desk.Left + 1
 	}
-	return s.empty("nothing_now", "There is nothing to review just now; look again later.", s.now()+s.reviews.Open/24, 0), nil
+	return s.nothing(s.now(), left), nil
 }
 
-func (s *Service) empty(code, why string, until event.Micros, left int) Desk {
-	return Desk{Code: code, Why: why, Until: until, Left: left}
+// nothing is the desk of who has no exchange: for today, or just now.
+func (s *Service) nothing(now event.Micros, left int) Desk {
+	if left == 0 {
+		return Desk{Code: "day_full", Why: "That was all for today; thank you. There is more tomorrow.", Until: mentor.DayEnds(now)}
+	}
+	return Desk{Code: "nothing_now", Why: "There is nothing to review just now; look again later.", Until: now + s.reviews.Open/24, Left: left}
 }
 
 // assign gives the open exchange of a reviewer or chooses one; nil with the reason
@@ -110,7 +116,7 @@ func (s *Service) assign(tx *sqldb.Tx, p authz.Principal) (*assignment, Desk, er
 		return a, Desk{Left: left}, nil
 	}
 	if left == 0 {
-		return nil, s.empty("day_full", "That was all for today; thank you. There is more tomorrow.", mentor.DayEnds(now), 0), nil
+		return nil, s.nothing(now, 0), nil
 	}
 	candidates, err := s.candidates(tx, p.Person, "", now)
 	if err != nil {
@@ -122,7 +128,7 @@ func (s *Service) assign(tx *sqldb.Tx, p authz.Principal) (*assignment, Desk, er
 	}
 	ordered := mentor.Order(string(s.key), p.Person, mentor.Day(now), candidates, partners)
 	if len(ordered) == 0 {
-		return nil, s.empty("nothing_now", "There is nothing to review just now; look again later.", now+s.reviews.Open/24, left), nil
+		return nil, s.nothing(now, left), nil
 	}
 	a = &assignment{Candidate: ordered[0], reviewer: p.Person, state: openState, expires: now + s.reviews.Open}
 	a.id = event.HashID("assignment", string(p.Person), string(a.Message))
@@ -288,12 +294,12 @@ func (s *Service) showable(tx *sqldb.Tx, a assignment, x Exchange, now event.Mic
 }
 
 // SkipReview puts an exchange away; another one can be had while the day has some.
-// Again is harmless. Fault not_found.
-func (s *Service) SkipReview(ctx context.Context, p authz.Principal, id string) (Desk, error) {
+// Again is harmless. Faults: not_found, conflict reviewed_already.
+func (s *Service) SkipReview(ctx context.Context, p authz.Principal, id string) error {
 	if p.Person == "" {
-		return Desk{}, p.Check(authz.Review, authz.Create)
+		return p.Check(authz.Review, authz.Create)
 	}
-	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		a, err := assignmentWhere(tx, `x.assignment_id = $1 and x.person_id = $2`, id, p.Person)
 		if err != nil || a == nil {
 			return orNoAssignment(err)
@@ -304,10 +310,6 @@ func (s *Service) SkipReview(ctx context.Context, p authz.Principal, id string) 
 		_, err = tx.Exec(`update assignments set state = $1 where assignment_id = $2 and state = 'open'`, skippedState, id)
 		return err
 	})
-	if err != nil {
-		return Desk{}, err
-	}
-	return Desk{}, nil
 }
 
 func orNoAssignment(err error) error {
