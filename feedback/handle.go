@@ -43,9 +43,9 @@ func (s *Service) apply(tx *sqldb.Tx, h *habits, e event.Event) error {
 	h.sees(e)
 	switch e.Type {
 	case event.AgentCreated{}.EventType():
-		return with(e, func(p event.AgentCreated) error { return s.agentIs(tx, e, p.AgentState) })
+		return with(e, func(p event.AgentCreated) error { return s.agentIs(tx, h, e, p.AgentState) })
 	case event.AgentUpdated{}.EventType():
-		return with(e, func(p event.AgentUpdated) error { return s.agentIs(tx, e, p.AgentState) })
+		return with(e, func(p event.AgentUpdated) error { return s.agentIs(tx, h, e, p.AgentState) })
 	case event.AgentTransferred{}.EventType():
 		return with(e, func(p event.AgentTransferred) error {
 			_, err := tx.Exec(`update agents set owner_id = $1 where agent_id = $2`, p.To, p.AgentID)
@@ -57,9 +57,9 @@ func (s *Service) apply(tx *sqldb.Tx, h *habits, e event.Event) error {
 			return err
 		})
 	case event.ReplyGenerated{}.EventType():
-		return with(e, func(p event.ReplyGenerated) error { return s.decided(tx, e, p) })
+		return with(e, func(p event.ReplyGenerated) error { return s.decided(tx, h, e, p) })
 	case event.SessionStarted{}.EventType():
-		return with(e, func(p event.SessionStarted) error { return s.sessionStarted(tx, e, p) })
+		return with(e, func(p event.SessionStarted) error { return s.sessionStarted(tx, h, e, p) })
 	case event.SessionEnded{}.EventType():
 		return with(e, func(p event.SessionEnded) error { return s.sessionEnded(tx, h, e, p) })
 	case event.MessageCreated{}.EventType():
@@ -99,7 +99,7 @@ func with[P event.Payload](e event.Event, fn func(P) error) error {
 	return fn(p)
 }
 
-func (s *Service) agentIs(tx *sqldb.Tx, e event.Event, a event.AgentState) error {
+func (s *Service) agentIs(tx *sqldb.Tx, h *habits, e event.Event, a event.AgentState) error {
 	doc := struct {
 		Traits policy.Traits `json:"traits"`
 	}{policy.Neutral()}
@@ -117,13 +117,13 @@ func (s *Service) agentIs(tx *sqldb.Tx, e event.Event, a event.AgentState) error
 		a.AgentID, a.OwnerID, a.Version, string(levels), false, asking.Intensity, asking.Every, a.Learning && a.Alive); err != nil {
 		return err
 	}
-	return s.release(tx, e, string(a.AgentID))
+	return s.releaseAt(h, e, string(a.AgentID))
 }
 
 // lean is the least deviation from the policy that more or less can be about.
 const lean = .02
 
-func (s *Service) decided(tx *sqldb.Tx, e event.Event, p event.ReplyGenerated) error {
+func (s *Service) decided(tx *sqldb.Tx, h *habits, e event.Event, p event.ReplyGenerated) error {
 	trait, sign, tone, err := leaning(tx, p)
 	if err != nil {
 		return err
@@ -150,7 +150,7 @@ func (s *Service) decided(tx *sqldb.Tx, e event.Event, p event.ReplyGenerated) e
 			return err
 		}
 	}
-	return s.release(tx, e, string(p.DecisionID), string(p.MessageID), string(p.SessionID))
+	return s.releaseAt(h, e, string(p.DecisionID), string(p.MessageID), string(p.SessionID))
 }
 
 // leaning is the trait that a decision rendered farthest from the policy, with the
@@ -178,7 +178,7 @@ func leaning(tx *sqldb.Tx, p event.ReplyGenerated) (trait string, sign int, tone
 	return trait, sign, tone, nil
 }
 
-func (s *Service) sessionStarted(tx *sqldb.Tx, e event.Event, p event.SessionStarted) error {
+func (s *Service) sessionStarted(tx *sqldb.Tx, h *habits, e event.Event, p event.SessionStarted) error {
 	if _, err := tx.Exec(`insert into sessions (session_id, agent_id, room_id, context, protected, imported, last_at) values ($1, $2, $3, '', $4, $5, $6)
 		on conflict (session_id) do update set protected = (sessions.protected or excluded.protected)`,
 		p.SessionID, p.AgentID, p.RoomID, p.Protected, false, e.Time); err != nil {
@@ -187,7 +187,7 @@ func (s *Service) sessionStarted(tx *sqldb.Tx, e event.Event, p event.SessionSta
 	if err := takesPart(tx, p.SessionID, p.StartedBy); err != nil {
 		return err
 	}
-	return s.release(tx, e, string(p.SessionID))
+	return s.releaseAt(h, e, string(p.SessionID))
 }
 
 func (s *Service) sessionEnded(tx *sqldb.Tx, h *habits, e event.Event, p event.SessionEnded) error {
@@ -207,7 +207,7 @@ func (s *Service) sessionEnded(tx *sqldb.Tx, h *habits, e event.Event, p event.S
 	if err := talked(tx, p); err != nil {
 		return err
 	}
-	return s.release(tx, e, string(p.SessionID))
+	return s.releaseAt(h, e, string(p.SessionID))
 }
 
 func (s *Service) messageCreated(tx *sqldb.Tx, h *habits, e event.Event, p event.MessageCreated) error {
@@ -236,10 +236,7 @@ func (s *Service) messageCreated(tx *sqldb.Tx, h *habits, e event.Event, p event
 	if err := m.put(tx); err != nil {
 		return err
 	}
-	if none, err := h.nobodyWaits(); none || err != nil {
-		return err
-	}
-	return s.release(tx, e, string(p.MessageID))
+	return s.releaseAt(h, e, string(p.MessageID))
 }
 
 // smallGroup is the most members of a small group.

@@ -48,6 +48,14 @@ func (s *Service) release(tx *sqldb.Tx, cause event.Event, ids ...string) error 
 	return nil
 }
 
+// releaseAt is release in a batch, which looks once whether anything waits.
+func (s *Service) releaseAt(h *habits, cause event.Event, ids ...string) error {
+	if none, err := h.nobodyWaits(); none || err != nil {
+		return err
+	}
+	return s.release(h.tx, cause, ids...)
+}
+
 // retry settles a waiting draft; true when it no longer waits for anything.
 func (s *Service) retry(tx *sqldb.Tx, d draft, cause *event.Event) (settled bool, err error) {
 	o, err := s.settle(tx, d, find)
