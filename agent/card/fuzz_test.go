@@ -2,6 +2,7 @@ package card
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"math/big"
 	"strconv"
@@ -81,6 +82,44 @@ func FuzzChunk(f *testing.F) {
 		}
 		if back, err := Open(out); err != nil || string(back.JSON) != v3 {
 			t.Fatalf("in place of %q: %v", c.Name, err)
+		}
+	})
+}
+
+// FuzzArchive: the same for what stands in an archive beside the card, whatever it
+// is called and however long it says it is.
+func FuzzArchive(f *testing.F) {
+	f.Add("assets/icon.png", []byte("x"), uint32(1))
+	f.Add("../x", []byte("xyz"), uint32(0))
+	f.Add("assets/big", bytes.Repeat([]byte{0}, 9000), uint32(1<<31))
+	f.Fuzz(func(t *testing.T, name string, body []byte, says uint32) {
+		if strings.HasSuffix(name, "/") || len(name) > 1000 {
+			return // what the writer takes for a folder, or not at all
+		}
+		in := charx(t, file{"card.json", v3}, file{name, string(body)})
+		dir := bytes.LastIndex(in, []byte("PK\x01\x02"))
+		if says%2 == 0 {
+			binary.LittleEndian.PutUint32(in[dir+24:], says)
+		}
+		c, err := Open(in)
+		if err != nil {
+			if !fault.Is(err, "card_refused") && !fault.Is(err, "card_too_large") {
+				t.Fatal(err)
+			}
+			return
+		}
+		for _, part := range strings.Split(name, "/") {
+			if part == ".." || strings.Contains(part, `\`) {
+				t.Fatalf("%q is taken", name)
+			}
+		}
+		out, err := CHARX(in, c.JSON)
+		if err != nil {
+			t.Fatal(err)
+		}
+		z, err := archive(out)
+		if err != nil || len(z.File) != 2 || z.File[1].Name != name || z.File[1].UncompressedSize64 != uint64(len(body)) {
+			t.Fatalf("%q: %v", name, err)
 		}
 	})
 }
