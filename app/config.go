@@ -46,8 +46,8 @@ func Settings() []Setting {
 		{Key: "feedback.window", Default: "336h", Doc: "how long after a decision feedback on it still counts"},
 		{Key: "gateway.workers", Default: 8, Doc: "replies that are made at the same time"},
 		{Key: "ingest.discord_key", Default: "", Doc: "public key of the Discord application whose interactions are taken at /v1/ingest/discord, hexadecimal"},
-		{Key: "ingest.slack_secret", Default: "", Doc: "signing secret of the Slack app whose payloads are taken at /v1/ingest/slack; better in the environment than in a file", Secret: true},
-		{Key: "ingest.telegram_secret", Default: "", Doc: "secret_token of the Telegram webhook whose updates are taken at /v1/ingest/telegram; better in the environment than in a file", Secret: true},
+		{Key: "ingest.slack_key", Default: "", Doc: "what the Slack app signs with whose payloads are taken at /v1/ingest/slack; better in the environment than in a file", Secret: true},
+		{Key: "ingest.telegram_key", Default: "", Doc: "the word that was given to setWebhook, of the Telegram bot whose updates are taken at /v1/ingest/telegram; better in the environment than in a file", Secret: true},
 		{Key: "kafka.brokers", Default: "", Doc: "brokers of Kafka or Redpanda as host:port, separated by commas; some of them are enough; the flag is --kafka. Empty: the log is in the data directory"},
 		{Key: "kafka.prefix", Default: "rapport.", Doc: "of the names of topics and groups on Kafka; other prefixes are other logs"},
 		{Key: "kafka.tls", Default: false, Doc: "encrypt the way to the brokers, and hold their certificates to those this machine trusts"},
@@ -88,9 +88,9 @@ type Config struct {
 		AskRest   time.Duration `koanf:"ask_rest"`
 	} `koanf:"feedback"`
 	Ingest struct {
-		DiscordKey     string `koanf:"discord_key"`
-		SlackSecret    string `koanf:"slack_secret"`
-		TelegramSecret string `koanf:"telegram_secret"`
+		DiscordKey  string `koanf:"discord_key"`
+		SlackKey    string `koanf:"slack_key"`
+		TelegramKey string `koanf:"telegram_key"`
 	} `koanf:"ingest"`
 	Gateway struct {
 		Workers     int           `koanf:"workers"`
@@ -278,7 +278,7 @@ func (c Config) check() error {
 
 // keys are what other platforms sign with.
 func (c Config) keys() door.Keys {
-	return door.Keys{Slack: c.Ingest.SlackSecret, Discord: c.Ingest.DiscordKey, Telegram: c.Ingest.TelegramSecret, Clock: c.Clock}
+	return door.Keys{Slack: c.Ingest.SlackKey, Discord: c.Ingest.DiscordKey, Telegram: c.Ingest.TelegramKey, Clock: c.Clock}
 }
 
 // asking is when people are asked.
@@ -303,7 +303,7 @@ func (c Config) Effective() []Effective {
 		"data": c.Data, "listen": c.Listen, "log.level": c.LogConf.Level,
 		"feedback.window": c.Feedback.Window.String(), "feedback.ask_budget": c.Feedback.AskBudget, "feedback.ask_quiet": c.Feedback.AskQuiet.String(), "feedback.ask_rest": c.Feedback.AskRest.String(), "gateway.workers": c.Gateway.Workers, "gateway.patience": c.Gateway.Patience.String(),
 		"gateway.owner_tokens": c.Gateway.OwnerTokens, "gateway.agent_tokens": c.Gateway.AgentTokens, "gateway.owner_cost": c.Gateway.OwnerCost, "gateway.agent_cost": c.Gateway.AgentCost, "learning.jobs": c.Learning.Jobs.String(), "postgres": c.Postgres,
-		"ingest.discord_key": c.Ingest.DiscordKey, "ingest.slack_secret": c.Ingest.SlackSecret, "ingest.telegram_secret": c.Ingest.TelegramSecret,
+		"ingest.discord_key": c.Ingest.DiscordKey, "ingest.slack_key": c.Ingest.SlackKey, "ingest.telegram_key": c.Ingest.TelegramKey,
 		"kafka.brokers": c.Kafka.Brokers, "kafka.prefix": c.Kafka.Prefix, "kafka.tls": c.Kafka.TLS, "kafka.user": c.Kafka.User, "kafka.password": c.Kafka.Password,
 		"kafka.partitions": c.Kafka.Partitions, "kafka.replication": c.Kafka.Replication,
 		"provider.base_url": c.Provider.BaseURL, "provider.key": c.Provider.Key, "provider.model": c.Provider.Model, "provider.offline": c.Provider.Offline,

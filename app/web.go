@@ -173,6 +173,10 @@ func whatOf(i feedback.Item) string {
 		return value + " like this"
 	case i.Kind == event.ChannelTone:
 		return "asked: " + value
+	case i.Kind == event.ChannelCorrected && i.Direction.Sign > 0:
+		return "your correction has more " + i.Direction.Trait
+	case i.Kind == event.ChannelCorrected:
+		return "your correction has less " + i.Direction.Trait
 	case value != "":
 		return kind + ": " + value
 	}

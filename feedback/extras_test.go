@@ -59,9 +59,6 @@ func TestReasons(t *testing.T) {
 			}
 			continue
 		}
-		if r.good {
-			t.Errorf("%s praises, and asks for something else", r.value)
-		}
 		want := &event.Direction{Trait: r.trait.String(), Sign: r.sign}
 		if len(events) != 1 || !cmp.Equal(events[0].Direction, want) || events[0].Channel != event.ChannelReason || events[0].Score != 0 || events[0].Commands() {
 			t.Errorf("%s: %+v", r.value, events)

@@ -16,7 +16,7 @@ import (
 //	thumb       value up, down                                   on messageId or decisionId
 //	more_less   value more, less                                 on messageId or decisionId
 //	tone        value one of policy.ToneButtons                  on messageId or decisionId
-//	reason      value one of Reasons                             on messageId, decisionId or sessionId
+//	reason      value a word of reasons                        on messageId, decisionId or sessionId
 //	check_in    value better, same, worse, not_sure              on agentId
 //	comment     comment                                          on any of them
 //	correction  correction: what it should have said             on messageId or decisionId

@@ -33,6 +33,8 @@ func (chatCmd) Help() string {
                  ask for it now, for the rest of this session, and as evidence for later
   /up /down      a thumb on the last answer
   /more /less    more or less like the last answer
+  /because WORD  why it was good or bad: too_long, unkind, off_topic, helpful … (an unknown word lists them)
+  /instead TEXT  what it should have said
   /rate LEVEL    loved, good, meh or not_great: how this session was
   /why           why the last answer was as it was, and what is believed by now
   /undo          go back to the policy before the newest one
@@ -218,6 +220,10 @@ func (t *talk) take(ctx context.Context, line string) error {
 		return t.give(ctx, "thumb", word, "messageId", t.last.MessageID)
 	case "more", "less":
 		return t.give(ctx, "more_less", word, "messageId", t.last.MessageID)
+	case "because":
+		return t.give(ctx, "reason", strings.ReplaceAll(rest, " ", "_"), "messageId", t.last.MessageID)
+	case "instead":
+		return t.give(ctx, "correction", rest, "messageId", t.last.MessageID)
 	case "rate":
 		return t.give(ctx, "session", strings.ReplaceAll(rest, " ", "_"), "sessionId", t.last.SessionID)
 	case "why":
@@ -285,13 +291,23 @@ func (t *talk) give(ctx context.Context, kind, value, about, id string) error {
 			Sign  int    `json:"sign"`
 		} `json:"direction"`
 	}
-	if err := t.c.Do(ctx, http.MethodPost, "/v1/feedback", map[string]string{"kind": kind, "value": value, about: id}, &r); err != nil {
+	words := "value"
+	if kind == "correction" {
+		words = kind
+	}
+	if err := t.c.Do(ctx, http.MethodPost, "/v1/feedback", map[string]string{"kind": kind, words: value, about: id}, &r); err != nil {
 		return err
 	}
 	if t.g.JSON {
 		return t.g.print(r)
 	}
 	switch {
+	case kind == "correction":
+		t.note("what %s should have said is kept, and compared with what was said", t.agent.Name)
+	case kind == "reason" && r.Direction == nil:
+		t.note("%s: kept with the answer", value)
+	case kind == "reason":
+		t.note("%s: evidence for later", value)
 	case r.Direction != nil:
 		t.note("%s: %s %+.2f for the rest of this session, and evidence for later", value, r.Direction.Trait, .15*float64(r.Direction.Sign))
 	default:

@@ -45,6 +45,7 @@ var benches = map[string]bench{
 	"off-policy":         {"off-policy estimators against reference values of logged bandit feedback (real data)", offPolicy},
 	"reviewers":          {"what many people's answers say together: accuracy of the plurality, Dawid-Skene and ours on 8 sets (real data)", reviewersBench},
 	"asking":             {"prompts that heavy users see (20 talks a day, 6 agents, 4 weeks), and what they answer at a rate of 30 %", askingBench},
+	"influence":          {"1,000 events from one account through HTTP, learner and agent: how far they move somebody else's agent, and the cap", influence},
 	"abuse":              {"raters who answer without looking, mixed into real crowds: how surely they are found, and who is wronged (real data)", abuseBench},
 	"sentiment":          {"sentiment of a text against what people said of it, and what it says of other languages (real data)", sentimentBench},
 	"addressee":          {"what a line in a real room answers, and what a wrong addressee costs (real data)", addressee},

@@ -117,6 +117,7 @@ type owner struct {
 	*client.Client
 	agent string
 	room  string
+	to    string // what they begin with, to be heard by the agent among many
 }
 
 type said struct {
@@ -146,7 +147,7 @@ func (t *owner) talk(ctx context.Context) (said, error) {
 	var mine struct {
 		Sequence int64 `json:"sequence"`
 	}
-	if err := t.Do(ctx, http.MethodPost, "/v1/rooms/"+t.room+"/messages", map[string]string{"text": "How do tides work?"}, &mine); err != nil {
+	if err := t.Do(ctx, http.MethodPost, "/v1/rooms/"+t.room+"/messages", map[string]string{"text": t.to + "How do tides work?"}, &mine); err != nil {
 		return said{}, err
 	}
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
