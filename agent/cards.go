@@ -152,8 +152,7 @@ func startOf(l *card.Learned) (levels map[string]float64, notices []string) {
 
 // edit is what a card must say so that it is the agent as it is by now: only what
 // changed since it was read, so that all else stays as its author wrote it.
-func (s *Service) edit(c card.Card, t Texts) (e card.Edit) {
-	was, _ := s.read(c)
+func edit(was, t Texts) (e card.Edit) {
 	for _, f := range []struct {
 		was, is string
 		to      **string
@@ -191,11 +190,11 @@ func (s *Service) Export(ctx context.Context, ref, format string) (file []byte, 
 		if err != nil {
 			return err
 		}
-		c, stored, err := s.cardOf(tx, a.id)
+		c, stored, was, err := cardOf(tx, a.id)
 		if err != nil {
 			return err
 		}
-		e := s.edit(c, texts)
+		e := edit(was, texts)
 		if e.Learned, err = learned(tx, a, texts); err != nil {
 			return err
 		}
@@ -264,19 +263,20 @@ func (s *Service) Card(ctx context.Context, ref string) (n CardNote, err error) 
 	return n, err
 }
 
-// cardOf gives the card of an agent and the file it came in; a new card when
-// there is none.
-func (s *Service) cardOf(tx *sqldb.Tx, id event.AgentID) (c card.Card, file []byte, err error) {
+// cardOf gives the card of an agent, the file it came in and the texts that were
+// read from it, which are the agent's first; a new card when there is none.
+func cardOf(tx *sqldb.Tx, id event.AgentID) (c card.Card, file []byte, was Texts, err error) {
 	var container, raw string
 	ok, err := tx.Get(`select container, card, file from cards where agent_id = $1`, []any{id}, &container, &raw, &file)
 	if err != nil || !ok {
-		return card.New(), nil, err
+		return card.New(), nil, was, err
 	}
 	if c, err = card.Parse([]byte(raw)); err != nil {
-		return c, nil, fmt.Errorf("card of agent %s as stored: %w", id, err)
+		return c, nil, was, fmt.Errorf("card of agent %s as stored: %w", id, err)
 	}
 	c.Container = container
-	return c, file, nil
+	was, err = textsOf(tx, id, 1)
+	return c, file, was, err
 }
 
 func putCard(tx *sqldb.Tx, id event.AgentID, c card.Card, file []byte, findings []string, at event.Micros) error {
