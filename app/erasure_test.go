@@ -187,7 +187,7 @@ func TestErasure(t *testing.T) {
 			before = append(before, w)
 		}
 	}
-	if len(before) < len(canaries)-4 { // a password, replaced and deleted words may be gone already
+	if len(before) < len(canaries)-6 { // a password, and on some engines replaced and deleted words, cannot be found even so
 		t.Fatalf("only %q can be found before: the test would find nothing after", before)
 	}
 

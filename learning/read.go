@@ -118,10 +118,10 @@ type RelationshipStats struct {
 	Strength     float64      `json:"strength"` // [0,1), as of now
 }
 
-// Relationship is how close somebody is, as a word.
+// Relationship is how close somebody is, as a word; who they are stays with them.
 type Relationship struct {
-	PersonID event.PersonID `json:"personId"`
-	Level    string         `json:"level"` // new, familiar, close, dear
+	By    string `json:"by"`    // you, a guest
+	Level string `json:"level"` // new, familiar, close, dear
 }
 
 // crowd is how many people an aggregate of what they did must have.
@@ -233,10 +233,12 @@ func (p *AgentRLProjection) readBonds(tx *sqldb.Tx, agent string, now event.Micr
 			return err
 		}
 		strength := b.strengthAt(now)
+		by := "a guest"
 		if person == p.OwnerID {
+			by = "you"
 			p.RelationshipStats = RelationshipStats{Interactions: b.Interactions, LastSeenAt: b.LastSeen, Strength: wire.Micro(strength)}
 		}
-		p.Relationships = append(p.Relationships, Relationship{person, levelOf(strength)})
+		p.Relationships = append(p.Relationships, Relationship{by, levelOf(strength)})
 	}
 	return rows.Err()
 }
