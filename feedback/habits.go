@@ -8,6 +8,7 @@ import (
 
 	"rapport/event"
 	"rapport/feedback/signal"
+	"rapport/internal/relay"
 	"rapport/internal/sqldb"
 )
 
@@ -19,6 +20,7 @@ type habits struct {
 	part  map[part]bool // who was noted to take part in what
 	about map[event.MessageID]target
 	waits waits // does anything wait for what may come?
+	out   []event.Event
 }
 
 type waits byte
@@ -117,11 +119,21 @@ func (h *habits) find(tx *sqldb.Tx, d draft) (target, string, error) {
 	return t, awaits, err
 }
 
-// sees forgets what an event may change.
-func (h *habits) sees(e event.Event) {
-	if e.Type != (event.MessageCreated{}).EventType() && e.Type != (event.ReactionAdded{}).EventType() {
-		clear(h.about)
+// sees prepares for the next event: what it may change is forgotten, and told is
+// before it whatever is to be told before.
+func (h *habits) sees(e event.Event) error {
+	if e.Type == (event.MessageCreated{}).EventType() || e.Type == (event.ReactionAdded{}).EventType() {
+		return nil
 	}
+	clear(h.about)
+	return h.tell()
+}
+
+// tell emits what was found so far.
+func (h *habits) tell() error {
+	out := h.out
+	h.out = nil
+	return relay.Emit(h.tx, out...)
 }
 
 // nobodyWaits says that no signal waits for anything, so that none need be looked for.

@@ -36,11 +36,16 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, events []event.Event) 
 			return err
 		}
 	}
+	if err := h.tell(); err != nil {
+		return err
+	}
 	return h.save()
 }
 
 func (s *Service) apply(tx *sqldb.Tx, h *habits, e event.Event) error {
-	h.sees(e)
+	if err := h.sees(e); err != nil {
+		return err
+	}
 	switch e.Type {
 	case event.AgentCreated{}.EventType():
 		return with(e, func(p event.AgentCreated) error { return s.agentIs(tx, h, e, p.AgentState) })

@@ -3,7 +3,6 @@ package feedback
 import (
 	"rapport/event"
 	"rapport/feedback/signal"
-	"rapport/internal/relay"
 	"rapport/internal/sqldb"
 )
 
@@ -14,7 +13,6 @@ import (
 // notice stores what detectors found. Nothing is stored that is protected, about a
 // retired agent or a message of a person, or too late.
 func (s *Service) notice(h *habits, e event.Event, d draft, found []signal.Found) error {
-	var out []event.Event
 	for _, f := range found {
 		detector, err := signal.Lookup(f.Detector)
 		if err != nil {
@@ -35,10 +33,10 @@ func (s *Service) notice(h *habits, e event.Event, d draft, found []signal.Found
 			h.waits = waiting
 		}
 		if o.event != nil {
-			out = append(out, o.event.CausedBy(e))
+			h.out = append(h.out, o.event.CausedBy(e))
 		}
 	}
-	return relay.Emit(h.tx, out...)
+	return nil
 }
 
 func derived(e event.Event, detector string, person event.PersonID) event.FeedbackID {

@@ -53,6 +53,9 @@ func (s *Service) releaseAt(h *habits, cause event.Event, ids ...string) error {
 	if none, err := h.nobodyWaits(); none || err != nil {
 		return err
 	}
+	if err := h.tell(); err != nil {
+		return err
+	}
 	return s.release(h.tx, cause, ids...)
 }
 
