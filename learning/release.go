@@ -13,6 +13,7 @@ import (
 	"rapport/event"
 	"rapport/internal/fault"
 	"rapport/internal/relay"
+	"rapport/internal/sequential"
 	"rapport/internal/sqldb"
 	"rapport/learning/evaluate"
 	"rapport/learning/fold"
@@ -188,7 +189,7 @@ func (s *Service) RevertRelease(ctx context.Context, id string, at event.Micros)
 				return fault.New(fault.Conflict, "release_over", "A later release was adopted on top of this one; revert that first.")
 			}
 			before := r.Stage
-			r.Stage, r.Canary.Decided = evaluate.IsReverted, evaluate.Revert
+			r.Stage, r.Canary.Decided = evaluate.IsReverted, sequential.Revert
 			err := r.turn(tx, before, "reverted by an operator", at)
 			out = r.shown()
 			return err
@@ -285,7 +286,7 @@ func begin(tx *sqldb.Tx, all []*release, archetype int, to policy.Traits, by, re
 	if to == from {
 		return nil, bad("This is where such agents start already; name a trait and another level.")
 	}
-	r := &release{Rollout: evaluate.NewRollout(from, to, evaluate.NewCanary(canaryShare, -1, 1, .05)), id: event.NewID(), archetype: archetype, by: by, draw: event.NewID(), proposed: at}
+	r := &release{Rollout: evaluate.NewRollout(from, to, sequential.NewCanary(canaryShare, -1, 1, .05)), id: event.NewID(), archetype: archetype, by: by, draw: event.NewID(), proposed: at}
 	body, err := json.Marshal(r.Rollout)
 	if err != nil {
 		return nil, err

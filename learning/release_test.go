@@ -11,6 +11,7 @@ import (
 
 	"rapport/event"
 	"rapport/internal/fault"
+	"rapport/internal/sequential"
 	"rapport/internal/sqldb"
 	"rapport/learning/evaluate"
 	"rapport/learning/population"
@@ -338,9 +339,9 @@ func TestCanariesOfOwners(t *testing.T) {
 		reverted, adopted := 0, 0
 		var when []int
 		for range 40 {
-			k := evaluate.NewCanary(canaryShare, -1, 1, .05)
+			k := sequential.NewCanary(canaryShare, -1, 1, .05)
 			n := 0
-			for ; n < c.ownersAtATrial && k.Decided == evaluate.Keep; n++ {
+			for ; n < c.ownersAtATrial && k.Decided == sequential.Keep; n++ {
 				got, liking, mean := r.Float64() < canaryShare, .3+.25*r.Normal(), 0.
 				if got {
 					liking -= c.worse
@@ -353,10 +354,10 @@ func TestCanariesOfOwners(t *testing.T) {
 				}
 			}
 			switch k.Decided {
-			case evaluate.Revert:
+			case sequential.Revert:
 				reverted++
 				when = append(when, n)
-			case evaluate.Adopt:
+			case sequential.Adopt:
 				adopted++
 			}
 		}

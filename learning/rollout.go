@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"rapport/event"
+	"rapport/internal/sequential"
 	"rapport/internal/sqldb"
 	"rapport/learning/evaluate"
 	"rapport/learning/step"
@@ -86,7 +87,7 @@ func (s *Service) releaseOf(ctx context.Context, archetype int, p *Prior, all []
 func (s *Service) endOfKind(ctx context.Context, r *release, due event.Micros) (done, error) {
 	const reason = "the last refit does not find this kind of owners any more"
 	before := r.Stage
-	r.Stage, r.Canary.Decided = evaluate.IsReverted, evaluate.Revert
+	r.Stage, r.Canary.Decided = evaluate.IsReverted, sequential.Revert
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error { return r.turn(tx, before, reason, due) })
 	return done{RunChanged, r.Stage + ": " + reason}, err
 }
@@ -188,7 +189,7 @@ func (s *Service) watch(ctx context.Context, r *release, p *Prior, due event.Mic
 	gate := evaluate.DefaultGate()
 	switch {
 	case due > r.changed+patience[before]:
-		r.Stage, r.Canary.Decided = evaluate.IsReverted, evaluate.Revert
+		r.Stage, r.Canary.Decided = evaluate.IsReverted, sequential.Revert
 		reason = "what agents tried did not say in 90 days that it is better"
 	case len(sessions) < gate.MinSessions || float64(len(sessions)) < lookAgain*float64(r.looked):
 		return done{RunUnchanged, fmt.Sprintf("in the shadow: %d sessions of young agents with today's start, the next look is at %.0f", len(sessions),
@@ -303,7 +304,7 @@ func (s *Service) hear(ctx context.Context, r *release, due event.Micros) (done,
 	case r.Stage == evaluate.IsAdopted:
 		reason = fmt.Sprintf("not worse by %.2f: first sessions were between %+.3f and %+.3f ratings better, of %d owners against %d", r.Canary.Margin, lo, hi, with, without)
 	case due > r.changed+patience[before]:
-		r.Stage, r.Canary.Decided = evaluate.IsReverted, evaluate.Revert
+		r.Stage, r.Canary.Decided = evaluate.IsReverted, sequential.Revert
 		reason = fmt.Sprintf("undecided after 180 days, from %d owners with it and %d without", with, without)
 	}
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {

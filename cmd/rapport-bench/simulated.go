@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strconv"
 
-	"rapport/learning/evaluate"
+	"rapport/internal/sequential"
 	"rapport/learning/safety"
 	"rapport/policy"
 	"rapport/simulate/gym"
@@ -326,9 +326,9 @@ func nullResults(ctx context.Context) (metrics, error) {
 		for _, canary := range a.canaries {
 			c.canaries++
 			switch canary.Decided {
-			case evaluate.Revert:
+			case sequential.Revert:
 				c.reverted++
-			case evaluate.Adopt:
+			case sequential.Adopt:
 				c.adopted++
 			}
 		}
@@ -368,14 +368,14 @@ func nullResults(ctx context.Context) (metrics, error) {
 type sameOnBothSides struct {
 	gym.Learner
 	draws    policy.Stream
-	canaries []evaluate.Canary
+	canaries []sequential.Canary
 }
 
 const perCanary = 5
 
 func (a *sameOnBothSides) make(starts []policy.Traits, seed uint64) gym.Learner {
 	a.Learner = us.make(starts, seed)
-	a.canaries = slices.Repeat([]evaluate.Canary{evaluate.NewCanary(.5, -1, 1, .05)}, (len(starts)+perCanary-1)/perCanary)
+	a.canaries = slices.Repeat([]sequential.Canary{sequential.NewCanary(.5, -1, 1, .05)}, (len(starts)+perCanary-1)/perCanary)
 	return a
 }
 

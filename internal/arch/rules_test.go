@@ -15,8 +15,8 @@ var contexts = []string{"account", "chat", "feedback", "learning", "agent", "gat
 var pure = []string{
 	"policy",
 	"learning/reward", "learning/fusion", "learning/step", "learning/safety", "learning/fold", "learning/wire", "learning/rater", "learning/population", "learning/evaluate",
-	"gateway/rule", "gateway/compile", "gateway/guard",
-	"agent/card", "agent/persona", "internal/authz", "chat/textsignal", "feedback/signal", "feedback/asking", "feedback/mentor",
+	"gateway/rule", "gateway/compile", "gateway/guard", "gateway/audible",
+	"agent/card", "agent/persona", "internal/authz", "internal/sequential", "internal/meter", "chat/textsignal", "feedback/signal", "feedback/asking", "feedback/mentor",
 }
 
 // pkg is one package of the module.

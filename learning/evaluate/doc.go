@@ -3,7 +3,7 @@
 //
 // Owns: Observation and Estimate (off-policy estimators), Limits (when the log
 // is too thin to say anything), Session and Target (variations of personality),
-// Gate (releases of shared things), Sequence and Canary (always-valid tests).
+// Gate and Rollout (releases of shared things).
 //
 // What was decided was drawn from a logged distribution μ; the judged policy π
 // would have drawn from another. With the importance weight w = π/μ the mean of
@@ -12,8 +12,8 @@
 // does.
 //
 // Invariants: pure; a number that cannot be had honestly is refused with the
-// reason, never guessed. Order of the rows matters to cross-fitting and to
-// sequences only.
+// reason, never guessed. Order of the rows matters to cross-fitting
+// only.
 //
 // Start reading at Observation, then Session, then Gate.
 package evaluate

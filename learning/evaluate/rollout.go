@@ -1,17 +1,20 @@
 package evaluate
 
-import "rapport/policy"
+import (
+	"rapport/internal/sequential"
+	"rapport/policy"
+)
 
 // Rollout takes a release of something shared from a proposal to everybody, or
 // back: in the shadow it is only judged on what is logged anyway and nobody gets
 // it; as a canary a share of sessions does; then all or none. Each stage is left
 // only forwards.
 type Rollout struct {
-	From     policy.Traits `json:"from"`
-	To       policy.Traits `json:"to"`
-	Stage    string        `json:"stage"`
-	Decision Decision      `json:"decision"` // of the gate, the newest
-	Canary   Canary        `json:"canary"`
+	From     policy.Traits     `json:"from"`
+	To       policy.Traits     `json:"to"`
+	Stage    string            `json:"stage"`
+	Decision Decision          `json:"decision"` // of the gate, the newest
+	Canary   sequential.Canary `json:"canary"`
 }
 
 // The stages of a rollout.
@@ -23,7 +26,7 @@ const (
 )
 
 // NewRollout starts in the shadow.
-func NewRollout(from, to policy.Traits, c Canary) Rollout {
+func NewRollout(from, to policy.Traits, c sequential.Canary) Rollout {
 	return Rollout{From: from, To: to, Stage: InShadow, Canary: c}
 }
 
@@ -51,9 +54,9 @@ func (r *Rollout) Heard(with bool, reward float64) error {
 	}
 	decided, err := r.Canary.Add(with, reward)
 	switch decided {
-	case Adopt:
+	case sequential.Adopt:
 		r.Stage = IsAdopted
-	case Revert:
+	case sequential.Revert:
 		r.Stage = IsReverted
 	}
 	return err

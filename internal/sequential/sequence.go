@@ -1,6 +1,13 @@
-package evaluate
+package sequential
 
-import "math"
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// ErrNumber is the error of adding what is no number within the bounds.
+var ErrNumber = errors.New("not a number within the bounds")
 
 // Sequence is a confidence sequence for the mean of numbers in [Lo,Hi]: with
 // probability 1−Alpha the mean lies inside the interval at every time at once, so
@@ -34,11 +41,11 @@ type Sequence struct {
 // NewSequence starts one; lo < hi, alpha in (0,1).
 func NewSequence(lo, hi, alpha float64) Sequence { return Sequence{Lo: lo, Hi: hi, Alpha: alpha} }
 
-// Add takes in the next number. The refusal not_a_number is for one that is none
-// or outside the bounds; nothing changes then.
+// Add takes in the next number. ErrNumber for one that is none or outside the
+// bounds; nothing changes then.
 func (s *Sequence) Add(v float64) error {
 	if !(v >= s.Lo && v <= s.Hi) {
-		return refuse(NotANumber, "%v is not a number from %g to %g.", v, s.Lo, s.Hi)
+		return fmt.Errorf("%w: %v, from %g to %g", ErrNumber, v, s.Lo, s.Hi)
 	}
 	x := (v - s.Lo) / (s.Hi - s.Lo)
 	before := s.centre()

@@ -1,4 +1,4 @@
-package evaluate
+package sequential
 
 import "rapport/policy"
 
@@ -45,7 +45,7 @@ func (c *Canary) Gets(key [32]byte) bool {
 	return r.Float64() < c.Share
 }
 
-// Add takes in a session's reward and decides: keep, revert or adopt. The refusal
+// Add takes in a session's reward and decides: keep, revert or adopt. The error
 // is that of Sequence.Add.
 func (c *Canary) Add(with bool, reward float64) (string, error) {
 	side := &c.Without
