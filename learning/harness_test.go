@@ -65,7 +65,7 @@ func (b *bench) publish() {
 	for _, c := range []Content{
 		Prior{population.Version{Formula: population.Formula, Prior: prior, NextID: 3, Archetypes: []population.Archetype{
 			{ID: 1, Description: "warm", Centre: policy.Neutral(), Share: .4, Agents: 40, Owners: 30}, {ID: 2, Centre: policy.Neutral(), Importance: policy.Traits{1.7}, Share: .6, Agents: 60, Owners: 50}}}},
-		Calibration{loadings},
+		Calibration{loadings, .6},
 		Reputation{{Rater: "guest-1", Abuse: .99, Excluded: true}, {Rater: "guest-2", Agreement: .5}},
 		Reputation{{Rater: "guest-2", Abuse: .9, Excluded: true}, {Rater: "guest-3", Agreement: .7}},
 	} {

@@ -18,7 +18,7 @@ import (
 // shelves are the versions that were asked for last, of each kind.
 type shelves struct {
 	priors      shelf[*step.Prior]
-	loadings    shelf[*fusion.Loadings]
+	loadings    shelf[*Calibration]
 	reputations shelf[fold.Reputation]
 }
 
@@ -28,14 +28,14 @@ type library struct {
 	*shelves
 	mu          sync.RWMutex
 	priors      map[uint32]*step.Prior
-	loadings    map[uint32]*fusion.Loadings
+	loadings    map[uint32]*Calibration
 	reputations map[uint32]fold.Reputation
 }
 
 // library begins an operation that folds.
 func (s *Service) library() *library {
 	d := fold.Defaults()
-	return &library{shelves: &s.shelves, priors: map[uint32]*step.Prior{0: d.Prior(0)}, loadings: map[uint32]*fusion.Loadings{0: d.Calibration(0)},
+	return &library{shelves: &s.shelves, priors: map[uint32]*step.Prior{0: d.Prior(0)}, loadings: map[uint32]*Calibration{0: {*d.Calibration(0), d.Asking(0)}},
 		reputations: map[uint32]fold.Reputation{0: d.Reputation(0)}}
 }
 
@@ -50,7 +50,20 @@ func (l *library) Prior(v uint32) *step.Prior {
 func (l *library) Calibration(v uint32) *fusion.Loadings {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return l.loadings[v]
+	if c := l.loadings[v]; c != nil {
+		return &c.Loadings
+	}
+	return nil
+}
+
+// Asking gives how reliable presses are, by the calibration's version.
+func (l *library) Asking(v uint32) float64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if c := l.loadings[v]; c != nil {
+		return c.Asking
+	}
+	return 0
 }
 
 // Reputation gives what raters count for; nil when it was not read.
@@ -74,9 +87,9 @@ func (l *library) need(tx *sqldb.Tx, v fold.Versions) error {
 	}); err != nil {
 		return err
 	}
-	if err := fetch(tx, l.loadings, &l.shelves.loadings, kindCalibration, v.Calibration, func(b []byte) (*fusion.Loadings, error) {
+	if err := fetch(tx, l.loadings, &l.shelves.loadings, kindCalibration, v.Calibration, func(b []byte) (*Calibration, error) {
 		c, err := readCalibration(b)
-		return &c.Loadings, err
+		return &c, err
 	}); err != nil {
 		return err
 	}

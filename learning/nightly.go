@@ -13,13 +13,15 @@ import (
 	"rapport/learning/fusion"
 	"rapport/learning/population"
 	"rapport/learning/rater"
+	"rapport/learning/wire"
 )
 
 // saidPerAgent is how many signals of a source one agent brings to the calibration at
 // most, so that no agent speaks for all.
 const saidPerAgent = 400
 
-// calibrate learns what each source of signals tells.
+// calibrate learns what each source of signals tells, and what presses of tone buttons
+// are worth.
 func (s *Service) calibrate(ctx context.Context, due event.Micros) (done, error) {
 	var all, one fusion.Moments
 	of, agents := event.AgentID(""), 0
@@ -57,10 +59,16 @@ func (s *Service) calibrate(ctx context.Context, due event.Micros) (done, error)
 			learned++
 		}
 	}
-	if learned == 0 {
+	pressers, err := s.Pressers(ctx)
+	if err != nil {
+		return done{}, err
+	}
+	if learned == 0 && len(pressers) == 0 {
 		return done{RunUnchanged, fmt.Sprintf("too few ratings and thumbs of owners, from %d agents, to say what a source tells", agents)}, nil
 	}
-	return s.publish(ctx, due, Calibration{*loadings}, fmt.Sprintf("%d of %d sources, from %d agents", learned, len(report.Sources), agents))
+	asking := wire.Micro(fold.Asking(pressers))
+	return s.publish(ctx, due, Calibration{*loadings, asking}, fmt.Sprintf("%d of %d sources, from %d agents; presses of %d owners are right by %.2f more often than wrong",
+		learned, len(report.Sources), agents, len(pressers), asking))
 }
 
 // publish stores a version, or finds that it is the newest already.

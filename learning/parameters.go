@@ -48,8 +48,12 @@ const (
 // Prior is what a population refit found.
 type Prior struct{ population.Version }
 
-// Calibration is what each source of signals tells.
-type Calibration struct{ fusion.Loadings }
+// Calibration is what each source of signals tells, and by how much presses of tone
+// buttons are more often right than wrong, [0,1].
+type Calibration struct {
+	fusion.Loadings
+	Asking float64
+}
 
 // Reputation is what is known of raters. In an agent's learner a judgement counts
 // by the square of its giver's agreement, and nothing when they are excluded; one
@@ -120,7 +124,7 @@ func (p Prior) announce(version uint32, _ []byte) ([]event.Payload, error) {
 }
 
 func (c Calibration) body(uint32) ([]byte, error) {
-	b, err := json.Marshal(c.Loadings)
+	b, err := json.Marshal(calibrationBody{c.Loadings[:], c.Asking})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", errParameters, err)
 	}
@@ -128,11 +132,26 @@ func (c Calibration) body(uint32) ([]byte, error) {
 	return b, err
 }
 
+// calibrationBody is how a calibration is stored.
+type calibrationBody struct {
+	Sources []fusion.Loading `json:"sources"`
+	Asking  float64          `json:"asking"`
+}
+
 func readCalibration(b []byte) (c Calibration, err error) {
-	var list []fusion.Loading
-	if err := json.Unmarshal(b, &list); err != nil {
+	stored := calibrationBody{Asking: fold.AskingDefault}
+	if bytes.HasPrefix(b, []byte("[")) { // from before presses were learned from all owners
+		err = json.Unmarshal(b, &stored.Sources)
+	} else {
+		err = json.Unmarshal(b, &stored)
+	}
+	if err != nil {
 		return c, fmt.Errorf("%w: %v", errParameters, err)
 	}
+	if c.Asking = stored.Asking; !(c.Asking >= 0 && c.Asking <= 1) {
+		return c, fmt.Errorf("%w: presses of a reliability of %v", errParameters, c.Asking)
+	}
+	list := stored.Sources
 	if n := len(list); n == int(fusion.Behaviour)+1 { // from before each detector had a loading
 		list = append(list, fusion.Defaults()[n:]...)
 	}
@@ -263,7 +282,7 @@ type Published struct {
 // refit begins from.
 func (s *Service) Published(ctx context.Context) (p Published, err error) {
 	p = Published{Prior: Prior{population.Version{Formula: population.Formula, Prior: step.DefaultPrior(), NextID: 1}},
-		Calibration: Calibration{*fusion.Defaults()}, Reputation: Reputation{}}
+		Calibration: Calibration{*fusion.Defaults(), fold.AskingDefault}, Reputation: Reputation{}}
 	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
 		if p.Versions, err = newestVersions(tx); err != nil {
 			return err

@@ -2,6 +2,7 @@ package learning
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"slices"
@@ -123,7 +124,7 @@ func TestWhatCannotBeAdopted(t *testing.T) {
 	}
 	loadings := *fusion.Defaults()
 	loadings[fusion.Guest].V = 0
-	bad := []Content{Calibration{loadings}, Reputation{{Rater: "x", Agreement: 1.5}}, Reputation{{Rater: "x", Abuse: math.NaN()}}}
+	bad := []Content{Calibration{loadings, .5}, Calibration{*fusion.Defaults(), 1.5}, Calibration{*fusion.Defaults(), math.NaN()}, Reputation{{Rater: "x", Agreement: 1.5}}, Reputation{{Rater: "x", Abuse: math.NaN()}}}
 	for _, c := range bad {
 		if _, err := b.s.Publish(t.Context(), 1, c, ""); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("publishing %+v: %v", c, err)
@@ -356,5 +357,31 @@ func TestWhatJobsRead(t *testing.T) {
 	stop := errors.New("enough")
 	if err := b.s.Statistics(ctx, func(population.Statistics) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("stopped with %v", err)
+	}
+}
+
+// TestACalibrationReadsBack: also one from before presses were learned from all owners.
+func TestACalibrationReadsBack(t *testing.T) {
+	t.Parallel()
+	want := Calibration{*fusion.Defaults(), .62}
+	b, err := want.body(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := readCalibration(b); err != nil || got != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+	list, err := json.Marshal(want.Loadings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.Asking = fold.AskingDefault
+	if got, err := readCalibration(list); err != nil || got != want {
+		t.Errorf("a list of sources: %+v, %v", got, err)
+	}
+	for _, bad := range []string{`{"sources":[],"asking":.5}`, `{"asking":.5}`, `{`, ``, `null`} {
+		if _, err := readCalibration([]byte(bad)); !errors.Is(err, errParameters) {
+			t.Errorf("%q: %v", bad, err)
+		}
 	}
 }

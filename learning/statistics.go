@@ -31,6 +31,29 @@ func (s *Service) Statistics(ctx context.Context, yield func(population.Statisti
 	})
 }
 
+// Pressers gives what is known of the tone buttons that each owner pressed, at all of
+// their agents. Owners who never did are left out.
+func (s *Service) Pressers(ctx context.Context) (all []fold.Presser, err error) {
+	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
+		lib, place := s.library(), map[string]int{}
+		return s.agents(tx, func(h head) error {
+			state, err := h.state(s, tx, lib)
+			if err != nil || state.Guarded || state.Presser.Seen == 0 {
+				return err
+			}
+			i, known := place[h.owner]
+			if !known {
+				i = len(all)
+				all, place[h.owner] = append(all, fold.Presser{}), i
+			}
+			all[i].Seen += state.Presser.Seen
+			all[i].Agreed += state.Presser.Agreed
+			return nil
+		})
+	})
+	return all, err
+}
+
 // Observation is what the sources said of one episode: what a calibration takes.
 type Observation struct {
 	Agent  event.AgentID

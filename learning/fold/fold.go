@@ -20,6 +20,7 @@ const (
 	shownShare   = .3  // behaviour's share of all information
 	backing      = .09 // owner ratings' worth of behaviour and check-ins (five sessions' engagement) below which support is approval only
 	holdEpisodes = 10
+	lostEpisodes = 40 // after a change of taste
 )
 
 // Of computes the learner from its list, which must be in order. It is the whole
@@ -60,6 +61,7 @@ type Folder struct {
 	newest   Versions
 	prior    *step.Prior
 	loadings *fusion.Loadings
+	asking   float64
 	regards  Reputation
 	excluded Reputation
 	belief   step.Belief
@@ -92,6 +94,7 @@ func (f *Folder) use(s *State) error {
 	}
 	f.from, f.of, f.newest = f.Library, s.Adopted, f.Newest
 	f.prior, f.loadings, f.regards, f.excluded = prior, loadings, regards, excluded
+	f.asking = lib.Asking(s.Adopted.Calibration)
 	return nil
 }
 
@@ -166,6 +169,12 @@ func (f *Folder) Apply(s *State, e *Entry) error {
 			return err
 		}
 		s.count(active, w)
+		if s.Lost > 0 {
+			s.Lost--
+		}
+		if f.Drifted {
+			s.Lost = lostEpisodes
+		}
 		f.act(s, &e.About, &phi, y, w, may)
 	}
 	asked, err := f.ask(s, &e.About, &x, active, w > 0)
@@ -370,7 +379,7 @@ func (f *Folder) weigh(s *State) fusion.Evidence {
 // are worth. It gives the traits asked for. known says that the folder's belief is
 // the state's.
 func (f *Folder) ask(s *State, e *Episode, x *policy.Traits, active policy.Mask, known bool) (asked policy.Mask, err error) {
-	worth := s.Presser.worth()
+	worth := s.Presser.worth(f.asking)
 	for j := range step.D {
 		t := policy.Trait(j)
 		toward, n := 0., 0.
@@ -387,8 +396,11 @@ func (f *Folder) ask(s *State, e *Episode, x *policy.Traits, active policy.Mask,
 				}
 				known = true
 			}
-			s.Presser.pressed(&f.belief, t, x[j], toward)
+			s.Presser.pressed(&f.belief, t, x[j], s.Start[j], toward)
 			share := float64(worth * min(1, n))
+			if share == 0 { // of one whose presses say nothing
+				continue
+			}
 			if err := s.Ask(x, t, toward/n, share); err != nil {
 				return asked, err
 			}
@@ -410,9 +422,14 @@ func (s *State) count(about policy.Mask, w float64) {
 	}
 }
 
-// move lets the levels follow the belief.
+// move lets the levels follow the belief. Just after a change of taste the levels there
+// are have been found to please no more, so that to stay is not the safe side: then all
+// moves together must be no surer than a single one.
 func (s *State) move(b *step.Belief, held policy.Mask) {
 	fence := step.Fence{Together: safety.Together(paces[s.Pace]).Z}
+	if s.Lost > 0 {
+		fence.Together = safety.GateOf(paces[s.Pace], false).Z
+	}
 	for j := range step.D {
 		t := policy.Trait(j)
 		r := safety.Fence(t, policy.Range{Lo: s.Lo[j], Hi: s.Hi[j]}, s.Start[j], !s.Backed())
@@ -434,7 +451,7 @@ func (s *State) act(a *Act) {
 		s.Shrink(step.Keep)
 		s.Rebase(s.Theta)
 		s.Episodes = [step.D]uint32{}
-		s.Asked = 0
+		s.Asked, s.Lost = 0, 0
 		for k := range s.Actions {
 			b := &s.Actions[k]
 			b.shrink(step.Keep)

@@ -25,6 +25,7 @@ func (v *Versions) read(r *wire.Reader) {
 type Library interface {
 	Prior(version uint32) *step.Prior
 	Calibration(version uint32) *fusion.Loadings
+	Asking(calibration uint32) float64 // how reliable presses of tone buttons are, as Asking gives it
 	Reputation(version uint32) Reputation
 }
 
@@ -78,6 +79,7 @@ type fixed struct {
 
 func (f *fixed) Prior(uint32) *step.Prior            { return f.prior }
 func (f *fixed) Calibration(uint32) *fusion.Loadings { return f.loadings }
+func (f *fixed) Asking(uint32) float64               { return AskingDefault }
 func (f *fixed) Reputation(uint32) Reputation        { return f.reputation }
 
 // Defaults is the library of an agent that has adopted nothing.

@@ -2,6 +2,7 @@ package fold
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"rapport/learning/fusion"
@@ -35,18 +36,51 @@ func TestPressesAreWorthWhatTheyPredict(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		return s.Presser.worth()
+		return s.Presser.worth(AskingDefault)
 	}
-	if w := worth(1); w != 1 {
+	if w := worth(1); w < .5 {
 		t.Errorf("right presses are worth %v", w)
 	}
-	if w := worth(.5); w > .35 {
+	if w := worth(.5); w > .1 {
 		t.Errorf("coin flips are worth %v", w)
 	}
 	if w := worth(0); w != 0 {
 		t.Errorf("wrong presses are worth %v", w)
 	}
-	if s := New(); s.Presser.worth() <= 0 {
+	if s := New(); s.Presser.worth(AskingDefault) <= 0 {
 		t.Error("the first press is worth nothing")
+	}
+}
+
+// TestAskingIsLearnedFromAllOwners: the share of right presses comes back, and one
+// owner with many presses does not speak for all.
+func TestAskingIsLearnedFromAllOwners(t *testing.T) {
+	t.Parallel()
+	r := policy.NewStream([32]byte{8})
+	of := func(right float64) []Presser {
+		all := make([]Presser, 400)
+		for i := range all {
+			for range 3 {
+				e := .8 * r.Float64()
+				if r.Float64() > (1+(2*right-1)*e)/2 { // against what is believed
+					e = -e
+				}
+				all[i].Seen += e * e
+				all[i].Agreed += e
+			}
+		}
+		return all
+	}
+	for _, right := range []float64{.5, .7, .85, 1} {
+		if got := Asking(of(right)); math.Abs(got-(2*right-1)) > .12 {
+			t.Errorf("presses right in %v of the cases: %v, want about %v", right, got, 2*right-1)
+		}
+	}
+	if got := Asking(nil); math.Abs(got-AskingDefault) > 1e-12 {
+		t.Errorf("of nobody: %v", got)
+	}
+	loud := append(of(.85), Presser{Seen: 1e6, Agreed: -1e6})
+	if got := Asking(loud); got < .5 {
+		t.Errorf("one owner takes it to %v", got)
 	}
 }

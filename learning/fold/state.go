@@ -3,6 +3,7 @@ package fold
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"math"
 	"runtime"
 
 	"rapport/learning/safety"
@@ -37,7 +38,8 @@ type State struct {
 	Presser  Presser
 	Actions  [NActions]Block
 	Entries  uint32
-	Guarded  bool // the newest decided episode was protected
+	Guarded  bool  // the newest decided episode was protected
+	Lost     uint8 // episodes with evidence that still count as just after a change of taste
 }
 
 // raterInfo is what one guest has contributed. The table keeps the heaviest; one
@@ -190,7 +192,7 @@ func (s *State) Append(b []byte) []byte {
 	}
 	b = wire.AppendMask(wire.AppendMask(b, s.Pinned), s.Asked)
 	b = wire.AppendBool(b, s.Guarded)
-	b = append(b, 0) // so that the rest lies on even places
+	b = append(b, s.Lost)
 	b = append(b, s.Hold[:]...)
 	for j := range step.D {
 		b = append(b, byte(s.Episodes[j]), byte(s.Episodes[j]>>8), byte(s.Episodes[j]>>16), byte(s.Episodes[j]>>24))
@@ -202,7 +204,7 @@ func (s *State) Append(b []byte) []byte {
 	for _, r := range s.Raters {
 		b = wire.AppendFloat(wire.AppendInt64(b, int64(r.ID)), r.Info)
 	}
-	b = wire.AppendFloat(wire.AppendFloat(b, s.Presser.Sure), s.Presser.Right)
+	b = wire.AppendFloat(wire.AppendFloat(b, s.Presser.Seen), s.Presser.Agreed)
 	for k := range s.Actions {
 		b = s.Actions[k].append(b)
 	}
@@ -225,7 +227,8 @@ func (s *State) Read(b []byte) bool {
 	}
 	s.Pinned, s.Asked = r.Mask(), r.Mask()
 	s.Guarded = r.Bool()
-	r.Bad = r.Byte() != 0 || r.Bad
+	s.Lost = r.Byte()
+	r.Bad = r.Bad || s.Lost > lostEpisodes
 	copy(s.Hold[:], r.Take(step.D))
 	for j := range step.D {
 		s.Episodes[j], s.Info[j] = r.Uint32(), r.Float()
@@ -236,8 +239,8 @@ func (s *State) Read(b []byte) bool {
 	for i := range s.Raters {
 		s.Raters[i] = raterInfo{uint64(r.Int64()), r.Float()}
 	}
-	s.Presser.Sure, s.Presser.Right = r.Float(), r.Float()
-	r.Bad = r.Bad || !(s.Presser.Right >= 0 && s.Presser.Right <= s.Presser.Sure)
+	s.Presser.Seen, s.Presser.Agreed = r.Float(), r.Float()
+	r.Bad = r.Bad || !(s.Presser.Seen >= 0 && s.Presser.Seen+math.Abs(s.Presser.Agreed) <= math.MaxFloat64)
 	for k := range s.Actions {
 		s.Actions[k].read(&r)
 	}

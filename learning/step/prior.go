@@ -157,6 +157,12 @@ var defaultPrior = func() *Prior {
 	return p
 }()
 
+// SlopeVariance is that of the slope of satisfaction along z, at a distance z from the
+// start, under the default prior.
+func SlopeVariance(z float64) float64 {
+	return 1/priorPrecision[1] + float64(float64(4*z*z)/priorPrecision[2])
+}
+
 // Formula is the version of the features that coefficients belong to, and of the
 // encoding of a prior.
 const Formula = 2

@@ -133,17 +133,19 @@ func (s *State) driftOf(z, w float64) float64 {
 	return max(0, s.C-float64(z*min(1, math.Sqrt(w)))-cusumSlack)
 }
 
-// The measured values of a tone button as evidence: slope and weight.
+// The measured values of a tone button as evidence: slope and weight, of presses that
+// are never wrong.
 const (
-	askSlope  = .8
+	askSlope  = 2.4
 	askWeight = .6
 )
 
 // Ask takes in that the owner wished for more (toward > 0) or less (< 0) of a
-// trait than the levels x had: satisfaction rises along it, d(β·φ)/dz_j = ±.8,
-// with the weight of .6 owner ratings: in the simulated world that gains as much as a
-// slope of ½ with a weight of 2, and presses at random cost half as much. share in
-// [0,1] is how much of the wish concerns these levels, toward in [-1,1].
+// trait than the levels x had: satisfaction rises along it, d(β·φ)/dz_j = ±2.4,
+// with the weight of .6 owner ratings times share. A steep slope of little weight pushes
+// about as far whatever is believed already, and leaves the doubt as it was: who
+// presses says which way, not how steep. share in [0,1] is how much of the wish
+// concerns these levels and how far wishes can be trusted, toward in [-1,1].
 // The error is ErrObservation with the reason; then nothing changes.
 func (s *State) Ask(x *policy.Traits, j policy.Trait, toward, share float64) error {
 	if j >= D {

@@ -49,6 +49,7 @@ type ours struct {
 	folder  fold.Folder
 	entry   fold.Entry
 	earlier []population.Statistics // of cohorts before
+	pressed []fold.Presser          // of them
 	said    []fusion.Value
 }
 
@@ -66,6 +67,7 @@ type known struct {
 	versions    []population.Version
 	priors      []*step.Prior
 	loadings    []*fusion.Loadings
+	asking      []float64 // by calibration
 	reputations []fold.Reputation
 	newest      fold.Versions
 
@@ -83,6 +85,7 @@ func newKnown() *known {
 		versions:    []population.Version{{}},
 		priors:      []*step.Prior{step.DefaultPrior()},
 		loadings:    []*fusion.Loadings{fusion.Defaults()},
+		asking:      []float64{fold.AskingDefault},
 		reputations: []fold.Reputation{{}},
 	}
 }
@@ -90,6 +93,7 @@ func newKnown() *known {
 // Prior, Calibration and Reputation are a fold.Library.
 func (k *known) Prior(v uint32) *step.Prior            { return k.priors[v] }
 func (k *known) Calibration(v uint32) *fusion.Loadings { return k.loadings[v] }
+func (k *known) Asking(v uint32) float64               { return k.asking[v] }
 func (k *known) Reputation(v uint32) fold.Reputation   { return k.reputations[v] }
 func (k *known) previous() *population.Version         { return &k.versions[len(k.versions)-1] }
 
@@ -115,7 +119,7 @@ func newOurs(o Options, k *known, starts []policy.Traits, seed uint64) *ours {
 // Next plays for another cohort of the population, with its parameters.
 func (l *ours) Next(starts []policy.Traits, seed uint64) Learner {
 	n := newOurs(l.Options, l.known, starts, seed)
-	n.earlier = l.statistics()
+	n.earlier, n.pressed = l.statistics(), l.pressers()
 	return n
 }
 
@@ -246,13 +250,24 @@ func (l *ours) statistics() []population.Statistics {
 	return out
 }
 
+// pressers are what is known of the presses of tone buttons.
+func (l *ours) pressers() []fold.Presser {
+	out := l.pressed[:len(l.pressed):len(l.pressed)]
+	for i := range l.agents {
+		out = append(out, l.agents[i].state.Presser)
+	}
+	return out
+}
+
 // trust learns what sources tell, and which raters to believe; as in the product
 // somebody who reviews only loses weight.
 func (l *ours) trust() {
-	if loadings, _, err := fusion.Calibrate(&l.moments); err == nil {
-		l.loadings = append(l.loadings, loadings)
-		l.newest.Calibration++
+	loadings, _, err := fusion.Calibrate(&l.moments)
+	if err != nil {
+		loadings = l.loadings[l.newest.Calibration]
 	}
+	l.loadings, l.asking = append(l.loadings, loadings), append(l.asking, fold.Asking(l.pressers()))
+	l.newest.Calibration++
 	known := fold.Reputation{}
 	for i := range l.standings {
 		if r := &l.standings[i]; r.known {
