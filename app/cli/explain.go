@@ -70,6 +70,9 @@ func (g *globals) explain(name string, x learning.Explanation) {
 		}
 		g.say("  %s  %-10s by %-8s %s", when(r.At), what, r.By, r.Effect())
 	}
+	if n := x.Guests; n != nil {
+		g.say("  and what %d guests showed, all together", n.People)
+	}
 	g.say("\nchanges, newest first")
 	if len(x.Changes) == 0 {
 		g.say("  none yet: a trait moves after at least five sessions with evidence")
