@@ -36,21 +36,23 @@ const (
 // same answers in one room. What was moved is the agent's levels minus those after the
 // accounts were erased: what the agent would be without them.
 //
-// The cap follows from page 7.18: guests together count .3 × the owner's information
+// The cap follows from the bounds of influence (design page on soundness, 18): guests together count .3 × the owner's information
 // and 2 ratings at most, one of them a third of that, and an owner moves a trait by
-// at most .02 with each rating. So cap = .02 × (.3 × the owner's ratings + 2) / 3, for one
-// account and for many that look like one.
+// at most .02 with each rating. So cap = .02 × (.3 × the owner's ratings + 2) / 3.
+// max_trait_move is the most that one account moved, with the cap there. A second
+// account of the owner is one like any other. Ten together have the guests' whole part,
+// of which they get less from when they look like one.
 func influence(ctx context.Context) (metrics, error) {
 	out := metrics{"events": influenceEvents}
 	most, at := -1., 0.
 	for _, c := range []struct {
-		name              string
-		accounts, rated   int
-		reviewer, onesOwn bool
+		name            string
+		accounts, rated int
+		reviewer        bool
 	}{
 		{name: "guest"},
 		{name: "guest_owner_rates", rated: influenceRatings},
-		{name: "owners_second_account", rated: influenceRatings, onesOwn: true},
+		{name: "owners_second_account", rated: influenceRatings},
 		{name: "reviewer", reviewer: true},
 		{name: "ten_new_accounts", accounts: 10, rated: influenceRatings},
 	} {
@@ -76,6 +78,10 @@ func influence(ctx context.Context) (metrics, error) {
 			return nil, fmt.Errorf("%s: %w", c.name, err)
 		}
 		limit := safety.StepBound * (.3*float64(c.rated) + 2) / 3
+		if c.accounts > 1 {
+			out[c.name+"_move"], out[c.name+"_cap"], out[c.name+"_given"] = moved, 3*limit, p.given
+			continue
+		}
 		out[c.name+"_move"], out[c.name+"_cap"], out[c.name+"_given"] = moved, limit, p.given
 		if moved > most || moved == most && limit < at {
 			most, at = moved, limit

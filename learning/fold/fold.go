@@ -303,13 +303,13 @@ const manyAsOne = "many as one"
 // information, and not yet on what that does: one who praises and blames with an end in view tells
 // more in three ratings than owners do in thirty, and turned a trait by up to .18
 // after 24 ratings of the owner, and .4 after 300; so it is .08 and .14 (200
-// simulated agents each). Strangers, of whom there are many who say little, are heard as they
+// simulated agents each). Accounts that look like one person are always heard so. Strangers, of whom there are many who say little, are heard as they
 // are: tempered too, they could no longer show what a silent owner likes.
 func (f *Folder) temper(s *State, x *policy.Traits, active policy.Mask) error {
 	known, expected := false, 0.
 	for i := range f.voices {
 		v := &f.voices[i]
-		if v.owner || s.heard(v.rater) < guestKnown {
+		if v.owner || v.rater != manyAsOne && s.heard(v.rater) < guestKnown {
 			continue
 		}
 		if !known {
