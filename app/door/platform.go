@@ -93,6 +93,10 @@ func (d *Door) platformRoutes(api *httpapi.API) {
 func (d *Door) bring(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("platform")
 	pf, known := platforms[name]
+	if p := authz.From(r.Context()); !known && p.Anonymous() {
+		httpapi.WriteError(w, r, errNobody)
+		return
+	}
 	if !known {
 		httpapi.WriteError(w, r, fault.New(fault.NotFound, "platform_unknown", "There is no platform of this name; there are %s. Everything else comes as CloudEvents to /v1/events.", strings.Join(Platforms(), ", ")))
 		return
@@ -170,10 +174,12 @@ func (d *Door) whoBrings(name string, pf dialect, in payload, p authz.Principal)
 	case p.Anonymous() && pf.sound != nil:
 		return p, false, fault.New(fault.Unauthenticated, "login_required", "Send an ingest token in the Authorization header, or set the key of %s that the platform signs with.", name)
 	case p.Anonymous():
-		return p, false, fault.New(fault.Unauthenticated, "login_required", "Send an ingest token in the Authorization header.")
+		return p, false, errNobody
 	}
 	return p, false, fault.New(fault.Forbidden, "scope_missing", "This token lacks the scope %q.", authz.ScopeIngest)
 }
+
+var errNobody = fault.New(fault.Unauthenticated, "login_required", "Send an ingest token in the Authorization header.")
 
 var errSignature = fault.New(fault.Unauthenticated, "signature_invalid", "The signature is not the platform's, or older than five minutes.")
 
