@@ -143,8 +143,11 @@ func assignedToday(tx *sqldb.Tx, person event.PersonID, now event.Micros) (n int
 	return n, err
 }
 
-// candidateLimit is how many answers are looked at, the newest.
-const candidateLimit = 500
+// How many talks are looked at for something to review, and answers in them, the newest.
+const (
+	candidateTalks = 200
+	candidateLimit = 500
+)
 
 // candidates lists answers that a person may review as far as this context knows: of
 // talks that ended within the window, here, unprotected, with the consent of the
@@ -153,24 +156,29 @@ const candidateLimit = 500
 // that one or nothing, and what was given before does not matter.
 func (s *Service) candidates(tx *sqldb.Tx, reviewer event.PersonID, message event.MessageID, now event.Micros) ([]mentor.Candidate, error) {
 	past := now - s.window + 2*s.reviews.Open // it still counts when it is given and looked at
-	query := `select m.message_id, m.agent_id, a.owner_id, m.room_id, m.session_id,
-			(select count(*) from assignments x where x.message_id = m.message_id and (x.state = 'done' or x.state = 'open' and x.expires_at > $1))
-		from agents a join sessions s on s.agent_id = a.agent_id and s.ended and s.last_at >= $2
-		join messages m on m.room_id = s.room_id and m.session_id = s.session_id and m.agent_id <> '' and m.agent_id = s.agent_id
-		where a.owner_id <> $3 and not a.retired and not s.protected and not s.imported and not m.protected and not m.imported and m.at >= $4
+	which, arg := `not exists (select 1 from assignments x where x.person_id = $7 and x.session_id = s.session_id)`, string(reviewer)
+	if message != "" {
+		which, arg = `s.session_id = (select session_id from messages where message_id = $7)`, string(message)
+	}
+	query := `with talks as (select s.session_id, s.agent_id, s.room_id, a.owner_id
+		from sessions s join agents a on a.agent_id = s.agent_id
+		where s.ended and not s.protected and not s.imported and s.last_at >= $1 and a.owner_id <> $2 and not a.retired
 		and ` + agreed("a.owner_id", "a.agent_id") + `
-		and not exists (select 1 from protections t where t.person_id = a.owner_id and t.protected and (t.until = 0 or t.until > $5))
+		and not exists (select 1 from protections t where t.person_id = a.owner_id and t.protected and (t.until = 0 or t.until > $3))
 		and exists (select 1 from participants p where p.session_id = s.session_id)
 		and not exists (select 1 from participants p left join protections t on t.person_id = p.person_id where p.session_id = s.session_id
-			and (p.person_id = $6 or t.protected and (t.until = 0 or t.until > $7) or not ` + agreed("p.person_id", "s.agent_id") + `))
-		and not exists (select 1 from participants p join sessions k on k.session_id = p.session_id where p.person_id = $8 and k.agent_id = a.agent_id)`
-	args := []any{now, past, reviewer, past, now, reviewer, now, reviewer}
+			and (p.person_id = $4 or t.protected and (t.until = 0 or t.until > $5) or not ` + agreed("p.person_id", "s.agent_id") + `))
+		and s.agent_id not in (select k.agent_id from participants p join sessions k on k.session_id = p.session_id where p.person_id = $6)
+		and $7 = $7 and ` + which + `
+		order by s.last_at desc, s.session_id limit ` + strconv.Itoa(candidateTalks) + `)
+		select m.message_id, m.agent_id, talks.owner_id, m.room_id, m.session_id,
+			(select count(*) from assignments x where x.message_id = m.message_id and (x.state = 'done' or x.state = 'open' and x.expires_at > $8))
+		from talks join messages m on m.session_id = talks.session_id and m.agent_id <> '' and not m.imported and m.agent_id = talks.agent_id
+		where not m.protected and m.at >= $9`
+	args := []any{past, reviewer, now, reviewer, now, reviewer, arg, now, past}
 	if message != "" {
-		query += ` and m.message_id = $9`
+		query += ` and m.message_id = $10`
 		args = append(args, message)
-	} else {
-		query += ` and not exists (select 1 from assignments x where x.person_id = $9 and x.session_id = s.session_id)`
-		args = append(args, reviewer)
 	}
 	rows, err := tx.Query(query+` order by m.at desc, m.message_id limit `+strconv.Itoa(candidateLimit), args...)
 	if err != nil {
@@ -197,8 +205,8 @@ func (s *Service) partners(tx *sqldb.Tx, person event.PersonID) (map[event.Perso
 			group by o.person_id having count(distinct o.session_id) >= $3`,
 		`select a.owner_id from participants p join sessions s on s.session_id = p.session_id join agents a on a.agent_id = s.agent_id where p.person_id = $1 and a.owner_id <> $2
 			group by a.owner_id having count(distinct s.session_id) >= $3`,
-		`select o.person_id from agents a join sessions s on s.agent_id = a.agent_id join participants o on o.session_id = s.session_id where a.owner_id = $1 and o.person_id <> $2
-			group by o.person_id having count(distinct s.session_id) >= $3`,
+		`select o.person_id from participants o where o.session_id in (select s.session_id from sessions s where s.ended and s.agent_id in (select agent_id from agents where owner_id = $1))
+			and o.person_id <> $2 group by o.person_id having count(*) >= $3`,
 	} {
 		rows, err := tx.Query(query, person, person, s.reviews.Partners)
 		if err != nil {
