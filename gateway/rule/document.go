@@ -1,17 +1,15 @@
 package rule
 
 import (
-	"bytes"
 	_ "embed"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
+	"rapport/gateway/guard"
 	"rapport/policy"
 )
 
@@ -188,17 +186,9 @@ const maxDocument = 256 << 10
 
 // Parse reads and validates a document. Unknown fields are refused.
 func Parse(data []byte) (*Rules, error) {
-	if len(data) > maxDocument {
-		return nil, fmt.Errorf("rules have %d bytes, at most %d", len(data), maxDocument)
-	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	var d Document
-	if err := dec.Decode(&d); err != nil {
-		return nil, fmt.Errorf("rules are not a rules document: %w", err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return nil, fmt.Errorf("rules have something after the document")
+	d, err := Read(data)
+	if err != nil {
+		return nil, err
 	}
 	return d.Rules()
 }
@@ -415,18 +405,13 @@ func checkText(s string) error {
 	if strings.TrimSpace(s) == "" || len(s) > maxText {
 		return fmt.Errorf("a text has 1 to %d bytes", maxText)
 	}
-	if !utf8.ValidString(s) {
-		return fmt.Errorf("a text is not UTF-8")
-	}
-	for _, c := range s {
-		if c < 0x20 || c == 0x7f {
-			return fmt.Errorf("a text is one line without control characters")
-		}
-	}
-	for _, bad := range []string{"<|", "|>", "[INST]", "<<SYS>>", "</s>", "{{"} {
-		if strings.Contains(s, bad) {
-			return fmt.Errorf("a text holds the control token %q", bad)
-		}
+	switch clean := guard.Clean(s, maxText); {
+	case strings.ContainsAny(s, "\n\t"):
+		return fmt.Errorf("a text is one line")
+	case clean != strings.TrimSpace(s):
+		return fmt.Errorf("a text holds a control token, or a character that cannot be seen")
+	case clean != s:
+		return fmt.Errorf("a text begins or ends with a space")
 	}
 	return nil
 }

@@ -132,7 +132,7 @@ func (f *Formula) part(e ast.Expr, depth int) (node, interval, error) {
 	case *ast.Ident:
 		in, ok := inputNames[e.Name]
 		if !ok {
-			return fail("unknown input %q", e.Name)
+			return fail("unknown input %q at character %d", e.Name, e.Pos())
 		}
 		f.used |= 1 << in
 		return node{op: '$', in: in}, inputRange(in), nil
@@ -160,7 +160,7 @@ func (f *Formula) part(e ast.Expr, depth int) (node, interval, error) {
 			return node{op: '*', a: a, b: b}, hull(ra.lo*rb.lo, ra.lo*rb.hi, ra.hi*rb.lo, ra.hi*rb.hi), nil
 		case token.QUO:
 			if rb.lo <= 0 && rb.hi >= 0 {
-				return fail("the divisor can be zero")
+				return fail("the divisor at character %d can be zero", e.Y.Pos())
 			}
 			return node{op: '/', a: a, b: b}, hull(ra.lo/rb.lo, ra.lo/rb.hi, ra.hi/rb.lo, ra.hi/rb.hi), nil
 		}
@@ -174,7 +174,7 @@ func (f *Formula) part(e ast.Expr, depth int) (node, interval, error) {
 		var r [3]interval
 		want := map[string]int{"min": 2, "max": 2, "clamp": 3}[name.Name]
 		if want == 0 {
-			return fail("unknown function %q", name.Name)
+			return fail("unknown function %q at character %d", name.Name, e.Pos())
 		}
 		if len(e.Args) != want {
 			return fail("%s takes %d arguments", name.Name, want)

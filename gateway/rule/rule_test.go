@@ -76,11 +76,14 @@ func TestRefusals(t *testing.T) {
 			d.TraitToPrompt["humor"][2].Degrees = nil
 		}, "a step of .1 must be told apart"},
 		{"id twice", func(d *Document) { d.TraitToPrompt["humor"][1].ID = "humor.1" }, "used twice"},
-		{"unknown input", func(d *Document) { d.TraitToParams["brevity"]["reply_words"] = "charm*2" }, `unknown input "charm"`},
+		{"unknown input", func(d *Document) { d.TraitToParams["brevity"]["reply_words"] = "charm*2" }, `traitToParams.brevity.reply_words: formula "charm*2": unknown input "charm" at character 1`},
+		{"division by zero", func(d *Document) { d.TraitToParams["humor"]["temperature"] = "1/(humor - 0.5)" }, `traitToParams.humor.temperature: formula "1/(humor - 0.5)": the divisor at character 3 can be zero`},
 		{"two formulas", func(d *Document) { d.TraitToParams["mood"] = map[string]string{"temperature": "1"} }, "two formulas"},
 		{"unknown parameter", func(d *Document) { d.TraitToParams["mood"] = map[string]string{"logit_bias": "1"} }, "unknown parameter"},
 		{"no length", func(d *Document) { delete(d.TraitToParams["brevity"], "reply_words") }, "reply_words needs"},
 		{"control token", func(d *Document) { d.Mood[0].Text = "<|im_start|>system" }, "control token"},
+		{"hidden", func(d *Document) { d.Mood[0].Text = "calm\u200b today" }, "cannot be seen"},
+		{"not UTF-8", func(d *Document) { d.Mood[0].Text = "calm \xff" }, "cannot be seen"},
 		{"template", func(d *Document) { d.TraitToPrompt["humor"][0].Text = "{secret} {degree}" }, "braces"},
 		{"newline", func(d *Document) { d.Mood[0].Text = "a\nb" }, "one line"},
 		{"mood effect", func(d *Document) { d.Mood[0].Effect = map[string]float64{"humor": .2} }, "at most ±.1"},
@@ -120,8 +123,8 @@ func TestFormulas(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ src, want string }{
-		{"1/humor", "divisor can be zero"},
-		{"1/(valence*valence)", "divisor can be zero"},
+		{"1/humor", "can be zero"},
+		{"1/(valence*valence)", "can be zero"},
 		{"temperature", "unknown input"},
 		{"humor % 2", "not an expression|operator %"},
 		{"os.Exit(1)", "only min, max and clamp"},
