@@ -169,7 +169,7 @@ func (s *Service) candidates(tx *sqldb.Tx, reviewer event.PersonID, message even
 		and not exists (select 1 from participants p left join protections t on t.person_id = p.person_id where p.session_id = s.session_id
 			and (p.person_id = $4 or t.protected and (t.until = 0 or t.until > $5) or not ` + agreed("p.person_id", "s.agent_id") + `))
 		and s.agent_id not in (select k.agent_id from participants p join sessions k on k.session_id = p.session_id where p.person_id = $6)
-		and $7 = $7 and ` + which + `
+		and ` + which + `
 		order by s.last_at desc, s.session_id limit ` + strconv.Itoa(candidateTalks) + `)
 		select m.message_id, m.agent_id, talks.owner_id, m.room_id, m.session_id,
 			(select count(*) from assignments x where x.message_id = m.message_id and (x.state = 'done' or x.state = 'open' and x.expires_at > $8))
