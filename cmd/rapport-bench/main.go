@@ -38,6 +38,8 @@ var benches = map[string]bench{
 	"ingest":             {"feedback over HTTP, one a request, durable when answered, 32 connections, then kill -9", ingest},
 	"thumb-to-policy":    {"tone press until the next compile uses it; thumb until the gateway has the new revision", thumbToPolicy},
 	"compile":            {"policy to behaviour with a cached profile, one core", compileBench},
+	"gateway-overhead":   {"what the gateway adds to a model that answers at once: time alone, requests/s beside a 40-line pass-through", gatewayOverhead},
+	"gateway-stream":     {"what the gateway adds to a whole stream of 22 chunks", gatewayStream},
 	"store":              {"the learner's commit on PostgreSQL against the same statements by the driver alone", store},
 	"start":              {"empty directory until the first request is served; resident memory after the demo", start},
 	"pages":              {"server's time for each page, looked at by somebody with 1,000 agents; weight of the talk page with all it loads", pages},
@@ -85,6 +87,9 @@ func main() {
 	}
 	if os.Args[1] == childIngest { // a server to be killed, see ingest.go
 		os.Exit(serveChild(os.Args[2:]))
+	}
+	if os.Args[1] == childPass { // see gatewaymock.go
+		os.Exit(passThrough(os.Args[2:]))
 	}
 	if os.Args[1] == childDemo {
 		os.Exit(cli.Main(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))

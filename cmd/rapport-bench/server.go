@@ -24,7 +24,12 @@ const childIngest = "serve-child"
 const childDemo = "product"
 
 func serveChild(args []string) int {
-	cfg, err := app.LoadConfig(map[string]any{"data": args[0], "listen": "127.0.0.1:0", "provider.offline": true, "log.level": "error", "agents.places": 0, "agents.replies": 0})
+	settings := map[string]any{"data": args[0], "listen": "127.0.0.1:0", "provider.offline": true, "log.level": "error", "agents.places": 0, "agents.replies": 0}
+	for _, more := range args[1:] {
+		key, value, _ := strings.Cut(more, "=")
+		settings[key] = value
+	}
+	cfg, err := app.LoadConfig(settings)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -54,11 +59,18 @@ type child struct {
 
 // startChild starts a server on a directory and waits for its address.
 func startChild(ctx context.Context, dir string) (*child, error) {
+	return startChildWith(ctx, dir, nil)
+}
+
+// startChildWith is startChild with more in the environment, and with settings as
+// key=value.
+func startChildWith(ctx context.Context, dir string, environment []string, settings ...string) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, childIngest, dir)
+	cmd := exec.CommandContext(ctx, self, append([]string{childIngest, dir}, settings...)...)
+	cmd.Env = append(os.Environ(), environment...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
