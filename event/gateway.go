@@ -29,6 +29,7 @@ type ReplyGenerated struct {
 	X             []float64 `json:"x"`                    // the variation, per trait in the order of the vocabulary
 	Rendered      []float64 `json:"rendered"`             // the levels that reached the model
 	Free          uint16    `json:"free"`                 // bit i: trait i was free to vary
+	Inaudible     uint16    `json:"inaudible,omitempty"`  // bit i: the model's replies do not change with trait i, so nothing is to be learned of it here
 	LogDensity    *float64  `json:"logDensity,omitempty"` // over the free traits; absent when commanded
 	Commanded     bool      `json:"commanded,omitempty"`  // a tone button moved the variation
 
@@ -40,6 +41,7 @@ type ReplyGenerated struct {
 
 	CompileHash  string   `json:"compileHash"`
 	RulesVersion int64    `json:"rulesVersion"`
+	RulesShare   float64  `json:"rulesShare,omitempty"` // how likely the session was to get this version of the rules, where another one is tried beside it; absent where none is
 	Provider     string   `json:"provider,omitempty"`
 	Model        string   `json:"model,omitempty"`
 	Dropped      []string `json:"dropped,omitempty"` // parameters the model would have refused

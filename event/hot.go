@@ -81,6 +81,7 @@ func (p *ReplyGenerated) readHot(data []byte) bool {
 	hotList(&r, `"x":`, &p.X, func(v *float64) { *v = r.number() })
 	hotList(&r, `"rendered":`, &p.Rendered, func(v *float64) { *v = r.number() })
 	hotInt(&r, `"free":`, &p.Free)
+	hotInt(&r, `"inaudible":`, &p.Inaudible)
 	if r.field(`"logDensity":`) {
 		p.LogDensity = new(float64)
 		*p.LogDensity = r.number()
@@ -92,6 +93,7 @@ func (p *ReplyGenerated) readHot(data []byte) bool {
 	r.bool(`"consent":`, &p.Consent)
 	hotText(&r, `"compileHash":`, &p.CompileHash)
 	hotInt(&r, `"rulesVersion":`, &p.RulesVersion)
+	r.float(`"rulesShare":`, &p.RulesShare)
 	hotText(&r, `"provider":`, &p.Provider)
 	hotText(&r, `"model":`, &p.Model)
 	hotList(&r, `"dropped":`, &p.Dropped, func(s *string) { *s = r.text() })

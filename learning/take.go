@@ -71,7 +71,7 @@ func (w *work) decided(in *incoming, p *event.ReplyGenerated) error {
 			return changed
 		}
 		e.Decided, e.DecidedAt, e.Decision = true, in.Time, string(p.DecisionID)
-		e.Protected, e.Consent = p.Protected, p.Consent
+		e.Protected, e.Consent, e.Inaudible = p.Protected, p.Consent, policy.Mask(p.Inaudible)&policy.AllTraits
 		for j := range e.Rendered {
 			e.Rendered[j] = wire.Micro(min(1, max(0, p.Rendered[j])))
 		}

@@ -35,6 +35,7 @@ type Episode struct {
 	DecidedAt event.Micros // of the first reply: what it rendered counts for the episode
 	Decision  string
 	Rendered  policy.Traits // x̃, rounded to 1e-6
+	Inaudible policy.Mask   // traits that the model's replies do not change with: nothing is learned of them
 	Protected bool          // behaviour counts nothing
 	Consent   bool          // behaviour counts only with it
 
@@ -146,6 +147,7 @@ const (
 	isAct      = 1
 	isAdoption = 2
 	hasActions = 4 // an act that carries action weights, an episode in which one had a part
+	hasUnheard = 8 // an episode in which some traits were inaudible
 )
 
 // isNoisy marks the source of a contribution with a noise of its own.
@@ -168,6 +170,9 @@ func (e *Entry) Append(b []byte) []byte {
 		*kind = isAdoption
 	case e.About.Did != 0:
 		*kind = isEpisode | hasActions
+	}
+	if *kind&^hasActions == isEpisode && e.About.Inaudible != 0 {
+		*kind |= hasUnheard
 	}
 	with := *kind&hasActions != 0
 	b = wire.AppendInt64(b, e.At)
@@ -195,6 +200,9 @@ func (e *Entry) Append(b []byte) []byte {
 			b = wire.AppendInt64(b, x.DecidedAt)
 			b = wire.AppendID(b, x.Decision)
 			b = wire.AppendLevels(b, x.Rendered[:])
+		}
+		if x.Inaudible != 0 {
+			b = wire.AppendMask(b, x.Inaudible)
 		}
 		if with {
 			b = wire.AppendMicro(append(b, x.Did), x.Weight)
@@ -299,13 +307,17 @@ func ReadEntry(b []byte) (*Entry, error) {
 		}
 		r.Bad = r.Bad || a.Kind < Created || a.Kind > Transferred || int(a.Pace) >= len(paces)
 		e.Act = a
-	case isEpisode, isEpisode | hasActions:
+	case isEpisode, isEpisode | hasActions, isEpisode | hasUnheard, isEpisode | hasActions | hasUnheard:
 		x := &e.About
 		if x.Decided = r.Bool(); x.Decided {
 			x.Protected, x.Consent = r.Bool(), r.Bool()
 			x.DecidedAt = r.Int64()
 			x.Decision = r.ID()
 			r.Levels(x.Rendered[:])
+		}
+		if kind&hasUnheard != 0 {
+			x.Inaudible = r.Mask()
+			r.Bad = r.Bad || x.Inaudible == 0
 		}
 		if kind&hasActions != 0 {
 			x.Did, x.Weight = r.Byte(), r.Micro()

@@ -22,6 +22,8 @@ func someEntries() []*Entry {
 			}}},
 		{At: 8, ID: "y", Act: &Act{Kind: Settings, Hi: policy.Neutral(), Set: 1 << Invite, Actions: Actions{.9, .6, .7, .4, .15, .03, .02}}},
 		{At: 9, ID: "z", About: Episode{Did: byte(ReplyGroupLarge) + 1, Weight: .4, Decided: true}},
+		{At: 9, ID: "za", About: Episode{Decided: true, Inaudible: 1<<policy.Humor | 1<<policy.Sarcasm}},
+		{At: 9, ID: "zb", About: Episode{Decided: true, Inaudible: 1 << policy.Brevity, Did: 1, Weight: .4}},
 		{At: 10, ID: "v", Adopt: &Versions{}},
 	}
 }
@@ -191,5 +193,36 @@ func TestBehaviourOfOneTalkIsOneGroup(t *testing.T) {
 	one, many := shown(fusion.Engagement), shown(fusion.Engagement, fusion.Reply, fusion.Sentiment, fusion.Trouble, fusion.FollowUp, fusion.Tag, fusion.Stayed, fusion.Reply, fusion.Reply, fusion.Sentiment)
 	if one <= 0 || many <= one || many > 4./3*one+1e-9 {
 		t.Errorf("ten signals of a talk count %v, one %v", many, one)
+	}
+}
+
+// What a model's replies do not change with is learned nothing of, and everything
+// else as before.
+func TestInaudibleTraitsAreNotLearned(t *testing.T) {
+	t.Parallel()
+	list := func(deaf policy.Mask) (out []*Entry) {
+		out = append(out, someEntries()[0])
+		out[0].Act.Pinned, out[0].Act.Touched = 0, 0
+		out[0].Act.Kind, out[0].Act.Baseline, out[0].Act.Alive = Created, policy.Neutral(), true
+		for j := range out[0].Act.Hi {
+			out[0].Act.Hi[j] = 1
+		}
+		r := policy.NewStream([32]byte{7})
+		for i := range 60 {
+			x := policy.Neutral()
+			x[policy.Humor] += .3 * (r.Float64() - .5)
+			x[policy.Sarcasm] += .3 * (r.Float64() - .5)
+			liked := 6 * (x[policy.Humor] - .5 + x[policy.Sarcasm] - .5)
+			out = append(out, &Entry{At: int64(10 + i), ID: event.HashID("e", string(rune('a'+i))), About: Episode{Decided: true, Consent: true, Rendered: x, Inaudible: deaf,
+				Contributions: []Contribution{{Feedback: "f" + string(rune('a'+i)), Rater: "r", At: int64(10 + i), Owner: true, Source: fusion.OwnerRating, Value: min(1, max(-1, liked)), Share: 1}}}})
+		}
+		return out
+	}
+	heard, deaf := of(t, list(0)), of(t, list(1<<policy.Sarcasm))
+	if heard.Info[policy.Sarcasm] == 0 || deaf.Info[policy.Sarcasm] != 0 {
+		t.Errorf("information on sarcasm: %v where it is heard, %v where not", heard.Info[policy.Sarcasm], deaf.Info[policy.Sarcasm])
+	}
+	if deaf.Theta[policy.Sarcasm] != .5 || heard.Theta[policy.Humor] <= .5 || deaf.Theta[policy.Humor] <= .5 {
+		t.Errorf("levels %v where all is heard, %v where sarcasm is not", heard.Theta, deaf.Theta)
 	}
 }

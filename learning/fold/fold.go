@@ -197,11 +197,12 @@ func (f *Folder) Apply(s *State, e *Entry) error {
 }
 
 // Levels are those that the episode's words had, and of which traits they are
-// known: what was rendered, or without a decision the mean of the levels read from
-// the texts, per trait over the signals that have one.
+// known: what was rendered in the traits that the model's replies change with, or
+// without a decision the mean of the levels read from the texts, per trait over the
+// signals that have one.
 func (e *Episode) Levels() (x policy.Traits, active policy.Mask) {
 	if e.Decided {
-		return e.Rendered, policy.AllTraits
+		return e.Rendered, policy.AllTraits &^ e.Inaudible
 	}
 	x = policy.Neutral()
 	for j := range x {
