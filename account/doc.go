@@ -3,8 +3,8 @@
 // platforms are here.
 //
 // Owns: people with their handles and names, passwords, sessions, tokens, one-time
-// links, the mapping from foreign ids to people, protection, proofs of erasure.
-// All of its tables are records.
+// links, the mapping from foreign ids to people, protection, proofs of erasure with
+// the hashes of their receipts. All of its tables are records.
 //
 // Listens to: nothing.
 //

@@ -11,7 +11,8 @@
 //
 // Emits: room.created, room.joined, room.left, room.consent.changed,
 // message.created, message.edited, message.deleted, reaction.added,
-// reaction.removed, agent.invited, session.started, session.ended.
+// reaction.removed, agent.invited, session.started, session.ended,
+// person.forgotten.
 //
 // Invariants:
 //
