@@ -4,15 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,10 +20,6 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
-
-	"rapport/event"
-	"rapport/feedback"
-	"rapport/feedback/asking"
 )
 
 // startBrowser starts a browser, or skips where there is none.
@@ -108,7 +101,14 @@ func (b *tab) open(path string) {
 	b.do("open "+path, chromedp.Navigate(b.base+path))
 }
 
-func (b *tab) click(sel string) { b.t.Helper(); b.do("click "+sel, chromedp.Click(sel)) }
+func sleep(d time.Duration) chromedp.Action[chromedp.Void] { return chromedp.Sleep(d) }
+
+// click clicks once the page's modules are there to hear it.
+func (b *tab) click(sel string) {
+	b.t.Helper()
+	b.until("the page is there", `document.readyState === "complete"`)
+	b.do("click "+sel, chromedp.Click(sel))
+}
 
 // write types into a field, as after what is there.
 func (b *tab) write(sel, text string) {
@@ -210,7 +210,7 @@ func (b *tab) shots(name string) {
 				return err
 			}), chromedp.Sleep(100*time.Millisecond))
 			png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
-			if name == "growth" {
+			if slices.Contains([]string{"growth", "mine", "points", "aside"}, name) {
 				png, err = chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 			}
 			if err == nil {
@@ -232,13 +232,14 @@ func TestBrowser(t *testing.T) {
 		t.Skip("a browser is no part of the short suite")
 	}
 	ctx := startBrowser(t)
-	r := run(t, t.TempDir())
+	r := run(t, t.TempDir(), func(c *Config) { c.Points.Look, c.Points.Evening = 1, 1 })
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, context.Context, *rig)
 	}{
 		{"first minute", browseFirstMinute}, {"keyboard", browseByKeyboard}, {"double submit", browseTwiceSent}, {"guest", browseAsGuest},
 		{"markup", browseMarkup}, {"two tabs", browseTwoTabs}, {"reconnect", browseReconnect}, {"login ends", browseLoginEnds}, {"asked", browseAsked},
+		{"raise", browseRaise}, {"mine", browseMine}, {"review", browseReview},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, ctx, r.in(t)) })
 	}
@@ -252,392 +253,4 @@ func (r *rig) in(t testing.TB) *rig {
 	d.witness = w
 	d.admin = d.as("", r.LocalToken())
 	return &d
-}
-
-// browseFirstMinute: link, agent, talk, a reply as it is written, shorter, why,
-// thumb, the rating on the growth page, the sheet at the end, undo.
-func browseFirstMinute(t *testing.T, ctx context.Context, r *rig) {
-	ada := r.person("Ada")
-	b := browser(t, ctx, r.URL())
-	b.open("/")
-	b.until("nobody is sent to log in", `location.pathname === "/login" && location.search.includes("next=")`)
-	b.shots("login")
-	b.login(r, ada, "/")
-	if hash := b.str(`location.href`); strings.Contains(hash, "#") {
-		t.Errorf("the link's secret stays in the address: %s", hash)
-	}
-	b.write("#name", "Luna")
-	b.write("#description", "A patient friend who loves the sea.")
-	b.click("#new button")
-	b.until("the talk opens", `location.pathname === "/talk/luna"`)
-	b.live()
-	if !strings.Contains(b.str(`document.querySelector(".with .model").textContent`), "not an AI model") {
-		t.Error("the demo does not say what it is")
-	}
-	b.do("watch", chromedp.Func(func(ctx context.Context, tt *chromedp.Target) error {
-		_, err := chromedp.Evaluate[bool](`(window.parts = 0, new MutationObserver(() => { window.parts++ }).observe(document.querySelector("#pending p"), {childList: true}), true)`)(ctx, tt)
-		return err
-	}))
-	b.write("#text", "How do rainbows work, and why are they round?"+kb.Enter)
-	b.untilSaid(2)
-	if !b.is(`window.parts >= 2`) {
-		t.Error("the answer was not shown while it was written")
-	}
-	first := b.texts()[1]
-	b.click(lastAnswer + ".tones summary")
-	b.click(lastAnswer + `[data-value="shorter"]`)
-	b.until("the page says what the button did", `document.querySelector("`+lastAnswer+`.did").textContent === "brevity +0.15 for this session; evidence for later"`)
-	b.shots("talk")
-	b.write("#text", "How do rainbows work, and why are they round?"+kb.Enter)
-	b.untilSaid(4)
-	if second := b.texts()[3]; len(second) >= len(first) {
-		t.Errorf("after “shorter” the answer has %d characters, before %d", len(second), len(first))
-	}
-	b.click(lastAnswer + ".why summary")
-	b.until("why is answered", `document.querySelector("`+lastAnswer+`.because").innerText.includes("You asked for it: brevity 0.")`)
-	b.shots("why")
-	b.click(lastAnswer + `[data-value="up"]`)
-	b.until("the page says what the thumb did", `/counts/.test(document.querySelector("`+lastAnswer+`.did").textContent)`)
-	if !b.is(`document.querySelector("` + lastAnswer + `[data-value=up]").ariaPressed === "true"`) {
-		t.Error("a thumb given does not show")
-	}
-	b.open("/talk/luna")
-	b.until("a thumb given shows again", `document.querySelector("`+lastAnswer+`[data-value=up]")?.ariaPressed === "true"`)
-	b.live()
-	b.click("#end")
-	b.until("after a short talk nobody is asked", `document.querySelector("#room").dataset.ask === "none" && !document.querySelector("#sheet").open`)
-	b.click("#rate")
-	b.until("the sheet opens by hand", `document.querySelector("#sheet").open`)
-	b.shots("sheet")
-	b.click(`#sheet [value="good"]`)
-	b.until("the rating is thanked for", `document.querySelector("#status").textContent.includes("good")`)
-	r.settle()
-
-	b.open("/growth/luna")
-	for _, said := range []string{"thumb up", "asked: shorter", "the talk was good"} {
-		b.until("the growth page shows "+said, fmt.Sprintf(`document.body.innerText.includes(%q)`, said))
-	}
-	b.do("move a slider", chromedp.Focus("#x-humor"))
-	b.press(kb.End)
-	b.until("the preview shows another line", `document.querySelector("#lines ins")?.textContent.includes("Humor 100/100")`)
-	b.click("#keep")
-	b.until("the levels are kept", `document.querySelector("#growth")?.dataset.version === "2" && document.querySelector("#status").textContent.includes("Kept")`)
-	b.shots("growth")
-	b.click("#pin-humor")
-	b.until("humor is pinned", `document.querySelector("#growth")?.dataset.version === "3" && document.querySelector("#pin-humor").checked`)
-	b.click("#undo")
-	b.until("it is undone", `document.querySelector("#growth")?.dataset.version === "4" && !document.querySelector("#pin-humor").checked`)
-	b.click("#kill")
-	b.until("it is stopped", `document.querySelector("#revive") !== null`)
-	b.click("#revive")
-	b.until("it goes on", `document.querySelector("#kill") !== null`)
-	b.click("#pause")
-	b.until("learning is paused", `document.querySelector("#resume") !== null`)
-	b.click("#resume")
-	b.until("learning goes on", `document.querySelector("#pause") !== null`)
-	b.open("/")
-	b.shots("home")
-	b.click("#logout")
-	b.until("it is over", `location.pathname === "/login"`)
-}
-
-// browseAsked: what the server asks, where it does: how Nia is doing lately after a
-// week, the thumbs under an answer, the sheet after a longer talk; and how to be asked
-// less.
-func browseAsked(t *testing.T, ctx context.Context, r *rig) {
-	p := r.person("Ida")
-	nia := p.make("Nia", nil)
-	for range 4 { // they get to know each other
-		for range 7 {
-			nia.say(question)
-			r.clock.advance(80 * time.Second)
-		}
-		p.must("POST", "/v1/rooms/"+nia.room+"/end", nil, nil)
-		r.clock.advance(20 * time.Hour)
-	}
-	r.clock.advance(7 * 24 * time.Hour)
-	r.settle()
-	b := browser(t, ctx, r.URL())
-	b.login(r, p, "/")
-	b.until("the check-in is there", `!document.querySelector("#asked").hidden && document.querySelector("#asked").innerText.includes("How is Nia doing for you lately?")`)
-	b.shots("check-in")
-	b.click(`#asked [value="better"]`)
-	b.until("it is thanked for", `document.querySelector("#asked .thanks").textContent.includes("better") && document.querySelector("#asked .lately").hidden`)
-
-	r.clock.advance(25 * time.Hour)
-	b.open("/talk/nia")
-	b.live()
-	for i := range 7 {
-		nia.say(question)
-		r.clock.advance(40 * time.Second)
-		if i == 0 {
-			b.until("the thumbs are emphasised", `document.querySelector("`+lastAnswer+`.raise.asked") !== null && !document.querySelector("`+lastAnswer+`.ask").hidden`)
-			b.shots("inline")
-		}
-	}
-	// every fifth, or from half of that on where a session tries a new tone, as chance has it
-	if n := b.str(`String(document.querySelectorAll(".raise.asked").length)`); n != "1" && n != "2" && n != "3" {
-		t.Errorf("thumbs are emphasised under %s of seven answers", n)
-	}
-	b.click("#end")
-	b.until("the sheet opens", `document.querySelector("#sheet").open`)
-	b.shots("asked-sheet")
-	b.click(`#sheet [value="good"]`)
-	b.until("the rating is thanked for", `document.querySelector("#status").textContent.includes("good")`)
-	var why feedback.Why
-	if p.must("GET", "/v1/feedback/why?agent="+string(nia.ID), nil, &why); why.Asked != 2 || why.AskedAbout != 2 || why.PassedBy != 0 {
-		t.Errorf("%+v", why)
-	}
-	answered := 0
-	for _, one := range why.Prompts {
-		if one.State == asking.Answered {
-			answered++
-		}
-	}
-	if answered != 2 {
-		t.Errorf("%+v", why.Prompts)
-	}
-
-	b.open("/growth/nia")
-	b.do("look at asking", chromedp.ScrollIntoView("#asking"))
-	b.shots("asking")
-	b.click("#ask-gentle")
-	b.until("it is gentle", `document.querySelector("#ask-gentle")?.checked && document.querySelector("#status").textContent.includes("gentle")`)
-	b.open("/")
-	b.click("details summary")
-	b.until("the budget is there", `document.querySelector("#budget").value === "6"`)
-	b.str(`(() => { const e = document.querySelector("#budget"); e.value = 0; e.dispatchEvent(new Event("change")); return "" })()`)
-	b.until("it is set", `document.querySelector("#budgeted").textContent === "You are not asked."`)
-	b.shots("home-asking")
-	if p.must("GET", "/v1/feedback/why?agent="+string(nia.ID), nil, &why); why.Budget != 0 || why.Intensity != "gentle" || why.CheckIn.Code != "no_budget" {
-		t.Errorf("%+v", why)
-	}
-}
-
-// browseByKeyboard: everything but the mouse.
-func browseByKeyboard(t *testing.T, ctx context.Context, r *rig) {
-	p := r.person("Kay")
-	b := browser(t, ctx, r.URL())
-	b.login(r, p, "/")
-	tabTo := func(what, script string) {
-		t.Helper()
-		for range 60 {
-			if b.is(script) {
-				if !b.is(`getComputedStyle(document.activeElement).outlineStyle !== "none"`) {
-					t.Errorf("%s has the focus and does not show it", what)
-				}
-				return
-			}
-			b.press(kb.Tab)
-		}
-		t.Fatalf("tabbing never comes to %s", what)
-	}
-	tabTo("the name", `document.activeElement.id === "name"`)
-	b.press("Mia", kb.Enter)
-	b.until("the talk opens", `location.pathname === "/talk/mia"`)
-	b.live()
-	tabTo("the text", `document.activeElement.id === "text"`)
-	b.press("Hello there", kb.Enter)
-	b.untilSaid(2)
-	b.do("from the top", chromedp.Func(func(ctx context.Context, tt *chromedp.Target) error {
-		_, err := chromedp.Evaluate[bool](`(document.activeElement.blur(), true)`)(ctx, tt)
-		return err
-	}))
-	tabTo("the thumb", `document.activeElement.dataset.value === "up"`)
-	b.press(" ")
-	b.until("the thumb counts", `/counts/.test(document.querySelector(".did").textContent)`)
-	tabTo("the tones", `document.activeElement.textContent === "Tone"`)
-	b.press(kb.Enter)
-	tabTo("kinder", `document.activeElement.dataset.value === "kinder"`)
-	b.press(kb.Enter)
-	b.until("kinder is heard", `document.querySelector(".did").textContent.includes("empathy +0.15")`)
-	if !b.is(`document.activeElement.dataset.value === "kinder"`) {
-		t.Errorf("pressing a button lost the place: %s", b.str(`document.activeElement.outerHTML.slice(0, 80)`))
-	}
-	b.do("from the top", chromedp.Focus("#end"))
-	b.press(kb.Enter)
-	b.until("the talk is ended", `document.querySelector("#room").dataset.ask === "none"`)
-	b.do("the rating", chromedp.Focus("#rate"))
-	b.press(kb.Enter)
-	b.until("the sheet opens", `document.querySelector("#sheet").open`)
-	b.press(kb.Escape)
-	b.until("the sheet is skipped", `!document.querySelector("#sheet").open`)
-	var given listed
-	p.must("GET", "/v1/feedback", nil, &given)
-	for _, f := range given.Items {
-		if f.Kind == event.ChannelSession {
-			t.Error("a skipped sheet left a rating")
-		}
-	}
-}
-
-// browseTwiceSent: an impatient person gets one agent and says a thing once.
-func browseTwiceSent(t *testing.T, ctx context.Context, r *rig) {
-	p := r.person("Tom")
-	b := browser(t, ctx, r.URL())
-	b.login(r, p, "/")
-	b.write("#name", "Otto")
-	b.str(`(() => { const f = document.querySelector("#new"); f.requestSubmit(); f.requestSubmit(); f.requestSubmit(); return "" })()`)
-	b.until("the talk opens", `location.pathname === "/talk/otto"`)
-	b.live()
-	var agents struct{ Items []struct{ Slug string } }
-	if p.must("GET", "/v1/agents", nil, &agents); len(agents.Items) != 1 {
-		t.Errorf("%d agents", len(agents.Items))
-	}
-	b.write("#text", "Only once, please")
-	b.str(`(() => { const f = document.querySelector("#say"); for (let i = 0; i < 5; i++) f.dispatchEvent(new SubmitEvent("submit", {cancelable: true})); return "" })()`)
-	b.untilSaid(2)
-	r.settle()
-	if said := b.texts(); len(said) != 2 {
-		t.Errorf("said %q", said)
-	}
-}
-
-// browseAsGuest: somebody else may talk, and sees nothing of what is the owner's.
-func browseAsGuest(t *testing.T, ctx context.Context, r *rig) {
-	gwen, guest := r.person("Gwen"), r.person("Gus")
-	gwen.make("Nova", nil)
-	b := browser(t, ctx, r.URL())
-	b.login(r, guest, "/talk/nova")
-	b.live()
-	b.write("#text", "Hello Nova"+kb.Enter)
-	b.untilSaid(2)
-	if b.is(`document.querySelector("template#theirs").content.querySelector(".raise") !== null || document.querySelector("#said .raise") !== null || document.querySelector('a[href^="/growth"]') !== null`) {
-		t.Error("a guest sees what is the owner's to press")
-	}
-	b.click("#end")
-	b.until("the talk is ended", `document.querySelector("#status").textContent.includes("ended")`)
-	if b.is(`document.querySelector("#sheet").open`) {
-		t.Error("a guest is asked how it was")
-	}
-	b.open("/growth/nova")
-	if !strings.Contains(b.str(`document.body.innerText`), "not yours to see") {
-		t.Error("a guest sees an owner's page")
-	}
-	b.shots("problem")
-}
-
-// browseMarkup: what people write is text, wherever it is shown.
-func browseMarkup(t *testing.T, ctx context.Context, r *rig) {
-	const script, image = `<script>window.broken=1</script>`, `"><img src=x onerror=window.broken=1>`
-	p := r.person("Eve")
-	a := &companion{p: p}
-	p.must("POST", "/v1/agents", map[string]any{"name": "Bad " + image, "description": script + image, "greeting": script + image}, a)
-	r.settle()
-	a = a.with(p)
-	b := browser(t, ctx, r.URL())
-	b.login(r, p, "/")
-	b.str(`fetch("/v1/me", {method: "PATCH", headers: {"Content-Type": "application/json"}, body: JSON.stringify({name: "Eve " + ` + "`" + image + "`" + `})}).then(r => (window.renamed = r.status, "")), ""`)
-	b.until("the name is changed", `window.renamed === 200`)
-	b.open("/talk/" + a.Slug)
-	b.live()
-	b.until("the greeting is text", `document.querySelector("#empty").textContent.includes("onerror")`)
-	b.write("#text", script+image+kb.Enter)
-	b.untilSaid(2)
-	if said := b.texts()[0]; said != script+image {
-		t.Errorf("said %q", said)
-	}
-	last := a.say("and " + image)
-	p.must("POST", "/v1/feedback", map[string]string{"kind": "comment", "comment": script + image, "messageId": string(last.ID)}, nil)
-	p.must("POST", "/v1/feedback", map[string]string{"kind": "correction", "correction": script + image, "messageId": string(last.ID)}, nil)
-	r.settle()
-	b.untilSaid(4)
-	b.open("/growth/" + a.Slug)
-	b.open("/")
-	b.open("/talk/" + url.PathEscape(image))
-	b.open("/login?next=" + url.QueryEscape(image) + "&ended=" + url.QueryEscape(script))
-	b.open("/login?next=" + url.QueryEscape("javascript:window.broken=1"))
-	b.open("/talk/" + a.Slug)
-	b.live()
-	if b.is(`window.broken === 1 || document.querySelector("main script, main img") !== null`) {
-		t.Error("what somebody wrote became markup")
-	}
-}
-
-// browseTwoTabs: what is said in one is in the other, in the same order.
-func browseTwoTabs(t *testing.T, ctx context.Context, r *rig) {
-	p := r.person("Lea")
-	p.make("Ivy", nil)
-	one := browser(t, ctx, r.URL())
-	one.login(r, p, "/talk/ivy")
-	two := one.another()
-	two.open("/talk/ivy")
-	one.live()
-	two.live()
-	one.write("#text", "From the first"+kb.Enter)
-	one.untilSaid(2)
-	two.untilSaid(2)
-	two.write("#text", "From the second"+kb.Enter)
-	two.untilSaid(4)
-	one.untilSaid(4)
-	if a, b := fmt.Sprintf("%q", one.texts()), fmt.Sprintf("%q", two.texts()); a != b {
-		t.Errorf("the tabs differ:\n%s\n%s", a, b)
-	}
-}
-
-// browseReconnect: a stream that is cut goes on where it was.
-func browseReconnect(t *testing.T, ctx context.Context, r *rig) {
-	p := r.person("Ron")
-	a := p.make("Zoe", nil)
-	target, err := url.Parse(r.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var down atomic.Bool
-	proxy := &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(q *httputil.ProxyRequest) { q.SetURL(target); q.Out.Host = q.In.Host },
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }}
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		if down.Load() {
-			panic(http.ErrAbortHandler)
-		}
-		proxy.ServeHTTP(w, q)
-	}))
-	defer front.Close()
-	defer front.CloseClientConnections()
-	b := browser(t, ctx, front.URL)
-	b.login(r, p, "/talk/zoe")
-	b.live()
-	b.write("#text", "One"+kb.Enter)
-	b.untilSaid(2)
-	down.Store(true)
-	front.CloseClientConnections()
-	b.until("the page notices", `document.querySelector("#status").textContent.includes("trying again")`)
-	a.say("Two")
-	b.write("#text", "Three"+kb.Enter)
-	b.until("the page says that it could not send", `document.querySelector("#status").textContent !== "" && document.querySelector("#text").value === "Three"`)
-	down.Store(false)
-	b.live()
-	b.untilSaid(4)
-	b.press(kb.Enter)
-	b.untilSaid(6)
-	said := b.texts()
-	if said[0] != "One" || said[2] != "Two" || said[4] != "Three" {
-		t.Errorf("after the cut: %q", said)
-	}
-}
-
-// browseLoginEnds: who was away too long loses nothing.
-func browseLoginEnds(t *testing.T, ctx context.Context, r *rig) {
-	p := r.person("Max")
-	p.make("Uma", nil)
-	b := browser(t, ctx, r.URL())
-	b.login(r, p, "/talk/uma")
-	b.live()
-	b.write("#text", "A long thought")
-	r.clock.advance(40 * 24 * time.Hour)
-	b.press(kb.Enter)
-	b.until("the page says what to do", `!document.querySelector("#ended").hidden`)
-	b.shots("ended")
-	b.open("/talk/uma")
-	b.until("the page asks to log in", `location.pathname === "/login" && document.body.innerText.includes("Your login has ended")`)
-	b.login(r, p, "/talk/uma")
-	b.until("the text is still there", `document.querySelector("#text").value === "A long thought"`)
-	var link struct{ Link string }
-	r.admin.must("POST", "/v1/admin/links", map[string]any{"person": p.ID}, &link)
-	if a := r.as("", "").send("POST", "/v1/login", map[string]string{"link": link.Link}); a.status != 200 {
-		t.Fatal(a.status)
-	}
-	other := browser(t, ctx, r.URL())
-	other.open("/login#" + link.Link)
-	other.until("a used link says so", `document.querySelector("#status").textContent.includes("used or has expired") && document.body.innerText.includes("rapport login")`)
 }

@@ -23,7 +23,11 @@ import (
 // with the leave that the person who looks has there.
 func (a *App) webRoutes() {
 	r := reader{&a.parts, a.cfg.Clock}
-	web.Routes(a.API, web.Options{Visitors: r, Agents: r, Faces: r, Growths: r, Note: a.ModelNote(), Label: a.Gateway.ModelLabel()})
+	var reasons []web.Reason
+	for _, x := range feedback.Reasons() {
+		reasons = append(reasons, web.Reason{Name: x.Value, Good: x.Good})
+	}
+	web.Routes(a.API, web.Options{Questions: r, Note: a.ModelNote(), Label: a.Gateway.ModelLabel(), Reasons: reasons})
 }
 
 type reader struct {
@@ -40,9 +44,14 @@ func (r reader) Agents(ctx context.Context, after event.AgentID, limit int) ([]w
 	list, err := r.parts.Agents.List(ctx, agent.SortName, after, limit)
 	cards := make([]web.Card, len(list))
 	for i, a := range list {
-		cards[i] = web.Card{ID: a.ID, Slug: a.Slug, Name: a.Name, Description: a.Description, Stopped: !a.State.Alive, Paused: !a.State.Learning}
+		cards[i] = cardOf(a)
 	}
 	return cards, err
+}
+
+// cardOf is an agent of the person who looks.
+func cardOf(a agent.Agent) web.Card {
+	return web.Card{ID: a.ID, Slug: a.Slug, Name: a.Name, Description: a.Description, Stopped: !a.State.Alive, Paused: !a.State.Learning, Look: a.Look, Asking: web.Asking(a.State.Asking)}
 }
 
 func (r reader) Face(ctx context.Context, ref string) (web.Face, error) {
@@ -54,7 +63,7 @@ func (r reader) Face(ctx context.Context, ref string) (web.Face, error) {
 }
 
 func faceOf(a agent.Agent) web.Face {
-	f := web.Face{ID: a.ID, Slug: a.Slug, Name: a.Name, Description: a.Description}
+	f := web.Face{ID: a.ID, Slug: a.Slug, Name: a.Name, Description: a.Description, Look: a.Look}
 	if a.State != nil { // its owner looks
 		f.Yours, f.Greeting, f.Stopped = true, a.Profile.Greeting, !a.State.Alive
 	}
@@ -108,7 +117,9 @@ func (r reader) Growth(ctx context.Context, ref string) (web.Growth, error) {
 	g.Traits = traitsOf(doc, versions, x, a.Profile.BasePersonality)
 	g.Ratings = ratingsOf(x, given, versions)
 	g.Versions = versionsOf(versions, x)
-	return g, nil
+	notes, err := r.Feedback.Reviews(ctx, authz.From(ctx), a.ID, "")
+	g.Notes = reviewsOf(notes)
+	return g, err
 }
 
 func traitsOf(doc policy.Document, versions []agent.Version, x *learning.Explanation, start map[string]float64) []web.Trait {
@@ -131,31 +142,48 @@ func traitsOf(doc policy.Document, versions []agent.Version, x *learning.Explana
 	return out
 }
 
+// ratingsOf lists what is known of each signal, and what was taken back with what
+// became of its part, newest first.
 func ratingsOf(x *learning.Explanation, given feedback.Page, versions []agent.Version) []web.Rating {
 	items := map[string]feedback.Item{}
 	for _, i := range given.Items {
 		items[string(i.FeedbackID)] = i
 	}
-	used := map[string][]int64{}
+	used, out := map[string][]int64{}, map[string][]int64{}
 	for _, v := range versions {
 		for _, id := range v.Causes {
-			used[id] = append(used[id], v.Version)
+			if v.Kind == event.ChangeWithdrawn {
+				out[id] = append(out[id], v.Version)
+			} else {
+				used[id] = append(used[id], v.Version)
+			}
 		}
 	}
-	var out []web.Rating
+	var all []web.Rating
+	known := map[string]bool{}
 	for _, b := range x.Ratings {
-		i, known := items[b.FeedbackID]
-		one := web.Rating{ID: event.FeedbackID(b.FeedbackID), At: time.UnixMicro(b.At), By: b.By, What: strings.ReplaceAll(b.Channel, "_", " "), Effect: b.Effect(), UsedIn: used[b.FeedbackID]}
-		if known {
+		known[b.FeedbackID] = true
+		one := web.Rating{ID: event.FeedbackID(b.FeedbackID), At: time.UnixMicro(b.At), By: b.By, What: strings.ReplaceAll(b.Channel, "_", " "), Effect: b.Effect(), UsedIn: used[b.FeedbackID], OutIn: out[b.FeedbackID]}
+		if i, ok := items[b.FeedbackID]; ok {
 			one.What = whatOf(i)
 			if b.Did != "" {
 				one.What = b.Did
 			}
 			one.Yours = i.By == "you" && i.Status == feedback.Stored
+			if i.Status == feedback.Retracted && i.Effect != nil {
+				one.Effect = i.Effect.Says
+			}
 		}
-		out = append(out, one)
+		all = append(all, one)
 	}
-	return out
+	for _, i := range given.Items {
+		if i.Status == feedback.Retracted && i.By == "you" && !known[string(i.FeedbackID)] && i.Effect != nil {
+			id := string(i.FeedbackID)
+			all = append(all, web.Rating{ID: i.FeedbackID, At: time.UnixMicro(i.CreatedAt), By: i.By, What: whatOf(i), Effect: i.Effect.Says, UsedIn: used[id], OutIn: out[id]})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b web.Rating) int { return b.At.Compare(a.At) })
+	return all
 }
 
 // whatOf says in plain words what somebody gave.

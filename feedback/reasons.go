@@ -8,19 +8,20 @@ import "rapport/policy"
 // another.
 type reason struct {
 	value string
+	good  bool
 	trait policy.Trait
 	sign  int // of what is asked for; 0: no direction
 }
 
 // reasons is the vocabulary, in the order it is shown.
 var reasons = []reason{
-	{value: "helpful"},
-	{value: "funny"},
-	{value: "kind"},
-	{value: "clear"},
-	{value: "just_right"},
-	{value: "surprising"},
-	{value: "in_character"},
+	{value: "helpful", good: true},
+	{value: "funny", good: true},
+	{value: "kind", good: true},
+	{value: "clear", good: true},
+	{value: "just_right", good: true},
+	{value: "surprising", good: true},
+	{value: "in_character", good: true},
 	{value: "too_long", trait: policy.Brevity, sign: +1},
 	{value: "too_short", trait: policy.Brevity, sign: -1},
 	{value: "too_stiff", trait: policy.Formality, sign: -1},
@@ -42,6 +43,21 @@ var reasons = []reason{
 	{value: "unclear"},
 	{value: "repeated_itself"},
 	{value: "not_in_character"},
+}
+
+// Reason is a word of the vocabulary as pages show it.
+type Reason struct {
+	Value string
+	Good  bool
+}
+
+// Reasons lists the vocabulary.
+func Reasons() []Reason {
+	out := make([]Reason, len(reasons))
+	for i, r := range reasons {
+		out[i] = Reason{r.value, r.good}
+	}
+	return out
 }
 
 // readReason fills in what a reason asks for.

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,7 @@ type Growth struct {
 	Ratings   []Rating   // newest first
 	Versions  []Version  // newest first
 	Waiting   []Proposal // for the owner's word
+	Notes     []Review   // of reviewers, newest first
 }
 
 // Asking is how much the owner wants to be asked about the agent.
@@ -90,6 +92,7 @@ type Rating struct {
 	What   string
 	Effect string
 	UsedIn []int64 // versions it is a cause of
+	OutIn  []int64 // versions from which it was taken out again
 	Yours  bool    // may be taken back
 }
 
@@ -125,7 +128,7 @@ type growthView struct {
 
 // growth shows an owner how their agent grew, and lets them steer it.
 func (s *site) growth(r *http.Request) (page, error) {
-	g, err := s.Growths.Growth(r.Context(), r.PathValue("agent"))
+	g, err := s.Growth(r.Context(), r.PathValue("agent"))
 	if err != nil {
 		return page{}, err
 	}
@@ -222,6 +225,18 @@ var words = template.FuncMap{
 		return strings.Replace(fmt.Sprintf("%+.2f", math.Round(v*100)/100+0), "-", "−", 1) // + 0: no −0
 	},
 	"tenth":  func(v float64) string { return fmt.Sprintf("%.1f", v) },
+	"pages":  func() []link { return links },
+	"day":    func(t time.Time) string { return t.UTC().Format("2 January 2006") },
+	"amount": func(n int64) string { return strings.Replace(fmt.Sprintf("%+d", n), "-", "−", 1) },
+	"count": func(n int64) string {
+		if n == 1 {
+			return "1 point"
+		}
+		return fmt.Sprintf("%d points", n)
+	},
+	"canLook": func(all []Look) bool {
+		return slices.ContainsFunc(all, func(l Look) bool { return l.Missing == 0 })
+	},
 	"stamp":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") + " UTC" },
 	"newest": func(n int, list any) any { v := reflect.ValueOf(list); return v.Slice(0, min(n, v.Len())).Interface() },
 	"older": func(n int, list any) any {

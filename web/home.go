@@ -20,6 +20,8 @@ type Card struct {
 	Description string
 	Stopped     bool
 	Paused      bool
+	Look        string // the frame it wears, if any
+	Asking      Asking
 }
 
 // perPage is how many agents a page lists.
@@ -35,7 +37,7 @@ type homeView struct {
 // home lists the visitor's agents and makes new ones.
 func (s *site) home(r *http.Request) (page, error) {
 	after := event.AgentID(r.URL.Query().Get("after"))
-	cards, err := s.Agents.Agents(r.Context(), after, perPage+1)
+	cards, err := s.Agents(r.Context(), after, perPage+1)
 	if err != nil {
 		return page{}, err
 	}

@@ -37,14 +37,24 @@ type Visitor struct {
 	Name string
 }
 
-// Options are the questions of the pages.
+// Questions are what the pages ask.
+type Questions interface {
+	Visitors
+	Agents
+	Faces
+	Growths
+	Holdings
+	Mentors
+	Ledgers
+	Commons
+}
+
+// Options are who answers, and words from elsewhere.
 type Options struct {
-	Visitors Visitors
-	Agents   Agents
-	Faces    Faces
-	Growths  Growths
-	Note     string // one sentence on what makes the replies
-	Label    string // the same in a few words, always in sight of a talk
+	Questions
+	Note    string   // one sentence on what makes the replies
+	Label   string   // the same in a few words, always in sight of a talk
+	Reasons []Reason // why an answer was good or bad, in the order they are shown
 }
 
 type site struct {
@@ -58,16 +68,25 @@ type site struct {
 func Routes(api *httpapi.API, o Options) {
 	s := &site{Options: o, pages: map[string]*template.Template{}, assets: "/assets/" + version()}
 	layout := template.Must(template.New("").Funcs(words).ParseFS(pageFiles, "pages/layout.html"))
-	for _, name := range []string{"login", "home", "talk", "growth", "problem"} {
+	for _, name := range []string{"login", "home", "talk", "growth", "reviews", "points", "goals", "mine", "problem"} {
 		s.pages[name] = template.Must(template.Must(layout.Clone()).ParseFS(pageFiles, "pages/"+name+".html"))
 	}
 	api.Page("GET /{$}", s.loggedIn(s.home))
 	api.Page("GET /login", s.login)
 	api.Page("GET /talk/{agent}", s.loggedIn(s.talk))
 	api.Page("GET /growth/{agent}", s.loggedIn(s.growth))
+	api.Page("GET /reviews", s.loggedIn(s.reviews))
+	api.Page("GET /points", s.loggedIn(s.points))
+	api.Page("GET /goals", s.loggedIn(s.goals))
+	api.Page("GET /mine", s.loggedIn(s.mine))
 	api.Page("GET /assets/{version}/{file}", s.asset)
 	api.ShowProblems(s.problem)
 }
+
+// link leads to a page from every other one.
+type link struct{ Name, Path, Says string }
+
+var links = []link{{"home", "/", "Agents"}, {"reviews", "/reviews", "Reviewing"}, {"points", "/points", "Points"}, {"goals", "/goals", "Together"}, {"mine", "/mine", "My data"}}
 
 // page is what a handler found out.
 type page struct {
@@ -105,7 +124,7 @@ func (s *site) loggedIn(find func(*http.Request) (page, error)) http.HandlerFunc
 // answer writes a page, whole or not at all.
 func (s *site) answer(w http.ResponseWriter, r *http.Request, status int, p page) {
 	if authz.From(r.Context()).Person != "" {
-		if v, err := s.Visitors.Visitor(r.Context()); err == nil {
+		if v, err := s.Visitor(r.Context()); err == nil {
 			p.Visitor = &v
 		}
 	}

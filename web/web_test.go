@@ -76,15 +76,48 @@ func (w world) Growth(ctx context.Context, ref string) (Growth, error) {
 		},
 		Ratings:  []Rating{{ID: "f1", At: at, By: "you", What: w.words, Effect: "moved humor +0.020", UsedIn: []int64{3}, Yours: true}},
 		Versions: []Version{{Number: 3, At: at, By: "learning", Reason: w.words, Because: "1 thumb", Moved: []Move{{"humor", .04}}}, {Number: 2, At: at, By: "you", Reason: "edited", Other: []string{"pinned"}}},
+		Notes:    []Review{{ID: "v1", At: at, Marks: [3]string{"clearly", "mostly", "clearly"}, Note: w.words}},
 		Waiting:  []Proposal{{ID: "p1", Reason: w.words, Moved: []Move{{"humor", .02}}}},
 	}, err
+}
+
+func (w world) Holding(_ context.Context, cursor string) (Holding, error) {
+	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	return Holding{
+		Handle: "ada", Since: at, Parts: []Part{{"Your account", []string{"Who you are here."}}}, Rooms: []Room{{"r1", w.words, true}}, Words: []Word{{"a1", w.words, false}},
+		Given:  []Given{{ID: "f1", At: at, Agent: w.words, What: "comment", Text: w.words, Status: "stored"}, {ID: "f2", At: at, What: "thumb up", Status: "retracted"}},
+		Tokens: []Token{{"t1", w.words, "chat", at}}, More: cursor + "next",
+	}, nil
+}
+
+func (w world) Mentor(ctx context.Context, _ string) (Mentor, error) {
+	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	if authz.From(ctx).Person != "ada" {
+		return Mentor{State: string(authz.From(ctx).Person)}, nil // a state as a name
+	}
+	return Mentor{State: "active", Left: 7, Regard: "partly", Written: []Review{
+		{ID: "v1", At: at, Marks: [3]string{"clearly", "hardly", "not_at_all"}, Note: w.words, State: "aside", Findings: []string{w.words}, Explained: "Nothing is decided."},
+		{ID: "v2", At: at, State: "withdrawn"}}}, nil
+}
+
+func (w world) Ledger(context.Context, string) (Ledger, error) {
+	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	return Ledger{Points: 30, Today: 4, Cap: 10, Wares: []Ware{{"slot", "a place", 100, 70}, {"look", "a frame", 20, 0}, {"evening", "a pass", 15, 0}}, Looks: []Look{{"ember", 20, 0}, {"ocean", 0, 0}},
+		Agents: []Card{{ID: "a1", Name: w.words}}, Entries: []Entry{{"e1", at, -15, w.words, true}, {"e2", at, 0, "for a review", false}}, Places: "1 of 10 agents", Replies: "3 replies today"}, nil
+}
+
+func (w world) Goals(context.Context) ([]Goal, error) {
+	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	return []Goal{{ID: "g1", Title: w.words, Counts: "helpful notes", Target: 500, Together: 120, Brings: w.words, Starts: at, Ends: at, State: "going"},
+		{ID: "g2", Title: "Few", Counts: "reviews", Target: 50, Few: true, Starts: at, Ends: at, State: "going"},
+		{ID: "g3", Title: "Done", Counts: "reviews", Target: 50, Together: 50, Brings: "a look", Starts: at, Ends: at, Reached: at, State: "reached"}}, nil
 }
 
 func handler(words string) http.Handler {
 	w := world{words}
 	api := httpapi.New("test", w)
 	httpapi.Get(api, "/v1/broken", httpapi.Op{Summary: "Break", Tag: "x"}, func(context.Context, *struct{}) (string, error) { return "", nil })
-	Routes(api, Options{Visitors: w, Agents: w, Faces: w, Growths: w, Note: "Replies come from a test.", Label: "a test, not an AI model"})
+	Routes(api, Options{Questions: w, Reasons: []Reason{{"helpful", true}, {"too_long", false}, {"too_dry", false}}, Note: "Replies come from a test.", Label: "a test, not an AI model"})
 	return api.Handler()
 }
 
@@ -123,6 +156,18 @@ func TestWhoSeesWhat(t *testing.T) {
 		{"/talk/nobody", "ada", 404, "Nothing here"},
 		{"/growth/luna", "ada", 200, "trying, about 5 more ratings before it moves"},
 		{"/growth/luna", "bob", 404, "not yours to see"},
+		{"/reviews", "", 303, "/login?next=%2Freviews"},
+		{"/reviews", "ada", 200, "7 more today"},
+		{"/reviews", "none", 200, "by invitation"},
+		{"/reviews", "invited", 200, `id="accept"`},
+		{"/reviews", "left", 200, "Come back"},
+		{"/reviews", "excluded", 200, "ended your part"},
+		{"/points", "ada", 200, "70 missing"},
+		{"/goals", "bob", 200, "once five people take part"},
+		{"/goals", "bob", 200, "At least 120 of 500 helpful notes"},
+		{"/mine", "ada", 200, "Erase everything"},
+		{"/mine?after=x", "ada", 200, "Back to the newest"},
+		{"/growth/luna", "ada", 200, "Notes from reviewers"},
 		{"/nothing", "ada", 404, "Nothing here"},
 		{"/nothing", "", 404, "Nothing here"},
 		{"/talk/broken", "ada", 500, "Something broke on our side"},
@@ -158,7 +203,7 @@ func TestWhoSeesWhat(t *testing.T) {
 	}
 }
 
-var pages = []string{"/", "/?after=a059", "/login", "/login?ended=1", "/talk/luna", "/growth/luna", "/nothing"}
+var pages = []string{"/", "/?after=a059", "/login", "/login?ended=1", "/talk/luna", "/growth/luna", "/reviews", "/points", "/goals", "/mine", "/nothing"}
 
 // TestMarkupIsText: no words make an element, an attribute or a script.
 func TestMarkupIsText(t *testing.T) {
@@ -213,7 +258,7 @@ func TestNothingInline(t *testing.T) {
 	}
 }
 
-// TestWeight: the talk page with all it loads is below 200 KB.
+// TestWeight: the talk page with all it loads is below 60 KB.
 func TestWeight(t *testing.T) {
 	t.Parallel()
 	h := handler("Luna")
@@ -238,7 +283,7 @@ func TestWeight(t *testing.T) {
 			loads = append(loads, []string{"", dir + "/" + m[1]})
 		}
 	}
-	if len(seen) < 6 || weight > 200<<10 {
+	if len(seen) < 6 || weight > 60<<10 {
 		t.Errorf("the talk page is %d bytes in %d files", weight, len(seen)+1)
 	}
 	if w := get(h, "/assets/older/style.css", ""); w.Code != 200 || strings.Contains(w.Header().Get("Cache-Control"), "immutable") {

@@ -1,29 +1,12 @@
-import { call, element, key, once, pause, tell } from './api.js';
+import { acts, again } from './act.js';
+import { call, element, once, pause, tell } from './api.js';
 
 const box = document.querySelector('#growth');
 const status = document.querySelector('#status');
 const agent = '/v1/agents/' + box.dataset.agent;
 const version = box.dataset.version;
 
-// After an act the page is read anew; what was done and where the person was stay.
-function again(note, id) {
-  sessionStorage.setItem('growth', JSON.stringify({ note, id, at: window.scrollY }));
-  location.reload();
-  return new Promise(() => {});
-}
-for (const b of document.querySelectorAll('[data-do]')) {
-  const mine = key();
-  b.addEventListener('click', once(box, async () => {
-    const [method, path] = b.dataset.do.split(' ');
-    const body = b.dataset.body ? JSON.parse(b.dataset.body) : undefined;
-    try {
-      await call(method, path.startsWith('/v1/') ? path : agent + path, body, method === 'POST' ? { key: mine, version } : {});
-      await again(b.dataset.done, b.id);
-    } catch (err) {
-      tell(status, err);
-    }
-  }));
-}
+acts(box, { base: agent, version });
 
 const pins = [...document.querySelectorAll('.pin')];
 for (const p of pins) {
@@ -99,14 +82,6 @@ form.addEventListener('submit', once(form, async () => {
     tell(status, err);
   }
 }));
-
-const last = JSON.parse(sessionStorage.getItem('growth') ?? 'null');
-sessionStorage.removeItem('growth');
-if (last) {
-  window.scrollTo({ top: last.at });
-  document.getElementById(last.id)?.focus({ preventScroll: true });
-  setTimeout(() => { status.textContent = last.note; }, 50); // a status is read out when it changes
-}
 
 // A link to a version that is folded away opens what it is in.
 function unfold() {

@@ -52,6 +52,19 @@ budget?.addEventListener('change', async () => {
   }
 });
 
+// How often about one of them.
+const kept = document.querySelector('#kept');
+for (const x of document.querySelectorAll('.asking select')) {
+  x.addEventListener('change', once(x, async () => {
+    try {
+      await call('PUT', `/v1/agents/${x.dataset.agent}/settings`, { asking: { intensity: x.value } });
+      kept.textContent = `You are asked about ${x.dataset.name} ${x.selectedOptions[0].text}.`;
+    } catch (err) {
+      tell(kept, err);
+    }
+  }));
+}
+
 const form = document.querySelector('#new');
 const status = document.querySelector('#status');
 const mine = key(); // the form makes one agent, however often it is sent

@@ -2,6 +2,7 @@
 // from its last change, so that nothing is lost or doubled when it breaks off.
 import { call, key, once, patient, pause, tell } from './api.js';
 import { emphasise, raise } from './raise.js';
+import { sheet } from './sheet.js';
 
 const room = document.querySelector('#room');
 const agent = { id: room.dataset.agent, name: room.dataset.name, yours: 'yours' in room.dataset };
@@ -164,57 +165,20 @@ form.addEventListener('submit', once(form, async () => {
 
 // Ending the talk; its owner is asked how it was when the server says so, and may say
 // it at any time.
-const sheet = document.querySelector('#sheet');
-const rate = document.querySelector('#rate');
 const over = 'ended ' + agent.id;
-let ended = JSON.parse(sessionStorage.getItem(over) ?? '[]');
-let prompt = ''; // that opened the sheet
-
-function open(id) {
-  prompt = id;
-  sheet.returnValue = '';
-  sheet.showModal();
-}
-
-async function ask() {
-  try {
-    const p = await patient(() => call('GET', `/v1/prompts?agent=${agent.id}&session=${ended[0]}`));
-    room.dataset.ask = p.ask;
-    if (p.ask !== 'after_session' || sheet.open) return;
-    open(p.promptId);
-    await call('POST', `/v1/prompts/${p.promptId}/shown`);
-  } catch { /* nobody has to be asked */ }
-}
-
-if (rate) {
-  rate.hidden = ended.length === 0;
-  rate.addEventListener('click', () => open(''));
-}
+const rate = agent.yours && sheet(agent, status, JSON.parse(sessionStorage.getItem(over) ?? '[]'));
 document.querySelector('#end').addEventListener('click', once(document.querySelector('#end'), async () => {
   try {
-    ended = (await call('POST', `/v1/rooms/${roomID}/end`)).ended ?? [];
+    const ended = (await call('POST', `/v1/rooms/${roomID}/end`)).ended ?? [];
     status.textContent = ended.length ? 'The talk is ended. The next message begins another.' : 'No talk is going on.';
-    if (ended.length && agent.yours) {
+    if (ended.length && rate) {
       sessionStorage.setItem(over, JSON.stringify(ended));
-      rate.hidden = false;
-      await ask();
+      room.dataset.ask = await rate(ended);
     }
   } catch (err) {
     tell(status, err);
   }
 }));
-sheet.addEventListener('close', async () => {
-  if (!sheet.returnValue) {
-    if (prompt) call('POST', `/v1/prompts/${prompt}/skipped`).catch(() => {});
-    return;
-  }
-  try {
-    for (const id of ended) await call('POST', '/v1/feedback', { kind: 'session', value: sheet.returnValue, sessionId: id }, { key: key() });
-    status.textContent = `Thank you: “${sheet.returnValue.replace('_', ' ')}” counts towards how ${agent.name} speaks with you.`;
-  } catch (err) {
-    tell(status, err);
-  }
-});
 
 try {
   roomID = (await patient(() => call('POST', `/v1/agents/${agent.id}/talk`))).id;

@@ -1,0 +1,85 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"rapport/event"
+)
+
+// Holdings tells the visitor what is held of them, with their feedback from a cursor
+// on, the empty one for the newest.
+type Holdings interface {
+	Holding(ctx context.Context, cursor string) (Holding, error)
+}
+
+// Holding is what is held of somebody, and what they allowed.
+type Holding struct {
+	Handle   string
+	Since    time.Time
+	Parts    []Part
+	Rooms    []Room // by name
+	Readable bool   // reviewers may read where no word on an agent says otherwise
+	Words    []Word // on agents, by name
+	Given    []Given
+	More     string // cursor of older feedback, when there is some
+	Tokens   []Token
+}
+
+// Part is what one part of the service holds, in sentences.
+type Part struct {
+	Name string
+	Says []string
+}
+
+// Room is one where the visitor is.
+type Room struct {
+	ID      event.RoomID
+	Name    string
+	Consent bool // signals from what they do there may be used
+}
+
+// Word is whether reviewers may read what the visitor says with an agent.
+type Word struct {
+	ID      event.AgentID
+	Name    string
+	Consent bool
+}
+
+// Given is one piece of the visitor's feedback.
+type Given struct {
+	ID      event.FeedbackID
+	At      time.Time
+	Agent   string // its name
+	What    string
+	Text    string // a comment or correction
+	Status  string // stored, superseded, retracted, waiting, lost
+	Noticed bool   // of what they did, not said
+}
+
+// Standing says a status in plain words; nothing where it counts.
+func (g Given) Standing() string {
+	return map[string]string{"superseded": "replaced by a newer one", "retracted": "taken back", "waiting": "waits for what it is about", "lost": "what it is about never came"}[g.Status]
+}
+
+// Token lets a program act for the visitor.
+type Token struct {
+	ID     string
+	Name   string
+	Scopes string
+	Since  time.Time
+}
+
+type mineView struct {
+	Holding
+	First bool
+}
+
+// mine shows somebody what is held of them, and lets them take it away, allow it,
+// take it back and end it.
+func (s *site) mine(r *http.Request) (page, error) {
+	cursor := r.URL.Query().Get("after")
+	h, err := s.Holding(r.Context(), cursor)
+	return page{Name: "mine", Title: "My data", View: mineView{h, cursor == ""}}, err
+}
