@@ -142,3 +142,25 @@ func BenchmarkAnswers(b *testing.B) {
 		talk.Answers(said[3])
 	}
 }
+
+// Reading turns once or again gives the same numbers, and those that the weights were
+// fitted on: after a single turn every content word counts as said just now.
+func TestTurnsReadOnce(t *testing.T) {
+	t.Parallel()
+	talk := []string{"i love hiking in the mountains", "me too , which mountains ?", "the alps"}
+	f := textsignal.ShiftFeatures(talk[:1], "my kitchen is blue")
+	if f[1] != 1 || f[2] != 0 || f[3] != 0 {
+		t.Errorf("after one turn: %v", f[:4])
+	}
+	if f := textsignal.ShiftFeatures(talk, "my mountains are blue"); f[1] != .5 || f[2] != .5 {
+		t.Errorf("after three: %v", f[:4])
+	}
+	now := textsignal.Read("do you mean the mountains ?")
+	var past []textsignal.Past
+	for _, s := range talk {
+		past = append(past, textsignal.Read(s).Past)
+	}
+	if now.Shift(past) != textsignal.Shift(talk, "do you mean the mountains ?") || now.Trouble(past[0], past[2]) != textsignal.Trouble(talk[0], talk[2], "do you mean the mountains ?") {
+		t.Error("read once is another text")
+	}
+}

@@ -54,15 +54,16 @@ func shiftFeatures(before []Past, x *Text) [NShiftFeatures]float64 {
 	f[0] = 1
 	previous := before[len(before)-1]
 
-	near, all := 0.0, 0.0 // share of content words said in the last two turns, in all six
+	// The share of content words said in the last two turns, in all six. After a single
+	// turn every word counts as said just now: so the weights were fitted.
+	near, all := 0.0, 0.0
 	for _, w := range own {
-		for i := len(before) - 1; i >= 0; i-- {
-			if slices.Contains(before[i].terms, w) {
-				all++
-				near += b(i+1 >= len(before)-1)
-				break
-			}
+		said := len(before)
+		for said > 0 && !slices.Contains(before[said-1].terms, w) {
+			said--
 		}
+		all += b(said > 0)
+		near += b(said >= len(before)-1)
 	}
 	content := float64(len(own))
 	f[1] = near / max(1, content)
