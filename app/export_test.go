@@ -85,8 +85,8 @@ Printed by ` + "`go test ./app -update`" + ` from what the program exports; the 
 
 ` + "`rapport export DIR`" + ` writes one file of JSON lines per table, named ` + "`<context>.<table>.ndjson`" + `, rows by primary key, and ` + "`events.ndjson`" + `, the log: one CloudEvents
 1.0 document a line, topic by topic in order, as [events.md](events.md) describes them. The same is at ` + "`GET /v1/admin/export/<name>`" + `. Times are
-microseconds since 1970 UTC. JSON inside a column is text. Secrets, learner states and what variations are drawn from are not exported: the first
-are of no use elsewhere, the others are taste profiles of people. An export can be read while the server runs; for a copy to go on from, use
+microseconds since 1970 UTC. JSON inside a column is text. Secrets, learner states, what variations are drawn from, sums of ratings and
+mentor points are not exported: the first are of no use elsewhere, the next are taste profiles of people, and the last would compare agents and people. An export can be read while the server runs; for a copy to go on from, use
 ` + "`rapport backup`" + `.
 `)
 	seen := map[string]bool{}

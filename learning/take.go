@@ -7,6 +7,7 @@ import (
 	"rapport/event"
 	"rapport/learning/fold"
 	"rapport/learning/wire"
+	"rapport/policy"
 )
 
 func versionsOf(p *event.ParametersAdopted) fold.Versions {
