@@ -179,16 +179,7 @@ func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view) (*plan, error) {
 	if err := s.closeTurn(tx, q); err != nil {
 		return nil, err
 	}
-	return p, s.emit(tx, q, p.body, now)
-}
-
-// emit puts the decision and its outcome on the log, once.
-func (s *Service) emit(tx *sqldb.Tx, q question, body event.ReplyGenerated, now event.Micros) error {
-	e := event.New("gateway", event.DerivedID("gateway", 1, string(body.DecisionID), body.EventType(), string(body.AgentID), 0), now, body)
-	if q.cause != nil {
-		e = e.CausedBy(*q.cause)
-	}
-	return relay.Emit(tx, e)
+	return p, relay.Emit(tx, replied(q, p.body, now))
 }
 
 // situation gathers what the decision to speak depends on, as the tables say it.

@@ -125,8 +125,7 @@ type Service struct {
 	budget *calling.Daily  // nil where none is set
 	wake   chan struct{}
 
-	later    chan struct{} // outcomes that are being committed beside their answers
-	settling sync.Mutex
+	ends endings
 
 	mu    sync.Mutex
 	views map[event.AgentID]*view
@@ -167,7 +166,7 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 	if o.Lease == 0 {
 		o.Lease = 30 * time.Second
 	}
-	s := &Service{db: db, o: o, wake: make(chan struct{}, 1), later: make(chan struct{}, 256), views: map[event.AgentID]*view{}}
+	s := &Service{db: db, o: o, wake: make(chan struct{}, 1), ends: endings{slots: make(chan struct{}, maxEndings)}, views: map[event.AgentID]*view{}}
 	if err := s.loadSpending(ctx); err != nil {
 		return nil, err
 	}

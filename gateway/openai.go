@@ -1,12 +1,10 @@
 package gateway
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -350,35 +348,6 @@ func (s *Service) complete(w http.ResponseWriter, r *http.Request) {
 	head.Choices = []choice{{Message: &answerMessage{Role: "assistant", Content: &out.text}, Finish: &out.finish}}
 	head.Usage = usageOf(out)
 	answer(w, head)
-}
-
-// finishLater commits the outcome beside the answer: the decision is durable, and
-// an outcome that a crash takes away is ended as interrupted by the next process.
-// With many outcomes waiting, the caller waits too.
-func (s *Service) finishLater(ctx context.Context, q question, plan *plan, out outcome) {
-	commit := func() {
-		if err := s.finish(ctx, q, plan, out, ""); err != nil {
-			slog.ErrorContext(ctx, "an outcome was not stored", "decision", q.decision, "err", err)
-		}
-	}
-	select {
-	case s.later <- struct{}{}:
-		go func() { commit(); <-s.later }()
-	default:
-		commit()
-	}
-}
-
-// settle waits until the outcomes that are on their way are stored.
-func (s *Service) settle() {
-	s.settling.Lock()
-	defer s.settling.Unlock()
-	for range cap(s.later) {
-		s.later <- struct{}{}
-	}
-	for range cap(s.later) {
-		<-s.later
-	}
 }
 
 func usageOf(out outcome) *usage {

@@ -6,15 +6,10 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"rapport/event"
-	"rapport/gateway/compile"
-	"rapport/gateway/guard"
-	"rapport/gateway/provider"
 	"rapport/internal/fault"
 	"rapport/internal/sqldb"
 )
@@ -292,139 +287,4 @@ func (s *Service) refusedOr(ctx context.Context, t *turn, q question, p *plan, e
 		return s.finish(ctx, q, p, outcome{code: f.Code}, "")
 	}
 	return s.putBack(ctx, t, time.Second)
-}
-
-// How much of a talk a model is given.
-const (
-	talkLines = 30
-	talkRunes = 24000
-)
-
-// talk gathers the messages up to the one to answer; nil when that one is gone.
-func (s *Service) talk(ctx context.Context, q question, answer event.MessageID, p *plan) ([]provider.Message, error) {
-	lines, err := s.o.Talks.Texts(ctx, q.room, q.agent, talkLines)
-	if err != nil {
-		return nil, err
-	}
-	end := slices.IndexFunc(lines, func(l Line) bool { return l.MessageID == answer })
-	if end < 0 {
-		return nil, nil
-	}
-	lines = lines[:end+1]
-	first, left := len(lines), talkRunes
-	for first > 0 && (left > 0 || first == len(lines)) {
-		first--
-		left -= utf8.RuneCountInString(lines[first].Text)
-	}
-	out := fewShot(p.profile.FewShot)
-	for _, l := range lines[first:] {
-		text := guard.Clean(l.Text, guard.MaxMessage)
-		if l.Author.Kind == event.KindAgent && l.Author.AgentID == q.agent {
-			out = say(out, provider.RoleAssistant, text)
-			continue
-		}
-		if name := guard.Clean(l.Name, guard.MaxName); !q.direct && name != "" {
-			text = strings.ReplaceAll(name, "\n", " ") + ": " + text
-		}
-		out = say(out, provider.RoleUser, text)
-	}
-	return out, nil
-}
-
-func fewShot(examples []compile.Example) []provider.Message {
-	var out []provider.Message
-	for _, e := range examples {
-		out = append(out, provider.Message{Role: provider.RoleUser, Text: e.User}, provider.Message{Role: provider.RoleAssistant, Text: e.Agent})
-	}
-	return out
-}
-
-// say appends a message; two of one role become one, since some templates accept
-// nothing else. Empty ones are left out.
-func say(list []provider.Message, role, text string) []provider.Message {
-	if text == "" {
-		return list
-	}
-	if n := len(list); n > 0 && list[n-1].Role == role {
-		list[n-1].Text += "\n" + text
-		return list
-	}
-	return append(list, provider.Message{Role: role, Text: text})
-}
-
-// finish commits the outcome: the decision, the event, and under its lease the
-// turn. errLeaseLost when another worker has the turn; nothing is changed then.
-func (s *Service) finish(ctx context.Context, q question, p *plan, out outcome, message event.MessageID) error {
-	body := p.body
-	body.MessageID, body.LatencyMilli, body.Finish = message, out.latency, out.finish
-	body.Action = "reply"
-	if out.code != "" {
-		body.Action, body.Error, body.Finish = "failed", out.code, provider.FinishError
-		if out.code == provider.FinishFilter {
-			body.Finish = provider.FinishFilter
-		}
-	}
-	if out.profile.Hash != "" {
-		f := out.profile
-		body.CompileHash, body.Rendered, body.RulesVersion = f.Hash, f.Rendered[:], f.RulesVersion
-		body.Provider, body.Model = f.Route.Provider, f.Route.ID
-		body.Dropped = slices.Clone(f.Dropped)
-		for _, d := range out.res.Dropped {
-			if !slices.Contains(body.Dropped, d) {
-				body.Dropped = append(body.Dropped, d)
-			}
-		}
-	}
-	body.PromptTokens, body.ReplyTokens = out.res.PromptTokens, out.res.ReplyTokens
-	raw, err := json.Marshal(body)
-	if err != nil {
-		return err
-	}
-	return s.db.Write(context.WithoutCancel(ctx), func(tx *sqldb.Tx) error {
-		if err := s.closeTurn(tx, q); err != nil {
-			return err
-		}
-		n, err := tx.Exec(`update decisions set state = 'done', action = $1, body = $2 where decision_id = $3 and state = 'open'`, body.Action, string(raw), body.DecisionID)
-		if err != nil || n == 0 {
-			return err
-		}
-		if err := s.spent(tx, body.OwnerID, body.AgentID, out.res); err != nil {
-			return err
-		}
-		return s.emit(tx, q, body, s.now())
-	})
-}
-
-// orphan is how old an open decision without a turn is when its process is surely
-// gone.
-const orphan = 10 * time.Minute
-
-// closeOrphans ends decisions for callers that went away with an earlier process.
-func (s *Service) closeOrphans(ctx context.Context) error {
-	var bodies []string
-	err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
-		rows, err := tx.Query(`select body from decisions where state = 'open' and turn_id = '' and at < $1 order by decision_id`, s.now()-orphan.Microseconds())
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var b string
-			if err := rows.Scan(&b); err != nil {
-				return err
-			}
-			bodies = append(bodies, b)
-		}
-		return rows.Err()
-	})
-	for _, b := range bodies {
-		var p plan
-		if err == nil {
-			err = json.Unmarshal([]byte(b), &p.body)
-		}
-		if err == nil {
-			err = s.finish(ctx, question{}, &p, outcome{code: "interrupted"}, "")
-		}
-	}
-	return err
 }
