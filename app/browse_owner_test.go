@@ -81,7 +81,7 @@ func browseFirstMinute(t *testing.T, ctx context.Context, r *rig) {
 
 	b.open("/growth/luna")
 	for _, said := range []string{"thumb up", "asked: shorter", "the talk was good"} {
-		b.until("the growth page shows "+said, fmt.Sprintf(`document.body.innerText.includes(%q)`, said))
+		b.until("the growth page shows "+said, fmt.Sprintf(`document.body.textContent.includes(%q)`, said)) // some fold away
 	}
 	b.do("move a slider", chromedp.Focus("#x-humor"))
 	b.press(kb.End)

@@ -64,6 +64,19 @@ func browseReview(t *testing.T, ctx context.Context, r *rig) {
 	b.until("the words are with it", `document.body.innerText.includes("Your words for whoever looks are with it.")`)
 	b.shots("aside")
 
+	boss := browser(t, ctx, r.URL())
+	var link struct{ Link string }
+	r.admin.must("POST", "/v1/admin/links", map[string]any{}, &link)
+	boss.open("/login?next=/operator#" + link.Link)
+	boss.until("it waits for an operator", `document.body.innerText.includes("I meant the weather.")`)
+	boss.shots("operator")
+	boss.click(`[value="refuse"]`)
+	boss.write(`[id^="reason-"]`, "It puts people down.")
+	boss.click(`[value="refuse"]`)
+	boss.until("nothing waits any more", `document.body.innerText.includes("Nothing waits for you.")`)
+	b.open("/reviews")
+	b.until("its author reads why", `document.body.innerText.includes("It puts people down.")`)
+
 	owner := browser(t, ctx, r.URL())
 	owner.login(r, rita, "/growth/orla")
 	owner.until("the owner reads the note", `document.querySelector("#notes")?.innerText.includes("a concrete first step")`)

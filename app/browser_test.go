@@ -210,7 +210,7 @@ func (b *tab) shots(name string) {
 				return err
 			}), chromedp.Sleep(100*time.Millisecond))
 			png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
-			if slices.Contains([]string{"growth", "mine", "points", "aside"}, name) {
+			if slices.Contains([]string{"growth", "mine", "points", "aside", "fill", "home-more", "operator"}, name) {
 				png, err = chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 			}
 			if err == nil {
@@ -239,7 +239,7 @@ func TestBrowser(t *testing.T) {
 	}{
 		{"first minute", browseFirstMinute}, {"keyboard", browseByKeyboard}, {"double submit", browseTwiceSent}, {"guest", browseAsGuest},
 		{"markup", browseMarkup}, {"two tabs", browseTwoTabs}, {"reconnect", browseReconnect}, {"login ends", browseLoginEnds}, {"asked", browseAsked},
-		{"raise", browseRaise}, {"mine", browseMine}, {"review", browseReview},
+		{"raise", browseRaise}, {"mine", browseMine}, {"review", browseReview}, {"beginnings", browseBeginnings},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, ctx, r.in(t)) })
 	}

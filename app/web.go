@@ -37,7 +37,7 @@ type reader struct {
 
 func (r reader) Visitor(ctx context.Context) (web.Visitor, error) {
 	p, err := r.Accounts.Get(ctx, authz.From(ctx).Person)
-	return web.Visitor{ID: p.ID, Name: p.Name}, err
+	return web.Visitor{ID: p.ID, Name: p.Name, Operator: p.Operator}, err
 }
 
 func (r reader) Agents(ctx context.Context, after event.AgentID, limit int) ([]web.Card, error) {
@@ -117,6 +117,9 @@ func (r reader) Growth(ctx context.Context, ref string) (web.Growth, error) {
 	g.Traits = traitsOf(doc, versions, x, a.Profile.BasePersonality)
 	g.Ratings = ratingsOf(x, given, versions)
 	g.Versions = versionsOf(versions, x)
+	if g.Suggested, g.Card, err = r.grewFrom(ctx, a); err != nil {
+		return g, err
+	}
 	notes, err := r.Feedback.Reviews(ctx, authz.From(ctx), a.ID, "")
 	g.Notes = reviewsOf(notes)
 	return g, err

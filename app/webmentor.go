@@ -126,3 +126,13 @@ func (r reader) Goals(ctx context.Context) (out []web.Goal, err error) {
 	}
 	return out, err
 }
+
+// Aside answers what waits for an operator to look.
+func (r reader) Aside(ctx context.Context) (out []web.Aside, err error) {
+	all, err := r.Feedback.ReviewsAside(ctx, authz.From(ctx))
+	for _, x := range all {
+		out = append(out, web.Aside{ID: x.ReviewID, Reviewer: x.ReviewerID, At: time.UnixMicro(x.At), Marks: [3]string{x.Marks.InCharacter, x.Marks.Helpful, x.Marks.Kind}, Note: x.Note,
+			Seconds: x.Seconds, Because: x.Because, Appeal: x.Appeal, Refused: x.State == "refused"})
+	}
+	return out, err
+}

@@ -33,6 +33,8 @@ type Growth struct {
 	Versions  []Version  // newest first
 	Waiting   []Proposal // for the owner's word
 	Notes     []Review   // of reviewers, newest first
+	Suggested *Suggestion
+	Card      []string // what there is to know of the card it came from, in sentences
 }
 
 // Asking is how much the owner wants to be asked about the agent.
@@ -114,6 +116,17 @@ type Proposal struct {
 	Reason string
 	Moved  []Move
 }
+
+// Suggestion is what a model would fill in; it waits for the owner.
+type Suggestion struct {
+	ID     string
+	Model  string
+	Demo   bool // no model was asked
+	Fields []Filled
+}
+
+// Filled is one field of a suggestion.
+type Filled struct{ Name, Before, After string }
 
 // Move is the change of one trait.
 type Move struct {
@@ -224,8 +237,14 @@ var words = template.FuncMap{
 	"signed": func(v float64) string {
 		return strings.Replace(fmt.Sprintf("%+.2f", math.Round(v*100)/100+0), "-", "−", 1) // + 0: no −0
 	},
-	"tenth":  func(v float64) string { return fmt.Sprintf("%.1f", v) },
-	"pages":  func() []link { return links },
+	"tenth": func(v float64) string { return fmt.Sprintf("%.1f", v) },
+	"pages": func(operator bool) []link {
+		if operator {
+			return operating
+		}
+		return links
+	},
+	"cards":  func() []string { return []string{"json", "png", "charx"} },
 	"day":    func(t time.Time) string { return t.UTC().Format("2 January 2006") },
 	"amount": func(n int64) string { return strings.Replace(fmt.Sprintf("%+d", n), "-", "−", 1) },
 	"count": func(n int64) string {

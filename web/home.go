@@ -24,6 +24,29 @@ type Card struct {
 	Asking      Asking
 }
 
+// Beginnings are where a new agent can come from besides its owner's words.
+type Beginnings interface {
+	// Natives lists the platform's agents in the order of an editor.
+	Natives(ctx context.Context) ([]Native, error)
+	// Archetypes lists the kinds of owners that emerged, by id.
+	Archetypes(ctx context.Context) ([]Archetype, error)
+}
+
+// Native is an agent of the platform, for everybody to talk with and to copy.
+type Native struct {
+	ID          event.AgentID
+	Slug        string
+	Name        string
+	Description string
+	Kind        string
+}
+
+// Archetype is where an agent may start that is made for such owners.
+type Archetype struct {
+	ID          int
+	Description string
+}
+
 // perPage is how many agents a page lists.
 const perPage = 60
 
@@ -32,6 +55,9 @@ type homeView struct {
 	First bool          // page
 	Next  event.AgentID // the last one here, when there are more
 	Note  string
+
+	Natives    []Native
+	Archetypes []Archetype
 }
 
 // home lists the visitor's agents and makes new ones.
@@ -45,5 +71,9 @@ func (s *site) home(r *http.Request) (page, error) {
 	if len(cards) > perPage {
 		v.Cards, v.Next = cards[:perPage], cards[perPage-1].ID
 	}
-	return page{Name: "home", Title: "Your agents", View: v}, nil
+	if v.Natives, err = s.Natives(r.Context()); err != nil {
+		return page{}, err
+	}
+	v.Archetypes, err = s.Archetypes(r.Context())
+	return page{Name: "home", Title: "Your agents", View: v}, err
 }

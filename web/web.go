@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 
 	"rapport/event"
@@ -33,8 +34,9 @@ type Visitors interface {
 
 // Visitor is the person who is logged in.
 type Visitor struct {
-	ID   event.PersonID
-	Name string
+	ID       event.PersonID
+	Name     string
+	Operator bool
 }
 
 // Questions are what the pages ask.
@@ -47,6 +49,8 @@ type Questions interface {
 	Mentors
 	Ledgers
 	Commons
+	Beginnings
+	Operators
 }
 
 // Options are who answers, and words from elsewhere.
@@ -68,7 +72,7 @@ type site struct {
 func Routes(api *httpapi.API, o Options) {
 	s := &site{Options: o, pages: map[string]*template.Template{}, assets: "/assets/" + version()}
 	layout := template.Must(template.New("").Funcs(words).ParseFS(pageFiles, "pages/layout.html"))
-	for _, name := range []string{"login", "home", "talk", "growth", "reviews", "points", "goals", "mine", "problem"} {
+	for _, name := range []string{"login", "home", "talk", "growth", "reviews", "points", "goals", "mine", "operator", "problem"} {
 		s.pages[name] = template.Must(template.Must(layout.Clone()).ParseFS(pageFiles, "pages/"+name+".html"))
 	}
 	api.Page("GET /{$}", s.loggedIn(s.home))
@@ -79,6 +83,7 @@ func Routes(api *httpapi.API, o Options) {
 	api.Page("GET /points", s.loggedIn(s.points))
 	api.Page("GET /goals", s.loggedIn(s.goals))
 	api.Page("GET /mine", s.loggedIn(s.mine))
+	api.Page("GET /operator", s.loggedIn(s.operator))
 	api.Page("GET /assets/{version}/{file}", s.asset)
 	api.ShowProblems(s.problem)
 }
@@ -87,6 +92,8 @@ func Routes(api *httpapi.API, o Options) {
 type link struct{ Name, Path, Says string }
 
 var links = []link{{"home", "/", "Agents"}, {"reviews", "/reviews", "Reviewing"}, {"points", "/points", "Points"}, {"goals", "/goals", "Together"}, {"mine", "/mine", "My data"}}
+
+var operating = append(slices.Clone(links), link{"operator", "/operator", "Operating"})
 
 // page is what a handler found out.
 type page struct {

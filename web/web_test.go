@@ -35,7 +35,8 @@ func (w world) Authenticate(r *http.Request) (authz.Principal, error) {
 }
 
 func (w world) Visitor(ctx context.Context) (Visitor, error) {
-	return Visitor{authz.From(ctx).Person, w.words}, nil
+	p := authz.From(ctx).Person
+	return Visitor{p, w.words, p == "ada"}, nil
 }
 
 func (w world) Agents(ctx context.Context, after event.AgentID, limit int) ([]Card, error) {
@@ -76,8 +77,9 @@ func (w world) Growth(ctx context.Context, ref string) (Growth, error) {
 		},
 		Ratings:  []Rating{{ID: "f1", At: at, By: "you", What: w.words, Effect: "moved humor +0.020", UsedIn: []int64{3}, Yours: true}},
 		Versions: []Version{{Number: 3, At: at, By: "learning", Reason: w.words, Because: "1 thumb", Moved: []Move{{"humor", .04}}}, {Number: 2, At: at, By: "you", Reason: "edited", Other: []string{"pinned"}}},
-		Notes:    []Review{{ID: "v1", At: at, Marks: [3]string{"clearly", "mostly", "clearly"}, Note: w.words}},
-		Waiting:  []Proposal{{ID: "p1", Reason: w.words, Moved: []Move{{"humor", .02}}}},
+		Card:     []string{w.words}, Suggested: &Suggestion{ID: "s1", Model: w.words, Fields: []Filled{{"backstory", w.words, w.words}}},
+		Notes:   []Review{{ID: "v1", At: at, Marks: [3]string{"clearly", "mostly", "clearly"}, Note: w.words}},
+		Waiting: []Proposal{{ID: "p1", Reason: w.words, Moved: []Move{{"humor", .02}}}},
 	}, err
 }
 
@@ -111,6 +113,21 @@ func (w world) Goals(context.Context) ([]Goal, error) {
 	return []Goal{{ID: "g1", Title: w.words, Counts: "helpful notes", Target: 500, Together: 120, Brings: w.words, Starts: at, Ends: at, State: "going"},
 		{ID: "g2", Title: "Few", Counts: "reviews", Target: 50, Few: true, Starts: at, Ends: at, State: "going"},
 		{ID: "g3", Title: "Done", Counts: "reviews", Target: 50, Together: 50, Brings: "a look", Starts: at, Ends: at, Reached: at, State: "reached"}}, nil
+}
+
+func (w world) Natives(context.Context) ([]Native, error) {
+	return []Native{{"n1", "sage", w.words, w.words, "story_character"}}, nil
+}
+
+func (w world) Archetypes(context.Context) ([]Archetype, error) {
+	return []Archetype{{1, w.words}}, nil
+}
+
+func (w world) Aside(ctx context.Context) ([]Aside, error) {
+	if authz.From(ctx).Person != "ada" {
+		return nil, fault.New(fault.Forbidden, "not_allowed", "You may not list this verdict.")
+	}
+	return []Aside{{ID: "v1", Reviewer: "p1", Marks: [3]string{"hardly", "hardly", "hardly"}, Note: w.words, Seconds: .3, Because: []string{w.words}, Appeal: w.words}}, nil
 }
 
 func handler(words string) http.Handler {
@@ -165,6 +182,10 @@ func TestWhoSeesWhat(t *testing.T) {
 		{"/points", "ada", 200, "70 missing"},
 		{"/goals", "bob", 200, "once five people take part"},
 		{"/goals", "bob", 200, "At least 120 of 500 helpful notes"},
+		{"/operator", "ada", 200, "took 0.3 s"},
+		{"/operator", "bob", 403, "You may not"},
+		{"/", "ada", 200, "Operating"},
+		{"/", "bob", 200, "Adopt a copy"},
 		{"/mine", "ada", 200, "Erase everything"},
 		{"/mine?after=x", "ada", 200, "Back to the newest"},
 		{"/growth/luna", "ada", 200, "Notes from reviewers"},
@@ -203,7 +224,7 @@ func TestWhoSeesWhat(t *testing.T) {
 	}
 }
 
-var pages = []string{"/", "/?after=a059", "/login", "/login?ended=1", "/talk/luna", "/growth/luna", "/reviews", "/points", "/goals", "/mine", "/nothing"}
+var pages = []string{"/", "/?after=a059", "/login", "/login?ended=1", "/talk/luna", "/growth/luna", "/reviews", "/points", "/goals", "/mine", "/operator", "/nothing"}
 
 // TestMarkupIsText: no words make an element, an attribute or a script.
 func TestMarkupIsText(t *testing.T) {

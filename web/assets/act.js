@@ -46,11 +46,12 @@ export function acts(box, { base = '', version } = {}) {
   }
   for (const f of box.querySelectorAll('form[data-do]')) {
     f.addEventListener('submit', (e) => e.preventDefault());
-    f.addEventListener('submit', once(f, async () => {
+    f.addEventListener('submit', once(f, async (e) => {
       try {
-        await ask(f, Object.fromEntries(new FormData(f)));
+        const b = e.submitter; // which is disabled meanwhile, and so no part of the form's data
+        await ask(f, { ...Object.fromEntries(new FormData(f)), ...(b?.name ? { [b.name]: b.value } : {}) });
         f.reset();
-        await again(f.dataset.done, f.id);
+        await again(b?.dataset.done ?? f.dataset.done, f.id);
       } catch (err) {
         tell(f.querySelector('.note') ?? status, err);
       }

@@ -6,12 +6,13 @@ export function key() { // for Idempotency-Key
 
 export async function call(method, path, body, { key, version } = {}) {
   const headers = { Accept: 'application/json' };
-  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  const raw = body instanceof Blob; // a file goes as it is
+  if (body !== undefined) headers['Content-Type'] = raw ? 'application/octet-stream' : 'application/json';
   if (key) headers['Idempotency-Key'] = key;
   if (version) headers['If-Match'] = version;
   let answer;
   try {
-    answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+    answer = await fetch(path, { method, headers, body: raw || body === undefined ? body : JSON.stringify(body) });
   } catch {
     throw Object.assign(new Error('The server cannot be reached. Look whether it runs, then try again.'), { status: 0, code: 'unreachable' });
   }

@@ -21,6 +21,24 @@ for (const p of pins) {
   }));
 }
 
+// Accepting what a model suggested.
+const suggested = document.querySelector('#suggested');
+suggested?.addEventListener('submit', (e) => e.preventDefault());
+suggested?.addEventListener('submit', once(box, async () => {
+  const fields = [...suggested.querySelectorAll('input:checked')].map((x) => x.value);
+  if (!fields.length) {
+    status.textContent = 'Tick what you like first.';
+    return;
+  }
+  try {
+    await call('POST', agent + '/enrichment/accept', { id: suggested.dataset.id, fields }, { version });
+    suggested.reset();
+    await again('Kept, as a new version.', 'enrich');
+  } catch (err) {
+    tell(status, err);
+  }
+}));
+
 // How often the owner is asked.
 const asking = document.querySelector('#asking');
 for (const x of asking.querySelectorAll('input')) {

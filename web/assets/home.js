@@ -1,4 +1,4 @@
-import { call, key, once, tell } from './api.js';
+import { call, element, key, once, tell } from './api.js';
 
 // One question, when the server has one: how a talk was, or how an agent is doing.
 const card = document.querySelector('#asked');
@@ -65,6 +65,52 @@ for (const x of document.querySelectorAll('.asking select')) {
   }));
 }
 
+// meet goes to a new agent; it stays busy until the page is left.
+function meet(agent) {
+  location.assign('/talk/' + encodeURIComponent(agent.slug));
+  return new Promise(() => {});
+}
+
+// Agents of the platform.
+for (const b of document.querySelectorAll('[data-adopt]')) {
+  const adoption = key();
+  b.addEventListener('click', once(b, async () => {
+    try {
+      await meet(await call('POST', `/v1/natives/${b.dataset.adopt}/adopt`, undefined, { key: adoption }));
+    } catch (err) {
+      tell(document.querySelector('#adopted'), err);
+    }
+  }));
+}
+
+// Cards from other programs.
+const drop = document.querySelector('#drop');
+const chosen = document.querySelector('#card');
+const brought = document.querySelector('#brought');
+const bring = once(drop, async (file) => {
+  if (!file) return;
+  brought.textContent = 'Reading the card…';
+  try {
+    const made = await call('POST', '/v1/agents/import', file, { key: key() });
+    const notes = [...made.card.notices, ...made.card.findings];
+    if (!notes.length) return await meet(made.agent);
+    const talk = element('a', `Talk with ${made.agent.name}`, 'button');
+    talk.href = '/talk/' + encodeURIComponent(made.agent.slug);
+    const list = element('ul', '', 'terms');
+    list.append(...notes.map((n) => element('li', n)));
+    brought.replaceChildren(`${made.agent.name} is here. What to know of the card:`, list, talk);
+  } catch (err) {
+    tell(brought, err);
+  }
+});
+chosen.addEventListener('change', () => bring(chosen.files[0]).finally(() => { chosen.value = ''; }));
+for (const what of ['dragover', 'drop']) {
+  drop.addEventListener(what, (e) => {
+    e.preventDefault();
+    if (what === 'drop') bring(e.dataTransfer.files[0]);
+  });
+}
+
 const form = document.querySelector('#new');
 const status = document.querySelector('#status');
 const mine = key(); // the form makes one agent, however often it is sent
@@ -73,9 +119,9 @@ form.addEventListener('submit', (e) => e.preventDefault());
 form.addEventListener('submit', once(form, async () => {
   status.textContent = '';
   try {
-    const agent = await call('POST', '/v1/agents', { name: form.elements.name.value, description: form.elements.description.value }, { key: mine });
-    location.assign('/talk/' + encodeURIComponent(agent.slug));
-    await new Promise(() => {}); // stays busy until the page is left
+    const { name, description, archetype } = form.elements;
+    const start = archetype?.value ? { archetype: Number(archetype.value) } : {};
+    await meet(await call('POST', '/v1/agents', { name: name.value, description: description.value, ...start }, { key: mine }));
   } catch (err) {
     tell(status, err);
   }

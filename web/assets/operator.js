@@ -1,0 +1,3 @@
+import { acts } from './act.js';
+
+acts(document.querySelector('#operator'));
