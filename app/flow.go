@@ -38,4 +38,5 @@ var flow = map[event.Type][]string{
 	event.ProtectionChanged{}.EventType(): {"chat", "feedback"},
 	event.ReputationUpdated{}.EventType(): {"feedback"},
 	event.PointsSpent{}.EventType():       {"agent", "chat", "gateway"},
+	event.RulesPublished{}.EventType():    {"gateway"},
 }

@@ -27,6 +27,7 @@ type Task struct {
 	Do     string        // ours
 	About  []guard.Field // words of people: they go quoted, as data
 	Schema json.RawMessage
+	Model  string // at the first of the platform's providers, asked alone; '' for its own and its fallbacks
 }
 
 // Written is a document that a model wrote. Demo says that there is no model to
@@ -46,9 +47,14 @@ func (s *Service) Ask(ctx context.Context, t Task) (Written, error) {
 	sum := s.mac("ask", t.Do, string(t.Schema))
 	data := guard.Quote("note_data", hex.EncodeToString(sum[:6]), t.About)
 	code := provider.CodeUnreachable
-	for _, m := range s.o.Models.Registry.Default {
+	models := s.o.Models.Registry.Default
+	if t.Model != "" && models[0].Vendor != compile.VendorOffline {
+		models = []compile.Model{models[0]}
+		models[0].ID = t.Model
+	}
+	for _, m := range models {
 		if m.Vendor == compile.VendorOffline {
-			if m == s.o.Models.Registry.Default[0] {
+			if m == models[0] {
 				return Written{Model: offline.Model, Demo: true}, nil
 			}
 			break

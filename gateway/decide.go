@@ -46,6 +46,7 @@ type plan struct {
 	moment  compile.Moment
 	profile compile.Profile
 	view    *view
+	made    *compile.Prepared // profile is of it
 	seed    uint64
 }
 
@@ -90,11 +91,14 @@ func (s *Service) decide(ctx context.Context, q question) (p *plan, committed fu
 
 func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view) (*plan, error) {
 	now := s.now()
-	var folded int64
-	if ok, err := tx.Get(`select folded from agents where agent_id = $1`, []any{q.agent}, &folded); err != nil {
+	var folded, rules int64
+	if ok, err := tx.Get(`select a.folded, r.n from agents a, rule_state r where a.agent_id = $1 and r.id = 1`, []any{q.agent}, &folded, &rules); err != nil {
 		return nil, err
 	} else if !ok {
 		return nil, errUnknownAgent
+	} else if rules != v.set.n {
+		s.outdated.Store(true)
+		return nil, errStale
 	} else if folded != v.folded {
 		return nil, errStale
 	}
@@ -137,7 +141,8 @@ func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view) (*plan, error) {
 		}
 		var x policy.Traits
 		copy(x[:], p.body.X)
-		p.profile = v.prepared.Compile(x, m)
+		p.made = v.compiledWith(p.body.RulesVersion)
+		p.profile = p.made.Compile(x, m)
 		return p, nil
 	}
 	if m.Situation.Spent, err = s.spentReplies(tx, q.person, now); err != nil {
@@ -148,14 +153,16 @@ func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.profile = v.prepared.Compile(ep.x, m)
+	var rulesShare float64
+	p.made, rulesShare = v.rulesOf(ep)
+	p.profile = p.made.Compile(ep.x, m)
 	f := p.profile.Flags
 	p.body = event.ReplyGenerated{
 		DecisionID: q.decision, AgentID: q.agent, OwnerID: v.owner, PersonID: q.person, RoomID: q.room, SessionID: q.session,
 		EpisodeID: ep.id, EpisodeStart: ep.start, Reasons: f.Reasons, Context: q.place, Tags: q.tags,
-		PolicyVersion: ep.version, Revision: ep.revision, X: ep.x[:], Rendered: p.profile.Rendered[:], Free: uint16(ep.free),
+		PolicyVersion: ep.version, Revision: ep.revision, X: ep.x[:], Rendered: p.profile.Rendered[:], Free: uint16(ep.free), Inaudible: uint16(v.unheard),
 		LogDensity: ep.density, Commanded: ep.commanded, HoldoutShare: ep.holdoutShare, Holdout: ep.holdout, Protected: q.protected, Consent: q.consent,
-		CompileHash: p.profile.Hash, RulesVersion: p.profile.RulesVersion, Dropped: p.profile.Dropped,
+		CompileHash: p.profile.Hash, RulesVersion: p.profile.RulesVersion, RulesShare: rulesShare, Dropped: p.profile.Dropped,
 		Provider: p.profile.Route.Provider, Model: p.profile.Route.ID,
 	}
 	if slices.Contains(f.Reasons, compile.ReasonFrequency) {
@@ -174,6 +181,11 @@ func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view) (*plan, error) {
 		return nil, err
 	}
 	if f.ShouldReply {
+		if rulesShare > 0 {
+			if err := onTrial(tx, q.agent, q.session, ep); err != nil {
+				return nil, err
+			}
+		}
 		return p, s.countReply(tx, q.person, now)
 	}
 	if err := s.closeTurn(tx, q); err != nil {
@@ -257,15 +269,18 @@ type episode struct {
 
 	holdoutShare float64 // how likely the session was to be held out
 	holdout      bool    // it is: x is the owner's start
+
+	rulesTried int64 // version of the mapping rules that was on trial when the session began
+	rulesGot   bool  // the session was drawn to get it
 }
 
 // latest gives the newest episode of a session; nil for none.
 func latest(tx *sqldb.Tx, agent event.AgentID, session event.SessionID) (*episode, error) {
 	var e episode
 	var x string
-	ok, err := tx.Get(`select episode_id, ordinal, start, version, revision, owner_acts, protected, commanded, x, free, log_density, mixture, holdout_share, holdout from episodes
+	ok, err := tx.Get(`select episode_id, ordinal, start, version, revision, owner_acts, protected, commanded, x, free, log_density, mixture, holdout_share, holdout, rules_tried, rules_got from episodes
 		where agent_id = $1 and session_id = $2 order by ordinal desc limit 1`, []any{agent, session},
-		&e.id, &e.ordinal, &e.start, &e.version, &e.revision, &e.ownerActs, &e.protected, &e.commanded, &x, &e.free, &e.density, &e.mixture, &e.holdoutShare, &e.holdout)
+		&e.id, &e.ordinal, &e.start, &e.version, &e.revision, &e.ownerActs, &e.protected, &e.commanded, &x, &e.free, &e.density, &e.mixture, &e.holdoutShare, &e.holdout, &e.rulesTried, &e.rulesGot)
 	if err != nil || !ok {
 		return nil, err
 	}
@@ -283,6 +298,9 @@ func (s *Service) episode(tx *sqldb.Tx, q question, v *view, now event.Micros) (
 	e := &episode{start: now, protected: q.protected}
 	if old != nil {
 		e.ordinal, e.start = old.ordinal+1, max(now, old.start+1)
+		e.rulesTried, e.rulesGot = old.rulesTried, old.rulesGot
+	} else {
+		s.side(e, q.agent, q.session, v.set)
 	}
 	s.draw(e, q.agent, q.session, v)
 	return e, insert(tx, q.agent, q.session, e)
@@ -317,10 +335,10 @@ func insert(tx *sqldb.Tx, agent event.AgentID, session event.SessionID, e *episo
 		return err
 	}
 	_, err = tx.Exec(`insert into episodes (episode_id, agent_id, session_id, ordinal, start, version, revision, owner_acts, protected, commanded, person_id, feedback_id, x, free, log_density,
-			mixture, holdout_share, holdout)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+			mixture, holdout_share, holdout, rules_tried, rules_got)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
 		e.id, agent, session, e.ordinal, e.start, e.version, e.revision, e.ownerActs, e.protected, e.commanded, e.person, e.feedback, string(x), int64(e.free), e.density,
-		e.mixture, e.holdoutShare, e.holdout)
+		e.mixture, e.holdoutShare, e.holdout, e.rulesTried, e.rulesGot)
 	return err
 }
 
@@ -356,8 +374,12 @@ func (s *Service) steer(tx *sqldb.Tx, id event.FeedbackID, agent event.AgentID, 
 	if old == nil || old.ownerActs != v.ownerActs { // the press comes before the first decision of an episode
 		first := &episode{start: now}
 		first.ordinal = -1
+		set := s.set.Load()
+		s.hush(v, set)
 		if old != nil {
-			first.ordinal = old.ordinal
+			first.ordinal, first.rulesTried, first.rulesGot = old.ordinal, old.rulesTried, old.rulesGot
+		} else {
+			s.side(first, agent, session, set)
 		}
 		s.draw(first, agent, session, v)
 		old = first

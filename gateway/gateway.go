@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rapport/event"
@@ -22,7 +23,6 @@ import (
 	"rapport/gateway/provider/gemini"
 	"rapport/gateway/provider/offline"
 	"rapport/gateway/provider/openai"
-	"rapport/gateway/rule"
 	"rapport/internal/erasure"
 	"rapport/internal/fault"
 	"rapport/internal/relay"
@@ -104,6 +104,9 @@ type Options struct {
 	Budgets  calling.Limits               // of owners and agents, a day
 	Prices   calling.Prices
 
+	RulesModel string        // at the first of Models, asked for new mapping rules; that one itself when empty
+	RulesEvery time.Duration // how often it is asked without being told; 0 for never
+
 	Replies int // that one person gets in a day from all agents together; 0 for no limit
 
 	QuietFrom, QuietTo int // hours UTC in which nobody is answered unasked; equal for none
@@ -120,10 +123,13 @@ type Options struct {
 type Service struct {
 	db     *sqldb.DB
 	o      Options
-	rules  *rule.Rules
 	calls  *calling.Caller // asks the models
 	budget *calling.Daily  // nil where none is set
 	wake   chan struct{}
+
+	set       atomic.Pointer[ruleSet] // what current gave last
+	outdated  atomic.Bool             // set is not what is stored any more
+	rulesWake chan struct{}
 
 	ends endings
 
@@ -166,7 +172,7 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 	if o.Lease == 0 {
 		o.Lease = 30 * time.Second
 	}
-	s := &Service{db: db, o: o, wake: make(chan struct{}, 1), ends: endings{slots: make(chan struct{}, maxEndings)}, views: map[event.AgentID]*view{}}
+	s := &Service{db: db, o: o, wake: make(chan struct{}, 1), rulesWake: make(chan struct{}, 1), ends: endings{slots: make(chan struct{}, maxEndings)}, views: map[event.AgentID]*view{}}
 	if err := s.loadSpending(ctx); err != nil {
 		return nil, err
 	}
@@ -227,23 +233,6 @@ func (s *Service) ModelLabel() string {
 	return m.ID
 }
 
-func (s *Service) loadRules(ctx context.Context) error {
-	var body string
-	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		if _, err := tx.Exec(`insert into mapping_rules (version, status, body, at) values ($1, 'published', $2, $3) on conflict (version) do nothing`,
-			rule.BuiltIn().Version, string(rule.BuiltInDocument()), s.now()); err != nil {
-			return err
-		}
-		_, err := tx.Get(`select body from mapping_rules where status = 'published' order by version desc limit 1`, nil, &body)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	s.rules, err = rule.Parse([]byte(body))
-	return err
-}
-
 func (s *Service) now() event.Micros { return s.o.Clock().UnixMicro() }
 
 // mac is a keyed hash of parts: draws and canaries that nobody outside can guess.
@@ -267,20 +256,27 @@ type view struct {
 	mixture   *policy.Mixture // nil when none surrounds the version in force
 	published string          // the same as it was published
 	revision  int64
-	prepared  *compile.Prepared
+	set       *ruleSet
+	unheard   policy.Mask       // traits that its model's replies do not change with
+	prepared  *compile.Prepared // by the rules in force
+	tried     *compile.Prepared // by those on trial; nil for none
 }
 
 var errUnknownAgent = fault.New(fault.NotFound, "agent_unknown", "There is no such agent here.")
 
 // view gives an agent, from memory when it is there.
 func (s *Service) view(ctx context.Context, id event.AgentID) (*view, error) {
+	set, err := s.current(ctx)
+	if err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	v := s.views[id]
 	s.mu.Unlock()
-	if v != nil {
+	if v != nil && v.set == set {
 		return v, nil
 	}
-	err := s.db.Read(ctx, func(tx *sqldb.Tx) (err error) {
+	err = s.db.Read(ctx, func(tx *sqldb.Tx) (err error) {
 		v, err = load(tx, id)
 		return err
 	})
@@ -292,7 +288,12 @@ func (s *Service) view(ctx context.Context, id event.AgentID) (*view, error) {
 		return nil, err
 	}
 	canary := s.mac("canary", string(id))
-	v.prepared = compile.Prepare(compile.Input{Persona: persona, Policy: v.doc, Rules: s.rules, Registry: s.o.Models.Registry, Canary: "k" + hex.EncodeToString(canary[:6])})
+	in := compile.Input{Persona: persona, Policy: v.doc, Rules: set.inForce, Registry: s.o.Models.Registry, Canary: "k" + hex.EncodeToString(canary[:6])}
+	v.set, v.prepared = set, compile.Prepare(in)
+	if in.Rules = set.tried; in.Rules != nil {
+		v.tried = compile.Prepare(in)
+	}
+	s.hush(v, set)
 	s.mu.Lock()
 	if len(s.views) > 10000 {
 		clear(s.views)

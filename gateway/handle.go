@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"rapport/event"
@@ -17,11 +18,11 @@ import (
 func (s *Service) Consumer() relay.Consumer {
 	return relay.Consumer{
 		Group: "gateway", DB: s.db,
-		Topics: []string{event.TopicAgents, event.TopicRooms, event.TopicPeople},
+		Topics: []string{event.TopicAgents, event.TopicRooms, event.TopicPeople, event.TopicPlatform},
 		Types: []event.Type{
 			event.AgentCreated{}.EventType(), event.AgentUpdated{}.EventType(), event.AgentTransferred{}.EventType(), event.AgentRetired{}.EventType(),
 			event.ExplorationUpdated{}.EventType(), event.MessageCreated{}.EventType(), event.FeedbackCreated{}.EventType(),
-			event.PointsSpent{}.EventType(), event.AccountErased{}.EventType(),
+			event.PointsSpent{}.EventType(), event.AccountErased{}.EventType(), event.RulesPublished{}.EventType(),
 		},
 		Handle: relay.Each(s.handle),
 	}
@@ -51,10 +52,12 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, e event.Event) error {
 	case event.AccountErased{}.EventType():
 		return with(e, func(p event.AccountErased) error { return forgetPerson(tx, e, p.PersonID) })
 	case event.FeedbackCreated{}.EventType():
-		if !bytes.Contains(e.Data, []byte(`"direction"`)) { // almost all of them: no need to decode
+		if set := s.set.Load(); set.tried == nil && !s.outdated.Load() && !bytes.Contains(e.Data, []byte(`"direction"`)) { // almost all of them: no need to decode
 			return nil
 		}
-		return with(e, func(p event.FeedbackCreated) error { return s.wished(tx, p) })
+		return with(e, func(p event.FeedbackCreated) error { return errors.Join(s.rated(tx, p, e.Time), s.wished(tx, p)) })
+	case event.RulesPublished{}.EventType():
+		tx.OnCommit(func() { s.outdated.Store(true) })
 	}
 	return nil
 }
@@ -67,6 +70,8 @@ func (s *Service) agentGone(tx *sqldb.Tx, p event.AgentRetired) error {
 			`delete from episodes where agent_id = $1`,
 			`delete from decisions where agent_id = $1 and state = 'done'`,
 			`delete from turns where agent_id = $1 and state = 'done'`,
+			`delete from rule_ratings where agent_id = $1`,
+			`delete from rule_sessions where agent_id = $1`,
 		} {
 			if _, err := tx.Exec(q, p.AgentID); err != nil {
 				return err

@@ -29,6 +29,9 @@ func (s *Service) Routes(a *httpapi.API) {
 		return s.RepliesOf(ctx)
 	})
 	httpapi.Get(a, "/v1/mapping-rules", httpapi.Op{Summary: "Show the mapping rules in force", Tag: "gateway"}, s.getRules)
+	httpapi.Get(a, "/v1/audible", httpapi.Op{Summary: "Show which traits are heard in which model's replies", Tag: "gateway"}, func(ctx context.Context, _ *struct{}) ([]HeardCurve, error) {
+		return s.AudibleCurves(ctx)
+	})
 	httpapi.Get(a, "/v1/schemas/mapping-rules", httpapi.Op{Summary: "Show the JSON Schema of mapping rules", Tag: "gateway", Public: true},
 		func(context.Context, *struct{}) (json.RawMessage, error) { return rule.Schema(), nil })
 
@@ -50,7 +53,8 @@ type compileIn struct {
 
 // Compiled is a behaviour profile with the levels it was compiled from.
 type Compiled struct {
-	X policy.Traits `json:"x"`
+	X         policy.Traits `json:"x"`
+	Inaudible []string      `json:"inaudible"` // traits that this model's replies do not change with: nothing is learned of them
 	compile.Profile
 }
 
@@ -104,15 +108,22 @@ func (s *Service) Compile(ctx context.Context, ref, x, place string) (Compiled, 
 	m.Valence, m.Arousal, m.MoodOff = feels(v.mood, s.now())
 	direct := place == event.ContextDMWithOwner || place == event.ContextDMWithOthers
 	m.Situation = compile.Situation{Place: place, Direct: direct, Addressed: direct, Killed: !v.alive}
-	c := Compiled{X: levels, Profile: v.prepared.Compile(levels, m)}
+	c := Compiled{X: levels, Inaudible: []string{}, Profile: v.prepared.Compile(levels, m)}
+	for _, t := range v.unheard.Traits() {
+		c.Inaudible = append(c.Inaudible, t.String())
+	}
 	c.SystemPrompt = strings.ReplaceAll(c.SystemPrompt, v.prepared.Canary(), "(hidden)") // who knows the mark can avoid it
 	return c, nil
 }
 
 func (s *Service) getRules(ctx context.Context, _ *struct{}) (out json.RawMessage, err error) {
 	var body string
+	set, err := s.current(ctx)
+	if err != nil {
+		return nil, err
+	}
 	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
-		_, err := tx.Get(`select body from mapping_rules where version = $1`, []any{s.rules.Version}, &body)
+		_, err := tx.Get(`select body from mapping_rules where version = $1`, []any{set.inForce.Version}, &body)
 		return err
 	})
 	return json.RawMessage(body), err

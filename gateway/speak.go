@@ -47,7 +47,7 @@ func (s *Service) speak(ctx context.Context, p *plan, talk []provider.Message, c
 	var out outcome
 	var text strings.Builder
 	var emitErr error
-	enforcer := guard.NewEnforcer(guard.Limits{MaxWords: p.profile.Flags.MaxWords, Canary: p.view.prepared.Canary(), Banned: banned})
+	enforcer := guard.NewEnforcer(guard.Limits{MaxWords: p.profile.Flags.MaxWords, Canary: p.made.Canary(), Banned: banned})
 	pass := func(piece string) error {
 		if piece == "" {
 			return nil
@@ -74,7 +74,7 @@ func (s *Service) speak(ctx context.Context, p *plan, talk []provider.Message, c
 	}
 	out.profile, out.began = p.profile, text.Len() > 0
 	if i := out.res.Fallback; i > 0 {
-		out.profile = p.view.prepared.ForFallback(p.profile, i-1, p.moment)
+		out.profile = p.made.ForFallback(p.profile, i-1, p.moment)
 	}
 	out.latency, out.finish = (s.now()-began)/1000, out.res.Finish
 	did := enforcer.Did()
@@ -121,7 +121,7 @@ func (p *plan) request(talk []provider.Message) provider.Request {
 		if i >= len(p.profile.Route.Fallbacks) {
 			return provider.Request{}, false
 		}
-		return of(p.view.prepared.ForFallback(p.profile, i, p.moment)), true
+		return of(p.made.ForFallback(p.profile, i, p.moment)), true
 	}
 	return r
 }

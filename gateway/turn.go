@@ -41,6 +41,7 @@ func (s *Service) Run(ctx context.Context) error {
 	var busy sync.WaitGroup
 	defer s.settle()
 	defer busy.Wait()
+	busy.Go(func() { s.runRules(ctx) })
 	slots := make(chan struct{}, s.o.Workers)
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()

@@ -327,6 +327,9 @@ func (w *world) told() (out []event.ReplyGenerated) {
 			if err := json.Unmarshal(raw, &e); err != nil {
 				return err
 			}
+			if e.Type != (event.ReplyGenerated{}).EventType() {
+				continue
+			}
 			p, err := event.As[event.ReplyGenerated](e)
 			if err != nil {
 				return err

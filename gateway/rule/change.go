@@ -64,6 +64,21 @@ func ReadEdits(data []byte) (Edits, error) {
 	return e, nil
 }
 
+// Edits gives all rules that can be edited, as edits that change nothing.
+func (d *Document) Edits() Edits {
+	e := Edits{Bands: []BandEdit{}, Formulas: []FormulaEdit{}}
+	for i := range policy.NTraits {
+		for _, b := range d.TraitToPrompt[policy.Trait(i).String()] {
+			e.Bands = append(e.Bands, BandEdit(b))
+		}
+	}
+	all := flat(d.TraitToParams)
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		e.Formulas = append(e.Formulas, FormulaEdit{id, all[id]})
+	}
+	return e
+}
+
 // Apply gives the document with the edits made. An edit of a rule that is not there
 // is an error; whether the result is sound says Document.Rules.
 func (d *Document) Apply(e Edits) (*Document, error) {

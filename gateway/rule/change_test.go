@@ -38,6 +38,9 @@ func TestEdits(t *testing.T) {
 	if back := Diff(after, before); len(back) != 2 || back[0].Was != got[0].Now || Diff(after, after) != nil {
 		t.Errorf("%+v", back)
 	}
+	if same, err := before.Apply(before.Edits()); err != nil || cmp.Diff(before, same) != "" {
+		t.Error(err, cmp.Diff(before, same))
+	}
 	raw, err := after.JSON()
 	if err != nil {
 		t.Fatal(err)
