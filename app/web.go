@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -194,8 +195,11 @@ func whatOf(i feedback.Item) string {
 	kind, value := strings.ReplaceAll(i.Kind, "_", " "), strings.ReplaceAll(i.Value, "_", " ")
 	switch {
 	case i.Source == "implicit":
-		signal, _, _ := strings.Cut(i.Signal, "/")
-		return "noticed: " + signal
+		return "noticed: " + cmp.Or(learning.Did(i.Signal), "what you did")
+	case i.PartOf != "" && i.Direction != nil && i.Direction.Sign > 0:
+		return "your correction asks for more " + i.Direction.Trait
+	case i.PartOf != "" && i.Direction != nil:
+		return "your correction asks for less " + i.Direction.Trait
 	case i.Kind == event.ChannelSession:
 		return "the talk was " + value
 	case i.Kind == event.ChannelThumb:

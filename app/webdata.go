@@ -133,7 +133,7 @@ func (r reader) givenOf(ctx context.Context, items []feedback.Item) (out []web.G
 	}
 	names, err := r.nameAgents(ctx, about)
 	for _, i := range items {
-		g := web.Given{ID: i.FeedbackID, At: time.UnixMicro(i.CreatedAt), Agent: names[i.AgentID], What: whatOf(i), Text: i.Comment, Status: i.Status, Noticed: i.Source == "implicit"}
+		g := web.Given{ID: i.FeedbackID, At: time.UnixMicro(i.CreatedAt), Agent: names[i.AgentID], What: whatOf(i), Text: i.Comment, Status: i.Status, Part: i.PartOf != ""}
 		if i.Correction != "" {
 			g.Text = i.Correction
 		}

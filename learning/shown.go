@@ -26,6 +26,10 @@ var did = map[fusion.Source]string{
 	fusion.EngagedRoom:  "how many of the room took part",
 }
 
+// Did says in words what a behaviour was, by the detector that noticed it; empty for one
+// that is not known.
+func Did(detector string) string { return did[fusion.SourceOf(detector)] }
+
 // Guests is what people other than the owner showed without saying it, of at least
 // five people together: how many people, and of how many of them each thing is known.
 // Which of them, and what it said, stays theirs.

@@ -1,4 +1,5 @@
-// Package web is the pages for people: log in, my agents, talk, growth.
+// Package web is the pages for people: log in, my agents, talk, growth, reviewing,
+// points, together, my data, and for operators what waits for them.
 //
 // Owns: templates, styles and small ES modules, embedded. No table, no verb.
 // Listens to: nothing. Emits: nothing.

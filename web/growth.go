@@ -126,7 +126,16 @@ type Suggestion struct {
 }
 
 // Filled is one field of a suggestion.
-type Filled struct{ Name, Before, After string }
+type Filled struct {
+	Name          string // of a level traits.humor …
+	Before, After string
+}
+
+// Level says whether the field is a trait's.
+func (f Filled) Level() bool { return strings.HasPrefix(f.Name, "traits.") }
+
+// Says is the field in a word or two.
+func (f Filled) Says() string { return strings.TrimPrefix(f.Name, "traits.") }
 
 // Move is the change of one trait.
 type Move struct {

@@ -49,13 +49,13 @@ type Word struct {
 
 // Given is one piece of the visitor's feedback.
 type Given struct {
-	ID      event.FeedbackID
-	At      time.Time
-	Agent   string // its name
-	What    string
-	Text    string // a comment or correction
-	Status  string // stored, superseded, retracted, waiting, lost
-	Noticed bool   // of what they did, not said
+	ID     event.FeedbackID
+	At     time.Time
+	Agent  string // its name
+	What   string
+	Text   string // a comment or correction
+	Status string // stored, superseded, retracted, waiting, lost
+	Part   bool   // of a correction, with which it goes
 }
 
 // Standing says a status in plain words; nothing where it counts.

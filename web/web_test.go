@@ -77,7 +77,7 @@ func (w world) Growth(ctx context.Context, ref string) (Growth, error) {
 		},
 		Ratings:  []Rating{{ID: "f1", At: at, By: "you", What: w.words, Effect: "moved humor +0.020", UsedIn: []int64{3}, Yours: true}},
 		Versions: []Version{{Number: 3, At: at, By: "learning", Reason: w.words, Because: "1 thumb", Moved: []Move{{"humor", .04}}}, {Number: 2, At: at, By: "you", Reason: "edited", Other: []string{"pinned"}}},
-		Card:     []string{w.words}, Suggested: &Suggestion{ID: "s1", Model: w.words, Fields: []Filled{{"backstory", w.words, w.words}}},
+		Card:     []string{w.words}, Suggested: &Suggestion{ID: "s1", Model: w.words, Fields: []Filled{{"backstory", w.words, w.words}, {"traits.humor", "0.5", "0.61"}}},
 		Notes:   []Review{{ID: "v1", At: at, Marks: [3]string{"clearly", "mostly", "clearly"}, Note: w.words}},
 		Waiting: []Proposal{{ID: "p1", Reason: w.words, Moved: []Move{{"humor", .02}}}},
 	}, err

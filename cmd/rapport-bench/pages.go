@@ -38,7 +38,8 @@ func pages(ctx context.Context) (metrics, error) {
 	}
 	m := metrics{"agents": pagesAgents}
 	var all []float64
-	for name, path := range map[string]string{"home": "/", "talk": "/talk/agent-500", "growth": "/growth/agent-500", "login": "/login"} {
+	for name, path := range map[string]string{"home": "/", "talk": "/talk/agent-500", "growth": "/growth/agent-500", "login": "/login",
+		"reviews": "/reviews", "points": "/points", "goals": "/goals", "mine": "/mine"} {
 		var took []float64
 		for range pagesEach {
 			start := time.Now()

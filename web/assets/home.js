@@ -58,7 +58,7 @@ for (const x of document.querySelectorAll('.asking select')) {
   x.addEventListener('change', once(x, async () => {
     try {
       await call('PUT', `/v1/agents/${x.dataset.agent}/settings`, { asking: { intensity: x.value } });
-      kept.textContent = `You are asked about ${x.dataset.name} ${x.selectedOptions[0].text}.`;
+      kept.textContent = `You are asked about ${x.dataset.name}: ${x.selectedOptions[0].text}.`;
     } catch (err) {
       tell(kept, err);
     }
