@@ -133,9 +133,13 @@ func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view) (*plan, error) {
 	p.moment = m
 
 	var old string
-	if again, err := tx.Get(`select body from decisions where decision_id = $1`, []any{q.decision}, &old); err != nil {
-		return nil, err
-	} else if again { // an earlier worker died: the same decision, the same variation
+	again := false
+	if q.turn != "" { // a caller's decision has an id of its own
+		if again, err = tx.Get(`select body from decisions where decision_id = $1`, []any{q.decision}, &old); err != nil {
+			return nil, err
+		}
+	}
+	if again { // an earlier worker died: the same decision, the same variation
 		if err := json.Unmarshal([]byte(old), &p.body); err != nil {
 			return nil, err
 		}
@@ -291,9 +295,16 @@ func latest(tx *sqldb.Tx, agent event.AgentID, session event.SessionID) (*episod
 // owner acted since, or when protection began or ended. A learned version does
 // not open one.
 func (s *Service) episode(tx *sqldb.Tx, q question, v *view, now event.Micros) (*episode, error) {
-	old, err := latest(tx, q.agent, q.session)
-	if err != nil || old != nil && old.ownerActs == v.ownerActs && old.protected == q.protected {
-		return old, err
+	old := v.recent.of(q.session)
+	if old == nil {
+		var err error
+		if old, err = latest(tx, q.agent, q.session); err != nil {
+			return nil, err
+		}
+	}
+	if old != nil && old.ownerActs == v.ownerActs && old.protected == q.protected {
+		tx.OnCommit(func() { v.recent.keep(q.session, old) })
+		return old, nil
 	}
 	e := &episode{start: now, protected: q.protected}
 	if old != nil {
@@ -303,6 +314,7 @@ func (s *Service) episode(tx *sqldb.Tx, q question, v *view, now event.Micros) (
 		s.side(e, q.agent, q.session, v.set)
 	}
 	s.draw(e, q.agent, q.session, v)
+	tx.OnCommit(func() { v.recent.keep(q.session, e) })
 	return e, insert(tx, q.agent, q.session, e)
 }
 
@@ -391,5 +403,6 @@ func (s *Service) steer(tx *sqldb.Tx, id event.FeedbackID, agent event.AgentID, 
 	e := *old
 	e.ordinal, e.start, e.commanded, e.person, e.feedback, e.x, e.density = old.ordinal+1, max(now, old.start+1), true, person, id, x, nil
 	e.mixture = ""
+	tx.OnCommit(func() { s.forget(agent) }) // with its episodes
 	return insert(tx, agent, session, &e)
 }

@@ -133,9 +133,14 @@ type Service struct {
 
 	ends endings
 
-	mu    sync.Mutex
-	views map[event.AgentID]*view
+	mu      sync.Mutex // of what follows: it is remembered, and can be forgotten at any time
+	views   map[event.AgentID]*view
+	callers map[string]session
+	names   map[string]name
 }
+
+// remembered is how many of anything are kept in memory at most.
+const remembered = 10000
 
 // Migrate makes or updates the context's tables.
 func Migrate(ctx context.Context, db *sqldb.DB) error {
@@ -172,7 +177,8 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 	if o.Lease == 0 {
 		o.Lease = 30 * time.Second
 	}
-	s := &Service{db: db, o: o, wake: make(chan struct{}, 1), rulesWake: make(chan struct{}, 1), ends: endings{slots: make(chan struct{}, maxEndings)}, views: map[event.AgentID]*view{}}
+	s := &Service{db: db, o: o, wake: make(chan struct{}, 1), rulesWake: make(chan struct{}, 1), ends: endings{slots: make(chan struct{}, maxEndings)},
+		views: map[event.AgentID]*view{}, callers: map[string]session{}, names: map[string]name{}}
 	if err := s.loadSpending(ctx); err != nil {
 		return nil, err
 	}
@@ -260,6 +266,28 @@ type view struct {
 	unheard   policy.Mask       // traits that its model's replies do not change with
 	prepared  *compile.Prepared // by the rules in force
 	tried     *compile.Prepared // by those on trial; nil for none
+	recent    recent
+}
+
+// recent are the newest episodes of an agent's sessions, as they are stored.
+type recent struct {
+	mu sync.Mutex
+	by map[event.SessionID]*episode
+}
+
+func (r *recent) of(id event.SessionID) *episode {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.by[id]
+}
+
+func (r *recent) keep(id event.SessionID, e *episode) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.by == nil || len(r.by) >= remembered/10 {
+		r.by = map[event.SessionID]*episode{}
+	}
+	r.by[id] = e
 }
 
 var errUnknownAgent = fault.New(fault.NotFound, "agent_unknown", "There is no such agent here.")
@@ -295,7 +323,7 @@ func (s *Service) view(ctx context.Context, id event.AgentID) (*view, error) {
 	}
 	s.hush(v, set)
 	s.mu.Lock()
-	if len(s.views) > 10000 {
+	if len(s.views) >= remembered {
 		clear(s.views)
 	}
 	s.views[id] = v

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -220,10 +221,41 @@ func (c *completion) talk() ([]provider.Message, error) {
 	return out, nil
 }
 
+// name is whom a name was of.
+type name struct {
+	id event.AgentID
+	at event.Micros
+}
+
+// called is how long a name is remembered.
+const called = event.Micros(time.Second / time.Microsecond)
+
+// named finds an agent by its slug or id. Fault of kind not_found.
+func (s *Service) named(ctx context.Context, ref string) (event.AgentID, error) {
+	now := s.now()
+	s.mu.Lock()
+	n, ok := s.names[ref]
+	s.mu.Unlock()
+	if ok && now-n.at < called {
+		return n.id, nil
+	}
+	id, err := s.o.Finder.BySlug(ctx, ref)
+	if err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.names) >= remembered {
+		clear(s.names)
+	}
+	s.names[ref] = name{id, now}
+	return id, nil
+}
+
 // question finds agent and session.
 func (s *Service) completionQuestion(r *http.Request, p authz.Principal, c *completion) (question, error) {
 	ref := strings.TrimPrefix(c.Model, modelPrefix)
-	id, err := s.o.Finder.BySlug(r.Context(), ref)
+	id, err := s.named(r.Context(), ref)
 	if err != nil {
 		return question{}, noModel(err)
 	}
