@@ -135,6 +135,7 @@ func (a *App) open(ctx context.Context) (err error) {
 	door.New(a.Accounts, a.Chat, a.Feedback, a.cfg.keys()).Routes(a.API)
 	a.evaluationRoutes()
 	a.adminRoutes()
+	a.rulesRoutes()
 	a.myDataRoutes()
 	a.webRoutes()
 	return a.firstRun(ctx)

@@ -328,7 +328,7 @@ func TestListsTellNobodysNumbers(t *testing.T) {
 }
 
 // editors are lists in an order that somebody gave them, or that their vocabulary has.
-var editors = map[string]string{"GET /v1/natives": "an editor's order", "GET /v1/mapping-rules": "about traits; an agent there is what one might say", "GET /v1/rooms.rooms[].members": "the time they came in", "GET /v1/rooms/{room}.members": "the same"}
+var editors = map[string]string{"GET /v1/natives": "an editor's order", "GET /v1/mapping-rules": "about traits; an agent there is what one might say", "GET /v1/admin/mapping-rules/{version}": "the same", "GET /v1/rooms.rooms[].members": "the time they came in", "GET /v1/rooms/{room}.members": "the same"}
 
 // inOrder says how many lists of three or more it saw, and complains of those in the
 // order of no id, name or time.

@@ -282,7 +282,7 @@ func TestTour(t *testing.T) {
 	admin.must("GET", "/v1/feedback/why?agent="+string(luna.ID)+"&person="+string(ada.ID), nil, nil)
 
 	// gateway
-	ada.must("GET", "/v1/mapping-rules", nil, nil)
+	r.ruled(ada)
 	ada.must("GET", "/v1/schemas/mapping-rules", nil, nil)
 	ada.must("GET", "/v1/models", nil, nil)
 	ada.must("GET", "/v1/models/agent/luna", nil, nil)
@@ -328,6 +328,7 @@ func TestTour(t *testing.T) {
 		"POST /v1/agents/{agent}/proposals/{proposal}/approve", // learning has to propose first: the demo of the command line
 		"POST /v1/agents/{agent}/proposals/{proposal}/refuse",
 		"POST /v1/admin/dead-letters/{group}/{id}/replay", // there are none
+		"POST /v1/admin/refresh-trait-mapping",            // takes a model
 		"GET /v1/admin/archetypes/{archetype}/evaluation", // takes five owners
 		"POST /v1/points/spend",                           // takes points: TestPointsBuy
 	}

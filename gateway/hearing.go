@@ -97,7 +97,7 @@ func (s *Service) MeasureAudible(ctx context.Context, m Measurement) (HeardCurve
 	if m.Provider != "" {
 		p, ok := s.o.Models.Registry.Providers[m.Provider]
 		if !ok {
-			return HeardCurve{}, fault.New(fault.NotFound, "provider_unknown", "No provider %q is configured.", m.Provider)
+			return HeardCurve{}, fault.New(fault.Invalid, "provider_unknown", "No provider %q is configured.", m.Provider)
 		}
 		v = voice{p.Provider, p.ID}
 	}

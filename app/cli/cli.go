@@ -53,6 +53,7 @@ type commands struct {
 	Jobs     jobsCmd       `cmd:"" help:"List or run what learns from all agents together."`
 	Kinds    archetypesCmd `cmd:"" name:"archetypes" help:"Show the kinds of owners that emerged."`
 	Releases releasesCmd   `cmd:"" help:"List, propose or revert other starts for fresh agents."`
+	Rules    rulesCmd      `cmd:"" help:"List, change, try or take back the rules that turn levels into words and numbers."`
 	Card     cardCmd       `cmd:"" help:"Bring a character card in as an agent, or take an agent away as one."`
 	Enrich   enrichCmd     `cmd:"" help:"Let a model suggest what is missing of an agent, and accept what you like."`
 	Adopt    adoptCmd      `cmd:"" help:"List the platform's agents, or adopt a copy of one that grows with you."`

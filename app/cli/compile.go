@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 
 	"rapport/gateway"
 )
@@ -41,6 +43,13 @@ func (c compileCmd) Run(ctx context.Context, g *globals) error {
 			g.say("%-14s %-22s %s", t.Source, t.Rule, first(value, 90))
 		}
 		g.say("── route: %s by %s (%s)", p.Route.ID, p.Route.Provider, p.Route.Reason)
+		for _, f := range p.Route.Fallbacks {
+			g.say("   then: %s by %s", f.ID, f.Provider)
+		}
+		g.say("── sent beside the prompt: %s", strings.Join(slices.Concat(p.Channels.Output, p.Channels.Sampling), ", "))
+		if len(p.Inaudible) > 0 {
+			g.say("── this model is not heard to act on %s, so nothing is learned of it (rapport rules audible)", strings.Join(p.Inaudible, ", "))
+		}
 		if len(p.Dropped) > 0 {
 			g.say("── dropped, this model would refuse them: %v", p.Dropped)
 		}
