@@ -108,6 +108,11 @@ func browseMine(t *testing.T, ctx context.Context, r *rig) {
 	if !strings.Contains(b.str(`document.querySelector("#made").textContent`), "once") {
 		t.Error("it does not say that it is shown once")
 	}
+	for _, page := range []string{"/mine", "/points", "/reviews"} {
+		b.open(page + "?after=garbage")
+		b.until("a page that is none says so", `document.body.innerText.includes("Take the cursor")`)
+	}
+	b.open("/mine")
 	b.write("#sure", "erase")
 	b.click("#erase button")
 	b.do("nothing happens", sleep(200*time.Millisecond))

@@ -279,6 +279,25 @@ func TestNothingInline(t *testing.T) {
 	}
 }
 
+// TestNothingCompares: no page speaks of ranks, and agents have no number beside them
+// where there are several.
+func TestNothingCompares(t *testing.T) {
+	t.Parallel()
+	h := handler("Luna")
+	tags := regexp.MustCompile(`(?s)<[^>]*>`)
+	contest := regexp.MustCompile(`(?i)\b(rank\w*|leader\w*|winn\w+|popular\w*|trend\w*|percentile|scores?|champion|league|top|beat\w*)\b`)
+	for _, path := range pages {
+		text := tags.ReplaceAllString(get(h, path, "ada").Body.String(), " ")
+		if found := contest.FindString(text); found != "" {
+			t.Errorf("%s says %q", path, found)
+		}
+	}
+	cards := regexp.MustCompile(`(?s)<ul class="cards">.*?</ul>`).FindString(get(h, "/", "ada").Body.String())
+	if found := regexp.MustCompile(`\d`).FindString(tags.ReplaceAllString(cards, " ")); cards == "" || found != "" {
+		t.Errorf("a list of agents holds %q", found)
+	}
+}
+
 // TestWeight: the talk page with all it loads is below 60 KB.
 func TestWeight(t *testing.T) {
 	t.Parallel()

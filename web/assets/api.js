@@ -45,15 +45,15 @@ export function tell(where, err) {
   where.textContent = err.message;
 }
 
-// once makes a handler that does nothing while it is still at work; the buttons
-// of its element are disabled meanwhile.
+// once makes a handler that does nothing while it is still at work; its element, if
+// one can press it, and the buttons in it are disabled meanwhile.
 export function once(element, work) {
   let busy = false;
   return async (...args) => {
     if (busy) return;
     busy = true;
     const buttons = [...element.querySelectorAll('button:not(:disabled)')];
-    if (element.matches('button')) buttons.push(element);
+    if (element.matches('button, input, select')) buttons.push(element);
     const focused = document.activeElement;
     for (const b of buttons) b.disabled = true;
     try {

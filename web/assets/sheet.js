@@ -20,15 +20,21 @@ export function sheet(agent, status, ended) {
     asks.hidden = false;
     more.hidden = true;
     note.textContent = word.value = '';
+    chosen.clear();
     box.showModal();
   }
-  const chip = once(more, async (b) => {
+  const chosen = new Map(); // chip → ids of its feedback
+  const chip = once(more, async (b) => { // again takes it back
     try {
-      if (b.ariaPressed === 'true') return;
-      const [r] = await give({ kind: 'reason', value: b.dataset.value });
-      for (const other of more.querySelectorAll('[aria-pressed=true]')) if (r.supersedes && other.dataset.id === r.supersedes) other.ariaPressed = 'false';
-      b.dataset.id = r.feedbackId;
-      b.ariaPressed = 'true';
+      if (chosen.has(b)) {
+        await Promise.all(chosen.get(b).map((id) => call('DELETE', `/v1/feedback/${id}`)));
+        chosen.delete(b);
+      } else {
+        const given = await give({ kind: 'reason', value: b.dataset.value });
+        for (const [other, ids] of chosen) if (ids.includes(given[0].supersedes)) chosen.delete(other); // too long and too short are not both
+        chosen.set(b, given.map((r) => r.feedbackId));
+      }
+      for (const x of more.querySelectorAll('[aria-pressed]')) x.ariaPressed = String(chosen.has(x));
     } catch (err) {
       tell(note, err);
     }
