@@ -119,7 +119,7 @@ func TestDemo(t *testing.T) {
 		if len(got.Traits) != int(policy.NTraits) || len(got.Texts) != 4 || len(got.Examples) < MinExchanges {
 			t.Errorf("%q: %+v", name, got)
 		}
-		if Demo(name, Fields()) != Demo(name, Fields()) {
+		if again := Demo(name, Fields()); again != Demo(name, Fields()) {
 			t.Errorf("%q: another one the second time", name)
 		}
 	}

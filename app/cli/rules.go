@@ -237,7 +237,9 @@ func (c rulesAudibleCmd) Run(ctx context.Context, g *globals) error {
 				return err
 			}
 			all = append(all, one)
-			g.bar("measure", int64(i+1), policy.NTraits)
+			if c.Trait == "" {
+				g.bar("measure", int64(i+1), policy.NTraits)
+			}
 		}
 		if g.JSON {
 			return g.print(all)
