@@ -48,6 +48,7 @@ type plan struct {
 	view    *view
 	made    *compile.Prepared // profile is of it
 	seed    uint64
+	others  []string // labels of who else speaks in the talk
 }
 
 // errStale: the view is older than the table; decide again.

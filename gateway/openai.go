@@ -27,6 +27,7 @@ const (
 	maxBody     = 1 << 20
 	maxMessages = 512
 	modelPrefix = "agent/"
+	maxTalk     = 96000 // bytes of a caller's messages that a model is given
 )
 
 type modelCard struct {
@@ -209,7 +210,7 @@ func (c *completion) talk() ([]provider.Message, error) {
 	if len(out) == 0 || out[len(out)-1].Role != provider.RoleUser || last.Role == "system" || last.Role == "developer" {
 		return nil, invalid("messages", "The last message must be the person's, and not empty.")
 	}
-	for n, left := len(out), 4*talkRunes; n > 1; n-- { // the newest that fit
+	for n, left := len(out), maxTalk; n > 1; n-- { // the newest that fit
 		if left -= len(out[n-1].Text); left < 0 {
 			out = out[n:]
 			break
@@ -334,7 +335,13 @@ func (s *Service) complete(w http.ResponseWriter, r *http.Request) {
 		writeOpenAI(w, err)
 		return
 	}
-	plan, committed, err := s.decide(r.Context(), q)
+	ctx, watched := s.o.Watch.Reply(r.Context(), r.Header)
+	defer watched.End()
+	r = r.WithContext(ctx)
+	plan, committed, err := s.decide(ctx, q)
+	if err == nil {
+		plan.watched = watched.Decided(plan.body)
+	}
 	if err == nil && plan.body.Action != "" { // silence: only a kill switch silences a direct talk
 		if err = committed(); err == nil {
 			err = s.silenced(plan.body.Reasons)

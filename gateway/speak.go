@@ -47,7 +47,7 @@ func (s *Service) speak(ctx context.Context, p *plan, talk []provider.Message, c
 	var out outcome
 	var text strings.Builder
 	var emitErr error
-	enforcer := guard.NewEnforcer(guard.Limits{MaxWords: p.profile.Flags.MaxWords, Canary: p.made.Canary(), Banned: banned})
+	enforcer := guard.NewEnforcer(guard.Limits{MaxWords: p.profile.Flags.MaxWords, Canary: p.made.Canary(), Banned: banned, Name: p.made.Name(), Others: p.others})
 	pass := func(piece string) error {
 		if piece == "" {
 			return nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rapport/event"
+	"rapport/gateway/provider"
 	"rapport/internal/fault"
 	"rapport/internal/sqldb"
 )
@@ -241,7 +242,7 @@ func (s *Service) process(ctx context.Context, t *turn) error {
 	if s.o.Live != nil {
 		s.o.Live.Typing(q.room, q.agent)
 	}
-	talk, err := s.talk(ctx, q, t.message.MessageID, p)
+	talk, err := s.talk(ctx, q, t.message.MessageID, p, talkTokens)
 	if err == nil && talk == nil {
 		if err := committed(); err != nil {
 			return err
@@ -251,12 +252,18 @@ func (s *Service) process(ctx context.Context, t *turn) error {
 	if err != nil {
 		return errors.Join(err, committed(), s.refusedOr(ctx, t, q, p, err))
 	}
-	out := s.speak(ctx, p, talk, committed, func(text string) error {
+	show := func(text string) error {
 		if s.o.Live != nil {
 			s.o.Live.Delta(q.room, q.agent, q.decision, text)
 		}
 		return nil
-	})
+	}
+	out := s.speak(ctx, p, talk, committed, show)
+	if out.code == provider.CodeTooLong && !out.began {
+		if talk, err = s.talk(ctx, q, t.message.MessageID, p, shortTokens); err == nil && talk != nil {
+			out = s.speak(ctx, p, talk, committed, show)
+		}
+	}
 	if ctx.Err() != nil {
 		if context.Cause(ctx) == errLeaseLost {
 			return errLeaseLost

@@ -94,7 +94,7 @@ func TestWorkerDies(t *testing.T) {
 				t.Fatal(err)
 			}
 			if point != "decided" {
-				talk, err := w.s.talk(t.Context(), q, dying.message.MessageID, p)
+				talk, err := w.s.talk(t.Context(), q, dying.message.MessageID, p, talkTokens)
 				if err != nil {
 					t.Fatal(err)
 				}

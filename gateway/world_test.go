@@ -61,7 +61,8 @@ type model struct {
 	before func()        // before every piece
 	hold   chan struct{} // not nil: waits for it before the first piece
 	finish string
-	forget bool // what it was asked
+	forget bool                         // what it was asked
+	refuse func(provider.Request) error // may be nil
 }
 
 func (m *model) Stream(ctx context.Context, r provider.Request, emit func(string) error) (provider.Result, error) {
@@ -70,6 +71,11 @@ func (m *model) Stream(ctx context.Context, r provider.Request, emit func(string
 		m.asked = append(m.asked, r)
 	}
 	say, fail, hold, before, finish := m.say, m.fail, m.hold, m.before, m.finish
+	if m.refuse != nil {
+		if err := m.refuse(r); err != nil {
+			say, fail = nil, err
+		}
+	}
 	m.mu.Unlock()
 	res := provider.Result{Finish: finish, Model: "test-1", PromptTokens: 5, ReplyTokens: 3}
 	if hold != nil {

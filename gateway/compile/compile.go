@@ -8,6 +8,7 @@ import (
 	"math"
 	"strconv"
 
+	"rapport/gateway/guard"
 	"rapport/gateway/rule"
 	"rapport/policy"
 )
@@ -97,6 +98,7 @@ type Trace struct {
 // Prepared is a profile that only waits for its variation and its moment. It is
 // immutable and safe for many goroutines.
 type Prepared struct {
+	name    string
 	prompt  PromptEngineer
 	params  []ParamsMapper // by candidate, the route's choice first
 	route   Route
@@ -111,7 +113,7 @@ type Prepared struct {
 // variation: guard and quote the persona, choose the route, look up what its
 // models accept.
 func Prepare(in Input) *Prepared {
-	p := &Prepared{rules: in.Rules, epsilon: in.Policy.Exploration.Epsilon}
+	p := &Prepared{name: guard.Clean(in.Persona.Name, guard.MaxName), rules: in.Rules, epsilon: in.Policy.Exploration.Epsilon}
 	p.route = Router{Registry: in.Registry}.Choose(in.Policy.Runtime)
 	p.actions = ActionController{Policy: in.Policy.ActionPolicy, Autonomy: in.Policy.AutonomyLevel}
 	stronger := in.Policy.Runtime.Archetype != "" && p.route.Reason != RouteArchetype
@@ -177,6 +179,9 @@ func (p *Prepared) ForFallback(profile Profile, i int, m Moment) Profile {
 func (p *Prepared) ShouldReply(s Situation) (bool, float64, []string) {
 	return p.actions.ShouldReply(s)
 }
+
+// Name is the agent's as it stands in prompts.
+func (p *Prepared) Name() string { return p.name }
 
 // Canary gives what the Enforcer must look for, empty for none.
 func (p *Prepared) Canary() string { return p.prompt.canary }

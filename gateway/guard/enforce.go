@@ -11,6 +11,8 @@ type Limits struct {
 	MaxWords int      // 0: no cap
 	Banned   []string // phrases that are taken out, ASCII case does not matter
 	Canary   string   // a secret of the prompt: a reply that holds it ends there
+	Name     string   // the speaker's: taken off a reply that begins with it and a colon
+	Others   []string // who else speaks: a reply ends before a line that begins with one of them and a colon
 }
 
 // What an Enforcer did.
@@ -19,6 +21,8 @@ const (
 	CutCanary = "canary_leak"   // the reply gave away the prompt
 	CutBanned = "banned_phrase" // a phrase was taken out
 	CutTokens = "control_token" // a control token was taken out
+	CutName   = "own_name"      // the speaker's name was taken off
+	CutOthers = "other_speaker" // the reply went on with what somebody else would say
 )
 
 // Enforcer lets a reply out piece by piece. The text let out is the same however
@@ -31,6 +35,7 @@ type Enforcer struct {
 	limits  Limits
 	needles []needle
 	longest int
+	name    string          // with the colon, while the reply may begin with it
 	pending string          // not yet searched to its end
 	held    strings.Builder // searched, waits for the end of its sentence
 	words   int             // words begun, held ones included
@@ -59,6 +64,14 @@ func NewEnforcer(l Limits) *Enforcer {
 		if t != "{{" && t != "}}" && t != "{%" && t != "%}" { // harmless in a reply, and found in code
 			e.needles = append(e.needles, needle{t, CutTokens})
 		}
+	}
+	for _, o := range l.Others {
+		if o != "" {
+			e.needles = append(e.needles, needle{"\n" + strings.ToLower(o) + ":", CutOthers})
+		}
+	}
+	if l.Name != "" {
+		e.name = l.Name + ":"
 	}
 	for _, n := range e.needles {
 		e.longest = max(e.longest, len(n.text))
@@ -122,6 +135,21 @@ func (e *Enforcer) note(why string) {
 // beginning of a needle or of a rune.
 func (e *Enforcer) scan(last bool) {
 	s := e.pending
+	if e.name != "" {
+		rest := strings.TrimLeftFunc(s, unicode.IsSpace)
+		switch n := len(e.name); {
+		case len(rest) >= n && strings.EqualFold(rest[:n], e.name):
+			e.note(CutName)
+			s = strings.TrimLeftFunc(rest[n:], unicode.IsSpace)
+			if s == "" && !last { // spaces may follow
+				e.pending = rest
+				return
+			}
+		case len(rest) < n && !last && strings.EqualFold(rest, e.name[:len(rest)]):
+			return
+		}
+		e.name = ""
+	}
 	i := 0
 	for i < len(s) && !e.done {
 		if !last && len(s)-i < e.longest && e.undecided(s[i:]) {
@@ -132,6 +160,10 @@ func (e *Enforcer) scan(last bool) {
 			i += len(n.text)
 			if n.why == CutCanary {
 				e.held.Reset()
+				e.done = true
+			}
+			if n.why == CutOthers {
+				e.release()
 				e.done = true
 			}
 			continue

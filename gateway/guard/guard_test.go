@@ -78,6 +78,9 @@ func TestEnforce(t *testing.T) {
 		limits         Limits
 		did            string
 	}{
+		{"its own name", " Mira: Hello.", "Hello.", Limits{Name: "mira"}, "own_name"},
+		{"a word like its name", "Mirage: no.", "Mirage: no.", Limits{Name: "Mira"}, ""},
+		{"another's line", "Hello.\nBob: hi\nmore", "Hello.", Limits{Others: []string{"Bob"}}, "other_speaker"},
 		{"short enough", "One two. Three.", "One two. Three.", Limits{MaxWords: 10}, ""},
 		{"ends at a sentence", "One two three four five. Six seven. Eight nine ten eleven.", "One two three four five. Six seven.", Limits{MaxWords: 9}, "length"},
 		{"one long sentence", "one two three four five six seven eight nine ten", "one two three four five…", Limits{MaxWords: 5}, "length"},
