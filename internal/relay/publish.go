@@ -34,6 +34,7 @@ func Emit(tx *sqldb.Tx, events ...event.Event) error {
 		return err
 	}
 	at := time.Now().UnixMicro()
+	args := make([]any, 0, 7*len(events))
 	for i, e := range events {
 		topic := e.Topic()
 		if e.ID == "" {
@@ -46,10 +47,10 @@ func Emit(tx *sqldb.Tx, events ...event.Event) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`insert into outbox (n, id, topic, key, type, body, at) values ($1, $2, $3, $4, $5, $6, $7)`,
-			n+1+int64(i), e.ID, topic, e.Subject, e.Type, body, at); err != nil {
-			return err
-		}
+		args = append(args, n+1+int64(i), e.ID, topic, e.Subject, string(e.Type), body, at)
+	}
+	if _, err := tx.ExecMany(`insert into outbox (n, id, topic, key, type, body, at) values `, 7, ``, args); err != nil {
+		return err
 	}
 	tx.OnCommit(func() { wake(db) })
 	return nil
@@ -73,7 +74,7 @@ func wake(db string) {
 }
 
 const (
-	publishMax = 1000
+	publishMax = 4000
 	publishTry = time.Second     // how often to look for what other processes emitted
 	leaseFor   = 3 * time.Second // what a killed process keeps others waiting
 	lease      = "outbox"        // its name in the table
@@ -205,22 +206,25 @@ func dead(err error) bool {
 	return errors.Is(err, eventlog.ErrClosed) || errors.Is(err, sqldb.ErrCrashed)
 }
 
-// publish moves the first rows of the outbox and says how many. The
-// rows are taken from the front, never "after the last": PostgreSQL commits out
-// of order.
+// publish moves the first rows of the outbox and says how many. It has the lease
+// before it looks, so that nobody else can have emptied what it saw, and filled it
+// with others of the same numbers, when it deletes.
 func (p *publisher) publish(ctx context.Context) (moved int, err error) {
-	ns, records, err := p.front(ctx)
-	if err != nil || len(ns) == 0 {
+	if none, err := p.empty(ctx); err != nil || none {
 		return 0, err
 	}
 	if mine, err := p.hold(ctx); err != nil || !mine {
+		return 0, err
+	}
+	ns, records, err := p.front(ctx)
+	if err != nil || len(records) == 0 {
 		return 0, err
 	}
 	if p.relay.flaw == flawDelete {
 		if err := p.remove(ctx, ns, records, nil); err != nil {
 			return 0, err
 		}
-		return len(ns), p.relay.log.Append(ctx, records)
+		return len(records), p.relay.log.Append(ctx, records)
 	}
 	err = p.relay.log.Append(ctx, records)
 	conflict, _ := errors.AsType[*eventlog.IDConflict](err)
@@ -232,10 +236,10 @@ func (p *publisher) publish(ctx context.Context) (moved int, err error) {
 	} else if err != nil {
 		return 0, err
 	}
-	return len(ns), nil
+	return len(records), nil
 }
 
-// front reads the rows to publish next.
+// front reads the rows to publish next, with their numbers.
 func (p *publisher) front(ctx context.Context) (ns []int64, records []eventlog.Record, err error) {
 	err = p.db.Read(ctx, func(tx *sqldb.Tx) error {
 		rows, err := tx.Query(`select n, id, topic, key, type, body from outbox order by n, id limit $1`, publishMax)
@@ -274,10 +278,10 @@ func (p *publisher) remove(ctx context.Context, ns []int64, records []eventlog.R
 		} else if n == 0 {
 			return errLeaseLost
 		}
-		for i, r := range records {
-			if _, err := tx.Exec(`delete from outbox where n = $1 and id = $2`, ns[i], r.ID); err != nil {
-				return err
-			}
+		if err := deleteRows(tx, ns, records); err != nil {
+			return err
+		}
+		for _, r := range records {
 			if !refused[r.ID] {
 				continue
 			}
@@ -294,6 +298,26 @@ func (p *publisher) remove(ctx context.Context, ns []int64, records []eventlog.R
 		p.until = until
 	}
 	return err
+}
+
+// deleteRows deletes the front of the outbox: all up to the last in one go, since who
+// emits takes a number behind all others. What somebody put between them by hand, or
+// took away, makes it go one by one.
+func deleteRows(tx *sqldb.Tx, ns []int64, records []eventlog.Record) error {
+	last, there := ns[len(ns)-1], 0
+	if _, err := tx.Get(`select count(*) from outbox where n <= $1`, []any{last}, &there); err != nil {
+		return err
+	}
+	if there == len(ns) {
+		_, err := tx.Exec(`delete from outbox where n <= $1`, last)
+		return err
+	}
+	for i, r := range records {
+		if _, err := tx.Exec(`delete from outbox where n = $1 and id = $2`, ns[i], r.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 var errLeaseLost = errors.New("another publisher has the lease")

@@ -115,3 +115,30 @@ func BenchmarkOpenSeven(b *testing.B) {
 		})
 	}
 }
+
+// A row of fifteen columns inside a long transaction, one by one and many at once.
+func BenchmarkMany(b *testing.B) {
+	for _, rows := range []int{1, 4, 16, 64} {
+		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
+			db := sqldbtest.Open(b)
+			create(b, db, `create table item (id text primary key, a text, b text, c text, d text, e text, f text, g text, h bigint, i bigint, j bigint, k bigint, l boolean, m boolean, n double precision);`)
+			n := 0
+			db.Write(b.Context(), func(tx *sqldb.Tx) error {
+				args := make([]any, 0, 15*rows)
+				for b.Loop() {
+					args = args[:0]
+					for range rows {
+						n++
+						id := fmt.Sprintf("%09d", n)
+						args = append(args, id, id, id, id, id, id, id, id, n, n, n, n, true, false, .5)
+					}
+					if _, err := tx.ExecMany(`insert into item (id, a, b, c, d, e, f, g, h, i, j, k, l, m, n) values `, 15, ` on conflict do nothing`, args); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/row")
+		})
+	}
+}
