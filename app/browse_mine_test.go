@@ -32,6 +32,7 @@ func browseRaise(t *testing.T, ctx context.Context, r *rig) {
 	b.until("too long and too short are not both", `document.querySelector("`+lastAnswer+`[data-value=too_long]").ariaPressed === "false" && document.querySelector("`+lastAnswer+`[data-value=too_short]").ariaPressed === "true"`)
 	two.until("the other tab shows the thumb", `document.querySelector("`+lastAnswer+`[data-value=down]").ariaPressed === "true"`)
 	b.shots("reasons")
+	b.click(lastAnswer + ".rest > summary")
 	b.click(lastAnswer + ".better summary")
 	b.until("what was said is there to be changed", `document.querySelector("`+lastAnswer+`.better textarea")?.value.length > 10`)
 	b.str(`(document.querySelector("` + lastAnswer + `.better textarea").value = "Ha! Sunlight splits in drops, friend, and the drops all sit on a cone around you. Isn't that lovely?", "")`)

@@ -178,7 +178,7 @@ func browseAsked(t *testing.T, ctx context.Context, r *rig) {
 	b.until("its card says so", `document.querySelector(".asking select").value === "gentle"`)
 	b.str(`(() => { const e = document.querySelector(".asking select"); e.value = "off"; e.dispatchEvent(new Event("change")); return "" })()`)
 	b.until("it is kept", `document.querySelector("#kept").textContent === "You are asked about Nia: never."`)
-	b.click("details summary")
+	b.click("details:has(#budget) summary")
 	b.until("the budget is there", `document.querySelector("#budget").value === "6"`)
 	b.str(`(() => { const e = document.querySelector("#budget"); e.value = 0; e.dispatchEvent(new Event("change")); return "" })()`)
 	b.until("it is set", `document.querySelector("#budgeted").textContent === "You are not asked."`)

@@ -107,6 +107,7 @@ chosen.addEventListener('change', () => bring(chosen.files[0]).finally(() => { c
 for (const what of ['dragover', 'drop']) {
   drop.addEventListener(what, (e) => {
     e.preventDefault();
+    drop.open = true;
     if (what === 'drop') bring(e.dataTransfer.files[0]);
   });
 }

@@ -153,7 +153,7 @@ export function raise(item, agent, message) {
     if (!reason.open || box.childElementCount) return;
     try {
       explain(box, await patient(() => call('GET', `/v1/decisions/${encodeURIComponent(message.decisionId)}`)));
-      reason.scrollIntoView({ block: 'nearest' });
+      box.scrollIntoView({ block: 'nearest' });
     } catch (err) {
       tell(box, err);
     }

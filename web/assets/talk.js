@@ -138,7 +138,7 @@ text.addEventListener('input', () => {
   text.rows = Math.min(8, text.value.split('\n').length);
 });
 past.addEventListener('toggle', (e) => { // what opens is seen
-  if (e.target.open) e.target.scrollIntoView({ block: 'nearest' });
+  if (e.target.open) (e.target.lastElementChild ?? e.target).scrollIntoView({ block: 'nearest' });
 }, true);
 text.addEventListener('keydown', (e) => {
   if (e.key !== 'Enter' || e.shiftKey || e.isComposing) return;
