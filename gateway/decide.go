@@ -90,6 +90,31 @@ func (s *Service) decide(ctx context.Context, q question) (p *plan, committed fu
 	}
 }
 
+// ShouldReply decides whether an agent answers a message, as its turn does: by the
+// situation of the room, stored with its reasons, durable when it returns. No model
+// is asked, and an answer that is due stays open for whoever makes it. Fault
+// agent_unknown, and an error for an event that is no message.
+func (s *Service) ShouldReply(ctx context.Context, e event.Event, agent event.AgentID) (event.ReplyGenerated, error) {
+	m, err := event.As[event.MessageCreated](e)
+	if err != nil {
+		return event.ReplyGenerated{}, err
+	}
+	t := turn{agent: agent, event: e, message: m}
+	if i := slices.IndexFunc(m.Sessions, func(ms event.MessageSession) bool { return ms.AgentID == agent }); i >= 0 {
+		t.session = m.Sessions[i].SessionID
+	}
+	q := t.question()
+	q.decision = event.DecisionID(event.NewID())
+	p, committed, err := s.decide(ctx, q)
+	if err == nil {
+		err = committed()
+	}
+	if err != nil {
+		return event.ReplyGenerated{}, err
+	}
+	return p.body, nil
+}
+
 func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view) (*plan, error) {
 	now := s.now()
 	var folded, rules int64

@@ -27,23 +27,32 @@ type Cluster struct {
 // New starts two brokers that stop with the test; opts are added.
 func New(t testing.TB, opts ...kfake.Opt) *Cluster {
 	t.Helper()
+	c, err := Play(opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Cluster.Close() })
+	return c
+}
+
+// Play starts two brokers for whoever closes them.
+func Play(opts ...kfake.Opt) (*Cluster, error) {
 	c := &Cluster{opts: append([]kfake.Opt{kfake.NumBrokers(2), kfake.GroupMinSessionTimeout(100 * time.Millisecond)}, opts...)}
 	if err := c.Start(); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	for _, addr := range c.ListenAddrs() {
 		_, port, err := net.SplitHostPort(addr)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		n, err := strconv.Atoi(port)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		c.ports = append(c.ports, n)
 	}
-	t.Cleanup(func() { c.Cluster.Close() })
-	return c
+	return c, nil
 }
 
 // Durable makes a cluster that finds its records again when it is started after
