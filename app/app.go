@@ -23,12 +23,15 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"rapport/app/door"
 	"rapport/internal/eventlog"
 	"rapport/internal/fault"
 	"rapport/internal/httpapi"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
+	"rapport/internal/telemetry"
 	"rapport/policy"
 )
 
@@ -57,7 +60,9 @@ type App struct {
 	loops     sync.WaitGroup
 	failed    chan error
 	away      away
-	erasing   chan struct{} // somebody was erased
+	erasing   chan struct{}        // somebody was erased
+	numbers   *prometheus.Registry // of replies
+	telemetry *telemetry.Telemetry
 }
 
 // Open takes the data directory and makes every part, without running anything.
@@ -124,7 +129,7 @@ func (a *App) open(ctx context.Context) (err error) {
 		a.Relay.AddConsumer(c)
 	}
 	a.API = httpapi.New(Version, a.Accounts)
-	a.API.Metrics().MustRegister(runs)
+	a.API.Metrics().MustRegister(runs, a.numbers)
 	httpapi.Written[policy.Traits, map[string]float64](a.API)
 	a.Accounts.Routes(a.API)
 	a.Agents.Routes(a.API)
@@ -282,6 +287,11 @@ func (a *App) Close() error {
 	}
 	if a.log != nil {
 		errs = append(errs, a.log.Close())
+	}
+	if a.telemetry != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		a.telemetry.Close(ctx)
+		cancel()
 	}
 	if a.lock != nil {
 		errs = append(errs, a.lock.Close())

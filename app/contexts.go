@@ -13,6 +13,7 @@ import (
 	"rapport/gateway"
 	"rapport/gateway/guard"
 	"rapport/gateway/provider/discover"
+	"rapport/gateway/watch"
 	"rapport/internal/fault"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
@@ -23,6 +24,9 @@ import (
 func (a *App) makeContexts(ctx context.Context, key []byte) error {
 	models, err := a.models(ctx)
 	if err != nil {
+		return err
+	}
+	if err := a.observe(ctx, models); err != nil {
 		return err
 	}
 	return a.parts.open(ctx, a.dbs, a.cfg, key, models)
@@ -56,6 +60,7 @@ type parts struct {
 
 	ran    func(learning.Run) // told of every run of a job
 	erased func()             // told of every erasure of a person
+	watch  *watch.Watch       // told of every reply
 }
 
 func (p *parts) open(ctx context.Context, dbs map[string]*sqldb.DB, cfg Config, key []byte, models discover.Found) (err error) {
@@ -77,7 +82,7 @@ func (p *parts) open(ctx context.Context, dbs map[string]*sqldb.DB, cfg Config, 
 	}
 	p.Gateway, err = gateway.New(ctx, dbs["gateway"], gateway.Options{Clock: cfg.Clock, Key: key, Models: models, Workers: cfg.Gateway.Workers, Replies: cfg.Agents.Replies,
 		Patience: cfg.Gateway.Patience, Budgets: cfg.budgets(), Prices: prices, RulesModel: cfg.Gateway.RulesModel, RulesEvery: cfg.Gateway.RulesEvery,
-		Profiles: profiles{p.Agents}, Talks: room{p.Chat}, Poster: room{p.Chat}, Live: room{p.Chat}, Directory: directory{p.Agents}, Finder: directory{p.Agents}})
+		Profiles: profiles{p.Agents}, Talks: room{p.Chat}, Poster: room{p.Chat}, Live: room{p.Chat}, Directory: directory{p.Agents}, Finder: directory{p.Agents}, Watch: p.watch})
 	if err != nil {
 		return err
 	}

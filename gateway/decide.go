@@ -12,6 +12,7 @@ import (
 
 	"rapport/event"
 	"rapport/gateway/compile"
+	"rapport/gateway/watch"
 	"rapport/internal/fault"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
@@ -42,6 +43,7 @@ type question struct {
 
 // plan is a decision: what was logged, and how to carry it out.
 type plan struct {
+	watched *watch.Reply
 	body    event.ReplyGenerated
 	moment  compile.Moment
 	profile compile.Profile

@@ -45,6 +45,7 @@ func endingOf(q question, p *plan, out outcome, message event.MessageID) (ending
 		}
 	}
 	body.PromptTokens, body.ReplyTokens = out.res.PromptTokens, out.res.ReplyTokens
+	p.watched.Ended(out.code, body.Finish)
 	raw, err := json.Marshal(body)
 	return ending{q, body, string(raw), out.res}, err
 }

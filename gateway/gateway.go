@@ -23,6 +23,7 @@ import (
 	"rapport/gateway/provider/gemini"
 	"rapport/gateway/provider/offline"
 	"rapport/gateway/provider/openai"
+	"rapport/gateway/watch"
 	"rapport/internal/erasure"
 	"rapport/internal/fault"
 	"rapport/internal/relay"
@@ -114,7 +115,8 @@ type Options struct {
 	Profiles  Profiles
 	Talks     Talks
 	Poster    Poster
-	Live      Live // may be nil
+	Live      Live         // may be nil
+	Watch     *watch.Watch // nil for nobody
 	Directory Directory
 	Finder    Finder
 }
@@ -199,7 +201,7 @@ func (s *Service) connect() error {
 		models[m.Name] = c
 	}
 	maps.Copy(models, s.o.Use)
-	o := calling.Options{Providers: models, Clock: s.o.Clock, Total: s.o.Patience, Prices: s.o.Prices}
+	o := calling.Options{Providers: models, Clock: s.o.Clock, Total: s.o.Patience, Prices: s.o.Prices, Watch: s.o.Watch}
 	if s.budget != nil {
 		o.Budget = s.budget
 	}

@@ -52,10 +52,13 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, e event.Event) error {
 	case event.AccountErased{}.EventType():
 		return with(e, func(p event.AccountErased) error { return forgetPerson(tx, e, p.PersonID) })
 	case event.FeedbackCreated{}.EventType():
-		if set := s.set.Load(); set.tried == nil && !s.outdated.Load() && !bytes.Contains(e.Data, []byte(`"direction"`)) { // almost all of them: no need to decode
+		if set := s.set.Load(); !s.o.Watch.Rates() && set.tried == nil && !s.outdated.Load() && !bytes.Contains(e.Data, []byte(`"direction"`)) { // almost all of them: no need to decode
 			return nil
 		}
-		return with(e, func(p event.FeedbackCreated) error { return errors.Join(s.rated(tx, p, e.Time), s.wished(tx, p)) })
+		return with(e, func(p event.FeedbackCreated) error {
+			tx.OnCommit(func() { s.o.Watch.Rated(p, e.Time) })
+			return errors.Join(s.rated(tx, p, e.Time), s.wished(tx, p))
+		})
 	case event.RulesPublished{}.EventType():
 		tx.OnCommit(func() { s.outdated.Store(true) })
 	}

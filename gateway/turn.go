@@ -217,7 +217,12 @@ func (s *Service) process(ctx context.Context, t *turn) error {
 	go s.keep(ctx, t, cancel)
 
 	q := t.question()
+	ctx, watched := s.o.Watch.Reply(ctx, nil)
+	defer watched.End()
 	p, committed, err := s.decide(ctx, q)
+	if err == nil {
+		p.watched = watched.Decided(p.body)
+	}
 	switch {
 	case fault.Is(err, errUnknownAgent.Code):
 		if s.now()-t.event.Time < patience.Microseconds() {

@@ -179,6 +179,10 @@ func TestEveryRuleRejects(t *testing.T) {
 		{"franz-go only in eventlog/kafka", "internal/relay", "x.go", src("", `"github.com/twmb/franz-go/pkg/kgo"`), true, "franz-go"},
 		{"franz-go only in eventlog/kafka", "internal/eventlog/kafka", "x.go", src("", `"github.com/twmb/franz-go/pkg/kgo"`), false, ""},
 
+		{"OpenTelemetry only in telemetry and watch", "gateway", "x.go", src("", `"go.opentelemetry.io/otel/trace"`), true, "go.opentelemetry.io"},
+		{"OpenTelemetry only in telemetry and watch", "gateway/watch", "x.go", src("", `"go.opentelemetry.io/otel/trace"`), false, ""},
+		{"OpenTelemetry only in telemetry and watch", "app", "x_test.go", src("", `"go.opentelemetry.io/proto/otlp"`), false, ""},
+
 		{"huma only in httpapi", "chat", "http.go", src("", `"github.com/danielgtaylor/huma/v2"`), true, "huma"},
 		{"huma only in httpapi", "gateway/rule", "x_test.go", src("", `"github.com/danielgtaylor/huma/v2"`), false, ""},
 		{"huma only in httpapi", "internal/httpapi", "x.go", src("", `"github.com/danielgtaylor/huma/v2"`), false, ""},

@@ -163,6 +163,16 @@ var rules = []rule{
 		},
 	},
 	{
+		Name:   "OpenTelemetry only in telemetry and watch",
+		Reason: "what is told of people's talks to others is decided in one place; its conventions are in development and will change",
+		Breaks: func(p pkg, f file) string {
+			if f.Test || under(p.Path, "internal/telemetry") || under(p.Path, "gateway/watch") {
+				return ""
+			}
+			return foreign(p, f, func(imp string) bool { return under(imp, "go.opentelemetry.io") })
+		},
+	},
+	{
 		Name:   "huma only in httpapi",
 		Reason: "contexts decode, call a verb and encode; the framework can be replaced in one package (in tests its JSON Schema may be the oracle)",
 		Breaks: func(p pkg, f file) string {

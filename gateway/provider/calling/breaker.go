@@ -52,6 +52,19 @@ func (b *breakers) enter(to target) (report func(err error, started bool), err e
 	return func(err error, started bool) { b.report(to, probe, err, started) }, nil
 }
 
+// resting is how many models are left alone now.
+func (b *breakers) resting() (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.clock()
+	for _, k := range b.by {
+		if now.Before(k.until) {
+			n++
+		}
+	}
+	return n
+}
+
 func (b *breakers) report(to target, probe bool, err error, started bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"rapport/gateway/provider"
+	"rapport/gateway/watch"
 )
 
 // Options are what a Caller goes by.
@@ -27,6 +28,7 @@ type Options struct {
 	Total     time.Duration                // for one reply with all its tries and fallbacks, 180 s when 0
 	Budget    Budget                       // nil for none
 	Prices    Prices
+	Watch     *watch.Watch // nil for none
 }
 
 // Caller is a provider.Provider that stands before others.
@@ -48,7 +50,9 @@ func New(o Options) *Caller {
 	if o.Total == 0 {
 		o.Total = 180 * time.Second
 	}
-	return &Caller{o: o, breakers: breakers{clock: o.Clock, by: map[target]*breaker{}}}
+	c := &Caller{o: o, breakers: breakers{clock: o.Clock, by: map[target]*breaker{}}}
+	o.Watch.Resting(c.breakers.resting)
+	return c
 }
 
 const (
@@ -81,6 +85,7 @@ func (c *Caller) Stream(ctx context.Context, r provider.Request, emit func(strin
 			return res, err
 		}
 		next.Fallback, next.Owner, next.Agent = r.Fallback, r.Owner, r.Agent
+		c.o.Watch.Fallback(r)
 		r = next
 	}
 }
@@ -149,17 +154,21 @@ func (c *Caller) once(ctx context.Context, p provider.Provider, r provider.Reque
 			if e, ok := errors.AsType[*provider.Error](err); ok && e.Provider == "" {
 				e.Provider = r.Provider
 			}
+			c.o.Watch.Unasked(r, err)
 			return res, false, err
 		}
 	}
 	report, err := c.breakers.enter(target{r.Provider, r.Model})
 	if err != nil {
 		settle(Amount{})
+		c.o.Watch.Unasked(r, err)
 		return res, false, err
 	}
 	said := 0
+	seen := c.o.Watch.Call(ctx, r)
 	res, err = p.Stream(ctx, r, func(text string) error {
 		said += len(text)
+		seen.Said()
 		return emit(text)
 	})
 	if said > 0 && res.ReplyTokens == 0 { // cut off, here or there
@@ -171,6 +180,7 @@ func (c *Caller) once(ctx context.Context, p provider.Provider, r provider.Reque
 	res.Cost = c.o.Prices.Cost(r.Model, res.PromptTokens, res.ReplyTokens)
 	settle(Amount{int64(res.PromptTokens) + int64(res.ReplyTokens), res.Cost})
 	report(err, said > 0)
+	seen.Ended(res, err)
 	return res, said > 0, err
 }
 
