@@ -37,6 +37,7 @@ func endingOf(q question, p *plan, out outcome, message event.MessageID) (ending
 		f := out.profile
 		body.CompileHash, body.Rendered, body.RulesVersion = f.Hash, f.Rendered[:], f.RulesVersion
 		body.Provider, body.Model = f.Route.Provider, f.Route.ID
+		body.Inaudible = uint16(p.view.set.unheard[voice{body.Provider, body.Model}])
 		body.Dropped = slices.Clone(f.Dropped)
 		for _, d := range out.res.Dropped {
 			if !slices.Contains(body.Dropped, d) {

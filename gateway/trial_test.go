@@ -7,6 +7,8 @@ import (
 
 	"rapport/event"
 	"rapport/gateway/audible"
+	"rapport/gateway/compile"
+	"rapport/gateway/provider"
 	"rapport/gateway/rule"
 	"rapport/internal/fault"
 	"rapport/policy"
@@ -217,5 +219,33 @@ func TestWhatIsNotHeardDoesNotVary(t *testing.T) {
 		if _, err := w.s.MeasureAudible(t.Context(), m); !fault.Is(err, "provider_unknown") && !fault.Is(err, "invalid_measurement") {
 			t.Errorf("%+v: %v", m, err)
 		}
+	}
+}
+
+// Who answered counts: a fallback that is deaf to a trait teaches nothing of it, and
+// one that hears it does, whatever the model before it hears.
+func TestWhatAFallbackIsNotHeardToDo(t *testing.T) {
+	t.Parallel()
+	spare := &model{say: []string{"From the spare one."}, finish: provider.FinishStop}
+	w := newWorld(t, func(o *Options) {
+		m := compile.Model{Provider: "spare", ID: "spare-1", Vendor: compile.VendorOllama}
+		o.Models.Registry.Default = append(o.Models.Registry.Default, m)
+		o.Models.Registry.Providers["spare"] = m
+		o.Use["spare"] = spare
+	})
+	w.meet(mira)
+	for model, trait := range map[string]policy.Trait{"test": policy.Humor, "spare": policy.Brevity} {
+		if c, err := w.s.MeasureAudible(t.Context(), Measurement{Provider: model, Trait: trait, Steps: 3}); err != nil || c.Heard != audible.Unheard {
+			t.Fatalf("%+v %v", c, err)
+		}
+	}
+	w.said(person(ann), "Hi")
+	w.work(w.s)
+	w.model.set(func(m *model) { m.say, m.fail = nil, &provider.Error{Code: provider.CodeUnreachable, Provider: "test"} })
+	w.said(person(ann), "Hi again")
+	w.work(w.s)
+	told := w.told()
+	if len(told) != 2 || told[0].Provider != "test" || told[0].Inaudible != 1<<policy.Humor || told[1].Provider != "spare" || told[1].Inaudible != 1<<policy.Brevity {
+		t.Errorf("%+v", told)
 	}
 }
