@@ -63,7 +63,8 @@ func Settings() []Setting {
 		{Key: "gateway.owner_tokens", Default: 0, Doc: "tokens that all agents of one owner may use in a day (UTC); 0 for no limit"},
 		{Key: "gateway.patience", Default: "180s", Doc: "for one reply, with everything that is tried for it"},
 		{Key: "gateway.rules_every", Default: "0s", Doc: "how often a model is asked for other mapping rules, as a proposal that an operator decides on, as 168h; 0 for only when `rapport rules refresh` says so"},
-		{Key: "gateway.rules_model", Default: "", Doc: "model that is asked for them, at the provider that answers first; empty: the one that answers there"},
+		{Key: "gateway.rules_model", Default: "", Doc: "model that is asked for them; empty: the provider's own"},
+		{Key: "gateway.rules_provider", Default: "", Doc: "who is asked for them, where it is not who replies: openai, anthropic or gemini, with the key in the environment"},
 		{Key: "provider.base_url", Default: "", Doc: "address of a model server up to its version, as https://api.openai.com/v1; without it and provider.vendor the environment's keys, then local servers, then the offline demo are tried"},
 		{Key: "provider.key", Default: "", Doc: "key for provider.base_url; better in the environment than in a file", Secret: true},
 		{Key: "provider.model", Default: "", Doc: "model to ask for; openai, anthropic and gemini have one of their own"},
@@ -103,6 +104,7 @@ type Config struct {
 		AgentCost   float64       `koanf:"agent_cost"`
 		RulesEvery  time.Duration `koanf:"rules_every"`
 		RulesModel  string        `koanf:"rules_model"`
+		RulesFrom   string        `koanf:"rules_provider"`
 	} `koanf:"gateway"`
 	Learning struct {
 		Jobs time.Duration `koanf:"jobs"`
@@ -309,7 +311,7 @@ func (c Config) Effective() []Effective {
 	values := map[string]any{
 		"data": c.Data, "listen": c.Listen, "log.level": c.LogConf.Level,
 		"feedback.window": c.Feedback.Window.String(), "feedback.ask_budget": c.Feedback.AskBudget, "feedback.ask_quiet": c.Feedback.AskQuiet.String(), "feedback.ask_rest": c.Feedback.AskRest.String(), "gateway.workers": c.Gateway.Workers, "gateway.patience": c.Gateway.Patience.String(),
-		"gateway.owner_tokens": c.Gateway.OwnerTokens, "gateway.agent_tokens": c.Gateway.AgentTokens, "gateway.owner_cost": c.Gateway.OwnerCost, "gateway.agent_cost": c.Gateway.AgentCost, "gateway.rules_every": c.Gateway.RulesEvery.String(), "gateway.rules_model": c.Gateway.RulesModel, "learning.jobs": c.Learning.Jobs.String(), "postgres": c.Postgres,
+		"gateway.owner_tokens": c.Gateway.OwnerTokens, "gateway.agent_tokens": c.Gateway.AgentTokens, "gateway.owner_cost": c.Gateway.OwnerCost, "gateway.agent_cost": c.Gateway.AgentCost, "gateway.rules_every": c.Gateway.RulesEvery.String(), "gateway.rules_model": c.Gateway.RulesModel, "gateway.rules_provider": c.Gateway.RulesFrom, "learning.jobs": c.Learning.Jobs.String(), "postgres": c.Postgres,
 		"ingest.discord_key": c.Ingest.DiscordKey, "ingest.slack_key": c.Ingest.SlackKey, "ingest.telegram_key": c.Ingest.TelegramKey,
 		"kafka.brokers": c.Kafka.Brokers, "kafka.prefix": c.Kafka.Prefix, "kafka.tls": c.Kafka.TLS, "kafka.user": c.Kafka.User, "kafka.password": c.Kafka.Password,
 		"kafka.partitions": c.Kafka.Partitions, "kafka.replication": c.Kafka.Replication,

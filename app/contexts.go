@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 
 	"rapport/account"
 	"rapport/agent"
@@ -46,7 +47,28 @@ func (a *App) models(ctx context.Context) (discover.Found, error) {
 	if err != nil {
 		return found, fault.New(fault.Invalid, "invalid_setting", "provider.model is not set: say which model to ask for at the server of provider.base_url.").Because(err)
 	}
-	return found, nil
+	return found, a.rulesModel(ctx, &found)
+}
+
+// rulesModel finds who is asked for mapping rules. A provider that is there for
+// nothing else is not among those that an agent's owner may choose.
+func (a *App) rulesModel(ctx context.Context, found *discover.Found) error {
+	g := a.cfg.Gateway
+	m, ok := found.Registry.Providers[g.RulesFrom]
+	if !ok && g.RulesFrom != "" {
+		others, err := discover.Find(ctx, discover.Options{NoProbe: true, Getenv: os.Getenv})
+		i := slices.IndexFunc(others.Settings, func(s discover.Setting) bool { return s.Name == g.RulesFrom })
+		if err != nil || i < 0 {
+			return fault.New(fault.Invalid, "invalid_setting", "gateway.rules_provider is %q, and there is no key for it: use openai with OPENAI_API_KEY, anthropic with ANTHROPIC_API_KEY or gemini with GEMINI_API_KEY in the environment.", g.RulesFrom).Because(err)
+		}
+		found.Settings = append(found.Settings, others.Settings[i])
+		m = others.Registry.Providers[g.RulesFrom]
+	}
+	if g.RulesModel != "" {
+		m.ID = g.RulesModel
+	}
+	found.Rules = m
+	return nil
 }
 
 // parts are the contexts.
@@ -81,7 +103,7 @@ func (p *parts) open(ctx context.Context, dbs map[string]*sqldb.DB, cfg Config, 
 		return err
 	}
 	p.Gateway, err = gateway.New(ctx, dbs["gateway"], gateway.Options{Clock: cfg.Clock, Key: key, Models: models, Workers: cfg.Gateway.Workers, Replies: cfg.Agents.Replies,
-		Patience: cfg.Gateway.Patience, Budgets: cfg.budgets(), Prices: prices, RulesModel: cfg.Gateway.RulesModel, RulesEvery: cfg.Gateway.RulesEvery,
+		Patience: cfg.Gateway.Patience, Budgets: cfg.budgets(), Prices: prices, RulesEvery: cfg.Gateway.RulesEvery,
 		Profiles: profiles{p.Agents}, Talks: room{p.Chat}, Poster: room{p.Chat}, Live: room{p.Chat}, Directory: directory{p.Agents}, Finder: directory{p.Agents}, Watch: p.watch})
 	if err != nil {
 		return err

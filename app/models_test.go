@@ -6,7 +6,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"rapport/gateway"
 	"rapport/gateway/provider/calling"
+	"rapport/gateway/provider/providertest"
 	"rapport/internal/fault"
 )
 
@@ -50,5 +52,42 @@ func TestModelSettings(t *testing.T) {
 	cfg.Provider.Vendor, cfg.Provider.BaseURL = "", "http://127.0.0.1:1/v1"
 	if _, err := (&App{cfg: cfg}).models(t.Context()); !fault.Is(err, "invalid_setting") {
 		t.Errorf("a server without a model: %v", err)
+	}
+}
+
+// Mapping rules may come from a model at a vendor that replies do not come from, and
+// that no owner can choose for an agent.
+func TestWhoIsAskedForRules(t *testing.T) {
+	fake := providertest.NewFake(t, providertest.Step{Reply: []string{`{"note":"graver","bands":[{"id":"humor.1","from":0,"to":0.2,"text":"Humor {level}/100: be grave; {degree} joke.",`,
+		`"degrees":["never","next to never","almost never","very rarely"]}],"formulas":[]}`}})
+	for name, v := range map[string]string{"OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": fake.URL, "OPENAI_MODEL": "gpt-test", "ANTHROPIC_API_KEY": "", "GEMINI_API_KEY": "", "GOOGLE_API_KEY": ""} {
+		t.Setenv(name, v)
+	}
+	for _, other := range []string{"acme", "anthropic"} {
+		cfg := testConfig(t, t.TempDir())
+		cfg.Gateway.RulesFrom = other
+		if _, err := Open(t.Context(), cfg); !fault.Is(err, "invalid_setting") || !strings.Contains(err.Error(), "ANTHROPIC_API_KEY") {
+			t.Errorf("%s: %v", other, err)
+		}
+	}
+	r := run(t, t.TempDir(), func(c *Config) { c.Gateway.RulesFrom, c.Gateway.RulesModel = "openai", "expert-9" })
+	var v gateway.RuleVersion
+	r.admin.must("POST", "/v1/admin/refresh-trait-mapping", nil, &v)
+	if v.Status != gateway.RulesProposed || v.Author != "expert-9" || v.Note != "graver" || len(v.Changes) != 1 || v.InForce {
+		t.Errorf("%+v", v)
+	}
+	if seen := fake.Seen(); len(seen) != 1 || seen[0].Model != "expert-9" || seen[0].Params["schema"] == nil {
+		t.Errorf("%+v", seen)
+	}
+	ann := r.person("Ann")
+	luna := ann.make("Luna", nil)
+	if s := luna.say(question); s.Body.Provider != "offline-demo" || s.Body.RulesVersion != 1 {
+		t.Errorf("it replies by %s with version %d", s.Body.Provider, s.Body.RulesVersion)
+	}
+	if a := ann.raw("PUT", luna.path("/settings"), []byte(`{"runtime":{"preferredProvider":"openai"}}`)); a.status == 200 {
+		luna.say(question)
+		if len(fake.Seen()) != 1 {
+			t.Error("an owner speaks through the operator's model")
+		}
 	}
 }

@@ -27,7 +27,7 @@ type Task struct {
 	Do     string        // ours
 	About  []guard.Field // words of people: they go quoted, as data
 	Schema json.RawMessage
-	Model  string // at the first of the platform's providers, asked alone; '' for its own and its fallbacks
+	Model  compile.Model // asked alone; what is not said of it is as the platform's first. With nothing said that one and its fallbacks
 }
 
 // Written is a document that a model wrote. Demo says that there is no model to
@@ -48,9 +48,12 @@ func (s *Service) Ask(ctx context.Context, t Task) (Written, error) {
 	data := guard.Quote("note_data", hex.EncodeToString(sum[:6]), t.About)
 	code := provider.CodeUnreachable
 	models := s.o.Models.Registry.Default
-	if t.Model != "" && models[0].Vendor != compile.VendorOffline {
-		models = []compile.Model{models[0]}
-		models[0].ID = t.Model
+	if t.Model.Provider != "" || t.Model.ID != "" && models[0].Vendor != compile.VendorOffline {
+		m := t.Model
+		if m.Provider == "" {
+			m.Provider, m.Vendor = models[0].Provider, models[0].Vendor
+		}
+		models = []compile.Model{m}
 	}
 	for _, m := range models {
 		if m.Vendor == compile.VendorOffline {

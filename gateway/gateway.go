@@ -77,13 +77,14 @@ type Live interface {
 
 // Card is an agent as a caller sees it.
 type Card struct {
-	ID      event.AgentID
-	Slug    string
-	Created event.Micros
+	ID       event.AgentID
+	Slug     string
+	Created  event.Micros
+	Platform bool // one of the platform's own
 }
 
 // Directory asks agent for the agents that a person may talk with by name: their
-// own.
+// own, and those of the platform.
 type Directory interface {
 	AgentsOf(ctx context.Context, person event.PersonID) ([]Card, error)
 }
@@ -105,8 +106,7 @@ type Options struct {
 	Budgets  calling.Limits               // of owners and agents, a day
 	Prices   calling.Prices
 
-	RulesModel string        // at the first of Models, asked for new mapping rules; that one itself when empty
-	RulesEvery time.Duration // how often it is asked without being told; 0 for never
+	RulesEvery time.Duration // how often a model is asked for new mapping rules without being told; 0 for never
 
 	Replies int // that one person gets in a day from all agents together; 0 for no limit
 
@@ -133,12 +133,14 @@ type Service struct {
 	outdated  atomic.Bool             // set is not what is stored any more
 	rulesWake chan struct{}
 
-	ends endings
+	ends      endings
+	keepAlive time.Duration // how long a stream stays silent
 
 	mu      sync.Mutex // of what follows: it is remembered, and can be forgotten at any time
 	views   map[event.AgentID]*view
 	callers map[string]session
 	names   map[string]name
+	chores  map[event.PersonID]tally
 }
 
 // remembered is how many of anything are kept in memory at most.
@@ -180,7 +182,7 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 		o.Lease = 30 * time.Second
 	}
 	s := &Service{db: db, o: o, wake: make(chan struct{}, 1), rulesWake: make(chan struct{}, 1), ends: endings{slots: make(chan struct{}, maxEndings)},
-		views: map[event.AgentID]*view{}, callers: map[string]session{}, names: map[string]name{}}
+		views: map[event.AgentID]*view{}, callers: map[string]session{}, names: map[string]name{}, chores: map[event.PersonID]tally{}, keepAlive: keepAlive}
 	if err := s.loadSpending(ctx); err != nil {
 		return nil, err
 	}

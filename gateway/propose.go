@@ -109,7 +109,7 @@ Rules for your edits:
 The rules in force:
 `
 
-// RefreshRules asks the model that is set for it, else the platform's first one, for
+// RefreshRules asks the model that is set for it, else the platform's own, for
 // other mapping rules. What comes is a proposal. Only one asking runs at a time.
 //
 // Faults: rules_refresh_running, rules_proposal_open, rules_no_model (the offline demo
@@ -169,7 +169,7 @@ func (s *Service) askForRules(ctx context.Context, now *stored) (RuleVersion, er
 	if err != nil {
 		return RuleVersion{}, err
 	}
-	w, err := s.Ask(ctx, Task{Do: refreshTask + string(short), Schema: rule.EditsSchema(), Model: s.o.RulesModel})
+	w, err := s.Ask(ctx, Task{Do: refreshTask + string(short), Schema: rule.EditsSchema(), Model: s.o.Models.Rules})
 	switch {
 	case err != nil:
 		return RuleVersion{}, err

@@ -267,7 +267,7 @@ func TestAProposalOfAnOldBaseIsNotApproved(t *testing.T) {
 
 func TestAModelProposesRules(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(o *Options) { o.RulesModel = "expert-9" })
+	w := newWorld(t, func(o *Options) { o.Models.Rules.ID = "expert-9" })
 	good := `{"note":"clearer","bands":[{"id":"humor.1","from":0,"to":0.2,"text":"Humor {level}/100: be grave; {degree} joke.","degrees":["never","hardly ever","seldom","rarely"]}],"formulas":[]}`
 	for name, say := range map[string]string{
 		"garbage":       "I'd rather talk about the sea.",

@@ -50,8 +50,9 @@ var Demo = compile.Model{Provider: compile.VendorOffline, ID: compile.VendorOffl
 // Found is what can be called.
 type Found struct {
 	Registry compile.Registry
-	Settings []Setting // one per provider but the offline generator
-	Why      string    // settings, environment, ollama, llama.cpp, vllm, offline-demo
+	Settings []Setting     // one per provider but the offline generator
+	Rules    compile.Model // asked for new mapping rules; what it does not say is as the default's
+	Why      string        // settings, environment, ollama, llama.cpp, vllm, offline-demo
 }
 
 // hosted are the vendors that a key in the environment is enough for.
