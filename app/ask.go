@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"slices"
+	"time"
 
 	"rapport/agent"
 	"rapport/chat"
@@ -125,6 +126,10 @@ func (a room) PostReply(ctx context.Context, r gateway.Reply) (event.MessageID, 
 }
 
 func (a room) Typing(id event.RoomID, of event.AgentID) { a.chat.Typing(id, of) }
+
+func (a room) Trouble(id event.RoomID, of event.AgentID, t gateway.Trouble) {
+	a.chat.Trouble(id, chat.Trouble{AgentID: of, MessageID: t.MessageID, Code: t.Code, Says: t.Says, Wait: int((t.Wait + time.Second - 1) / time.Second), Again: t.Again})
+}
 
 func (a room) Delta(id event.RoomID, of event.AgentID, decision event.DecisionID, text string) {
 	a.chat.Delta(id, of, decision, text)

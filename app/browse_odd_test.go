@@ -15,6 +15,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"rapport/chat"
 	"rapport/event"
 )
 
@@ -184,6 +185,34 @@ func browseTwoTabs(t *testing.T, ctx context.Context, r *rig) {
 	if a, b := fmt.Sprintf("%q", one.texts()), fmt.Sprintf("%q", two.texts()); a != b {
 		t.Errorf("the tabs differ:\n%s\n%s", a, b)
 	}
+}
+
+// browseTrouble: an answer that does not come says why, and can be asked for again.
+func browseTrouble(t *testing.T, ctx context.Context, r *rig) {
+	p := r.person("Tess")
+	a := p.make("Wren", nil)
+	b := browser(t, ctx, r.URL())
+	b.login(r, p, "/talk/wren")
+	b.live()
+	b.write("#text", "One"+kb.Enter)
+	b.untilSaid(2)
+	p.must("POST", a.path("/kill"), nil, nil)
+	b.write("#text", "Two"+kb.Enter)
+	b.until("silence is explained", `document.querySelector(".trouble p")?.textContent === "Wren could not answer: it is stopped."`)
+	if b.is(`document.querySelector(".trouble button") !== null`) {
+		t.Error("another try is offered where it cannot help")
+	}
+	var page roomPage
+	p.must("GET", "/v1/rooms/"+a.room+"/messages", nil, &page)
+	trouble := chat.Trouble{AgentID: a.ID, MessageID: page.Messages[len(page.Messages)-1].ID, Code: "rate_limited", Says: "its model takes no more requests now", Wait: 20}
+	r.Chat.Trouble(event.RoomID(a.room), trouble)
+	b.until("waiting is explained", `document.querySelector(".trouble p").textContent.includes("answers later") && document.querySelector(".trouble p").textContent.includes("20 s")`)
+	trouble.Wait, trouble.Again = 0, true
+	r.Chat.Trouble(event.RoomID(a.room), trouble)
+	b.until("another try is offered", `document.querySelector(".trouble button") !== null`)
+	b.shots("trouble")
+	b.click(".trouble button")
+	b.until("what the server says is shown", `/failed|could answer/.test(document.querySelector("#status").textContent)`)
 }
 
 // browseReconnect: a stream that is cut goes on where it was.

@@ -238,7 +238,7 @@ func TestBrowser(t *testing.T) {
 		test func(*testing.T, context.Context, *rig)
 	}{
 		{"first minute", browseFirstMinute}, {"keyboard", browseByKeyboard}, {"double submit", browseTwiceSent}, {"guest", browseAsGuest},
-		{"markup", browseMarkup}, {"two tabs", browseTwoTabs}, {"reconnect", browseReconnect}, {"login ends", browseLoginEnds}, {"asked", browseAsked},
+		{"markup", browseMarkup}, {"two tabs", browseTwoTabs}, {"reconnect", browseReconnect}, {"trouble", browseTrouble}, {"login ends", browseLoginEnds}, {"asked", browseAsked},
 		{"raise", browseRaise}, {"mine", browseMine}, {"review", browseReview}, {"beginnings", browseBeginnings},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, ctx, r.in(t)) })

@@ -334,7 +334,7 @@ func TestWhatStreamsSay(t *testing.T) {
 	for who, wait := range hears {
 		h := wait()
 		for name := range h.names {
-			if !slices.Contains([]string{"message", "room", "typing", "delta"}, name) {
+			if !slices.Contains([]string{"message", "room", "typing", "delta", "trouble"}, name) {
 				t.Errorf("%s hears an event %q: say here what it tells and to whom", who, name)
 			}
 		}

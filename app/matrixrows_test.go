@@ -100,6 +100,7 @@ var matrixRows = []matrixRow{
 	{pattern: "DELETE /v1/rooms/{room}/messages/{message}", uses: []string{"message"}, operators: "they take unlawful words away"},
 	{pattern: "PUT /v1/rooms/{room}/messages/{message}/reactions/{emoji}", path: "/v1/rooms/{room}/messages/{message}/reactions/%F0%9F%91%8D"},
 	{pattern: "DELETE /v1/rooms/{room}/messages/{message}/reactions/{emoji}", path: "/v1/rooms/{room}/messages/{message}/reactions/%F0%9F%91%8D"},
+	{pattern: "POST /v1/rooms/{room}/messages/{message}/retry"},
 	{pattern: "GET /v1/rooms/{room}/stream"},
 	{pattern: "POST /v1/rooms/{room}/end"},
 	{pattern: "POST /v1/feedback", body: `{"kind":"comment","messageId":"{answer}","comment":"Fine"}`},

@@ -151,7 +151,7 @@ func (s *Service) Routes(api *httpapi.API) {
 	api.Handle("GET /v1/rooms/{room}/stream", stream, http.HandlerFunc(s.stream), nil)
 }
 
-// stream answers with a room's changes. Events: message, room, typing, delta, gone.
+// stream answers with a room's changes. Events: message, room, typing, delta, trouble, gone.
 func (s *Service) stream(w http.ResponseWriter, r *http.Request) {
 	after := int64(-1)
 	last := r.Header.Get("Last-Event-ID")

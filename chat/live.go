@@ -15,7 +15,7 @@ import (
 // where a stream can go on; a frame without Name is a sign of life.
 type Frame struct {
 	ID   string
-	Name string // message, room, typing, delta, gone
+	Name string // message, room, typing, delta, trouble, gone
 	Data any
 }
 
@@ -97,14 +97,31 @@ func (s *Service) Delta(id event.RoomID, agent event.AgentID, decision event.Dec
 	s.live.hand(id, Frame{Name: "delta", Data: Delta{AgentID: agent, DecisionID: decision, Text: text}})
 }
 
+// Trouble is why a message of the room has no answer of an agent, or not yet. It is
+// never stored.
+type Trouble struct {
+	AgentID   event.AgentID   `json:"agentId"`
+	MessageID event.MessageID `json:"messageId"`
+	Code      string          `json:"code"`
+	Says      string          `json:"says"`           // goes on after "could not answer: "
+	Wait      int             `json:"wait,omitempty"` // seconds until it is tried again by itself; absent: it is not
+	Again     bool            `json:"again"`          // its author may ask for another try
+}
+
+// Trouble shows the room's listeners why a message has no answer. Not stored, and
+// lost on who listens too slowly.
+func (s *Service) Trouble(id event.RoomID, t Trouble) {
+	s.live.hand(id, Frame{Name: "trouble", Data: t})
+}
+
 // Follow sends a room's changes to somebody in it as they happen, from the
 // change after a number on (negative: from now), until ctx ends, send fails or
 // they are no longer in the room (a last frame "gone").
 //
 // A frame "message" is a message as it is now, said, edited, reacted to or deleted;
 // its id is the number of the change, and following from there again misses
-// nothing. A frame "room" says that members changed. Frames "typing" and "delta"
-// have no id.
+// nothing. A frame "room" says that members changed. Frames "typing", "delta"
+// and "trouble" have no id.
 //
 // Fault: room_unknown, before anything is sent.
 func (s *Service) Follow(ctx context.Context, id event.RoomID, after int64, send func(Frame) error) error {

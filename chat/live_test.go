@@ -63,6 +63,9 @@ func TestStreamShowsWhatHappens(t *testing.T) {
 	same(t, chat.Frame{Name: "typing", Data: chat.Delta{AgentID: luna}}, f.next(t))
 	w.Delta(r.ID, luna, "d", "he")
 	same(t, chat.Frame{Name: "delta", Data: chat.Delta{AgentID: luna, DecisionID: "d", Text: "he"}}, f.next(t))
+	trouble := chat.Trouble{AgentID: luna, MessageID: first.ID, Code: "timeout", Says: "its model did not answer in time", Again: true}
+	w.Service.Trouble(r.ID, trouble)
+	same(t, chat.Frame{Name: "trouble", Data: trouble}, f.next(t))
 	w.reply(luna, r, "d", "hello")
 	same(t, "3 hello", show(f.next(t)))
 	_, err := w.Edit(as(ada), r.ID, first.ID, "after")

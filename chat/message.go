@@ -211,6 +211,14 @@ func (a *act) say(r *room, d draft) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if len(stamps) == 0 && d.author.Kind == event.KindPerson && r.alone() && !d.imported { // nobody will even consider it
+		for _, m := range r.members {
+			if m.Kind == event.KindAgent {
+				t := Trouble{AgentID: m.AgentID, MessageID: d.id, Code: "killed", Says: "it is stopped"}
+				a.tx.OnCommit(func() { a.s.Trouble(r.id, t) })
+			}
+		}
+	}
 	r.seq++
 	a.emitAs(event.HashID("chat", "message.created", string(d.id)), event.MessageCreated{
 		RoomID: r.id, MessageID: d.id, Author: d.author, Sequence: r.seq, ReplyTo: d.replyTo, Addressed: r.addressed(d, to, known),

@@ -73,6 +73,7 @@ type Poster interface {
 type Live interface {
 	Typing(room event.RoomID, agent event.AgentID)
 	Delta(room event.RoomID, agent event.AgentID, decision event.DecisionID, text string)
+	Trouble(room event.RoomID, agent event.AgentID, t Trouble)
 }
 
 // Card is an agent as a caller sees it.

@@ -25,6 +25,13 @@ func (s *Service) Routes(a *httpapi.API) {
 	}) (Decided, error) {
 		return s.Decision(ctx, in.ID)
 	})
+	httpapi.Post(a, "/v1/rooms/{room}/messages/{message}/retry", httpapi.Op{Summary: "Let agents try again whose answer to your message failed", Tag: "gateway", Scope: authz.ScopeChat, Status: 202, Errors: []int{409}}, func(ctx context.Context, in *struct {
+		Room    event.RoomID    `path:"room"`
+		Message event.MessageID `path:"message"`
+	}) (Retried, error) {
+		n, err := s.TryAgain(ctx, in.Room, in.Message)
+		return Retried{n}, err
+	})
 	httpapi.Get(a, "/v1/me/replies", httpapi.Op{Summary: "Show how many replies you got today and may get", Tag: "gateway", Scope: authz.ScopeChat}, func(ctx context.Context, _ *struct{}) (Replies, error) {
 		return s.RepliesOf(ctx)
 	})

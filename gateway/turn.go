@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 type turn struct {
 	id      string
 	lease   int64
+	tries   int64 // how often its author asked for another, after one that failed
 	agent   event.AgentID
 	session event.SessionID
 	event   event.Event
@@ -98,12 +100,12 @@ func (s *Service) Idle(ctx context.Context) error {
 // not been heard of. A session has one turn at a time. nil when there is none.
 func (s *Service) lease(ctx context.Context) (*turn, error) {
 	now := s.now()
-	const next = `select turn_id, agent_id, session_id, event, lease from turns t
+	const next = `select turn_id, agent_id, session_id, event, lease, tries from turns t
 		where (state = 'waiting' and due <= $1 or state = 'leased' and lease_until < $2)
 		and not exists (select 1 from turns o where o.agent_id = t.agent_id and o.session_id = t.session_id and o.state = 'leased' and o.lease_until >= $3)
 		order by due, seq, turn_id limit 1`
 	find := func(tx *sqldb.Tx, t *turn, raw *string) (bool, error) {
-		return tx.Get(next, []any{now, now, now}, &t.id, &t.agent, &t.session, raw, &t.lease)
+		return tx.Get(next, []any{now, now, now}, &t.id, &t.agent, &t.session, raw, &t.lease, &t.tries)
 	}
 	var t turn
 	var raw string
@@ -123,11 +125,25 @@ func (s *Service) lease(ctx context.Context) (*turn, error) {
 	if err != nil || !some {
 		return nil, err
 	}
-	if err := json.Unmarshal([]byte(raw), &t.event); err != nil {
-		return nil, err
-	}
-	t.message, err = event.As[event.MessageCreated](t.event)
+	t.event, t.message, err = heardIn(raw)
 	return &t, err
+}
+
+// heardIn reads the message that a turn is about.
+func heardIn(raw string) (e event.Event, m event.MessageCreated, err error) {
+	if err = json.Unmarshal([]byte(raw), &e); err == nil {
+		m, err = event.As[event.MessageCreated](e)
+	}
+	return e, m, err
+}
+
+// decisionOf is the decision of a turn's try, counted from 0.
+func decisionOf(turn string, tries int64) event.DecisionID {
+	parts := []string{"gateway", "decision", turn}
+	if tries > 0 {
+		parts = append(parts, strconv.FormatInt(tries, 10))
+	}
+	return event.DecisionID(event.HashID(parts...))
 }
 
 // holds says whether a worker still has a turn.
@@ -186,7 +202,7 @@ func (s *Service) keep(ctx context.Context, t *turn, lost context.CancelCauseFun
 func (t *turn) question() question {
 	m := t.message
 	q := question{
-		decision: event.DecisionID(event.HashID("gateway", "decision", t.id)), turn: t.id, lease: t.lease,
+		decision: decisionOf(t.id, t.tries), turn: t.id, lease: t.lease,
 		agent: t.agent, session: t.session, room: m.RoomID, seq: m.Sequence, direct: m.Direct,
 		addressed: slices.Contains(m.Addressed, t.agent), fromAgent: m.Author.Kind == event.KindAgent,
 		consent: m.Consent, protected: m.Protected, tags: m.Features.Tags, cause: &t.event,
@@ -236,13 +252,17 @@ func (s *Service) process(ctx context.Context, t *turn) error {
 	case err != nil:
 		return errors.Join(err, s.putBack(ctx, t, time.Second))
 	case p.body.Action != "": // silence
-		return committed()
+		if err := committed(); err != nil || !q.direct || q.fromAgent {
+			return err
+		}
+		s.tell(q, t.message.MessageID, p.body.Reasons[0], 0, false)
+		return nil
 	}
-	if t.lease > maxLeases {
+	if t.lease > maxLeases*(t.tries+1) {
 		if err := committed(); err != nil {
 			return err
 		}
-		return s.finish(ctx, q, p, outcome{code: "gave_up"}, "")
+		return s.failed(ctx, t, q, p, outcome{code: "gave_up"})
 	}
 	if s.o.Live != nil {
 		s.o.Live.Typing(q.room, q.agent)
@@ -252,7 +272,7 @@ func (s *Service) process(ctx context.Context, t *turn) error {
 		if err := committed(); err != nil {
 			return err
 		}
-		return s.finish(ctx, q, p, outcome{code: "message_gone"}, "")
+		return s.failed(ctx, t, q, p, outcome{code: "message_gone"})
 	}
 	if err != nil {
 		return errors.Join(err, committed(), s.refusedOr(ctx, t, q, p, err))
@@ -279,10 +299,11 @@ func (s *Service) process(ctx context.Context, t *turn) error {
 		return errors.Join(err, s.putBack(ctx, t, time.Second))
 	}
 	if wait := out.wait(); wait > 0 && t.lease < maxLeases && s.now()-t.event.Time+wait.Microseconds() < crowded.Microseconds() {
+		s.tell(q, t.message.MessageID, out.code, wait, false)
 		return s.putBack(ctx, t, wait)
 	}
 	if out.code != "" {
-		return s.finish(ctx, q, p, out, "")
+		return s.failed(ctx, t, q, p, out)
 	}
 	id, err := s.o.Poster.PostReply(ctx, Reply{DecisionID: q.decision, AgentID: q.agent, RoomID: q.room, SessionID: q.session, ReplyTo: t.message.MessageID, Text: out.text})
 	if err != nil {
@@ -297,7 +318,16 @@ func (s *Service) refusedOr(ctx context.Context, t *turn, q question, p *plan, e
 	switch fault.KindOf(err) {
 	case fault.Invalid, fault.Forbidden, fault.NotFound:
 		f, _ := errors.AsType[*fault.Error](err)
-		return s.finish(ctx, q, p, outcome{code: f.Code}, "")
+		return s.failed(ctx, t, q, p, outcome{code: f.Code})
 	}
 	return s.putBack(ctx, t, time.Second)
+}
+
+// failed ends a turn without a reply and says so in the room.
+func (s *Service) failed(ctx context.Context, t *turn, q question, p *plan, out outcome) error {
+	if err := s.finish(ctx, q, p, out, ""); err != nil {
+		return err
+	}
+	s.tellFailed(q, t.message.MessageID, out.code)
+	return nil
 }

@@ -44,6 +44,7 @@ type world struct {
 	postFail error
 	typing   int
 	deltas   []string
+	troubles []Trouble
 	model    *model
 	seq      map[event.RoomID]int64
 	n        int
@@ -210,6 +211,12 @@ func (w *world) Delta(_ event.RoomID, _ event.AgentID, _ event.DecisionID, text 
 		w.shown()
 	}
 	w.deltas = append(w.deltas, text)
+}
+
+func (w *world) Trouble(_ event.RoomID, _ event.AgentID, t Trouble) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.troubles = append(w.troubles, t)
 }
 
 func (w *world) AgentsOf(_ context.Context, p event.PersonID) ([]Card, error) {

@@ -1,6 +1,6 @@
 // A room, live: what was said comes from the messages and goes on with the stream
 // from its last change, so that nothing is lost or doubled when it breaks off.
-import { call, key, once, patient, pause, tell } from './api.js';
+import { call, element, key, once, patient, pause, tell } from './api.js';
 import { emphasise, raise } from './raise.js';
 import { sheet } from './sheet.js';
 
@@ -26,6 +26,7 @@ function show(m, live) {
   const old = shown.get(m.id);
   if (old && old.change >= m.change) return;
   const theirs = m.author.agentId === agent.id;
+  if (theirs) shown.get(m.replyTo)?.item.querySelector('.trouble')?.remove();
   const item = old?.item ?? document.querySelector(theirs ? '#theirs' : '#mine').content.firstElementChild.cloneNode(true);
   item.querySelector('b').textContent = m.author.name || (theirs ? agent.name : 'You');
   item.querySelector('p').textContent = m.deleted ? 'deleted' : m.text;
@@ -44,6 +45,7 @@ function show(m, live) {
   document.querySelector('#empty').hidden = true;
   if (live && theirs) document.querySelector('#live').textContent = `${agent.name}: ${m.text}`;
   if (end || !live) follow();
+  if (early.has(m.id)) trouble(early.get(m.id));
 }
 
 // A person who reads further up is left there.
@@ -74,6 +76,39 @@ function quiet() {
   delete pending.dataset.decision;
 }
 
+// Why a message has no answer, under it, with another try where there is one.
+const early = new Map(); // message id → what is to be shown once the message is
+function trouble(t) {
+  if (t.agentId !== agent.id) return;
+  quiet();
+  const end = atEnd();
+  const item = shown.get(t.messageId)?.item;
+  if (!item) return early.set(t.messageId, t);
+  item.querySelector('.trouble')?.remove();
+  const note = element('div', '', 'trouble');
+  const says = t.wait
+    ? `${agent.name} answers later: ${t.says}; it is tried again in ${t.wait} s.`
+    : t.says ? `${agent.name} could not answer: ${t.says}.` : `${agent.name} has not answered this.`;
+  note.append(element('p', says));
+  note.firstChild.setAttribute('role', 'status');
+  if (t.again) {
+    const again = element('button', 'Try again', 'quiet');
+    again.type = 'button';
+    again.addEventListener('click', once(again, async () => {
+      try {
+        await call('POST', `/v1/rooms/${roomID}/messages/${t.messageId}/retry`);
+        note.remove();
+        status.textContent = '';
+      } catch (err) {
+        tell(status, err);
+      }
+    }));
+    note.append(again);
+  }
+  item.append(note);
+  if (end) follow();
+}
+
 let wait = 250;
 function listen() {
   const stream = new EventSource(`/v1/rooms/${roomID}/stream?after=${cursor}`);
@@ -88,6 +123,7 @@ function listen() {
   });
   stream.addEventListener('typing', (e) => write(JSON.parse(e.data)));
   stream.addEventListener('delta', (e) => write(JSON.parse(e.data)));
+  stream.addEventListener('trouble', (e) => trouble(JSON.parse(e.data)));
   stream.addEventListener('gone', () => {
     stream.close();
     status.textContent = 'You are no longer in this room.';
@@ -187,6 +223,8 @@ try {
   earlier.hidden = !p.more;
   document.querySelector('#empty').hidden = p.messages.length > 0;
   listen();
+  const last = p.messages.at(-1);
+  if (last && !last.author.agentId && !last.deleted && Date.now() - Date.parse(last.at) > 30000) trouble({ agentId: agent.id, messageId: last.id, again: true });
 } catch (err) {
   tell(status, err);
 }
