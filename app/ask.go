@@ -102,6 +102,13 @@ func (a directory) AgentsOf(ctx context.Context, person event.PersonID) ([]gatew
 	for i, one := range list {
 		cards[i] = gateway.Card{ID: one.ID, Slug: one.Slug, Created: one.CreatedAt}
 	}
+	if err != nil {
+		return nil, err
+	}
+	natives, err := a.agents.ListNatives(ctx, "")
+	for _, n := range natives {
+		cards = append(cards, gateway.Card{ID: n.ID, Slug: n.Slug, Created: n.CreatedAt, Platform: true})
+	}
 	return cards, err
 }
 

@@ -51,6 +51,7 @@ type plan struct {
 	made    *compile.Prepared // profile is of it
 	seed    uint64
 	others  []string // labels of who else speaks in the talk
+	stop    []string // where the caller wants the reply to end
 }
 
 // errStale: the view is older than the table; decide again.

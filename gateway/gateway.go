@@ -134,12 +134,14 @@ type Service struct {
 	outdated  atomic.Bool             // set is not what is stored any more
 	rulesWake chan struct{}
 
-	ends endings
+	ends      endings
+	keepAlive time.Duration // how long a stream stays silent
 
 	mu      sync.Mutex // of what follows: it is remembered, and can be forgotten at any time
 	views   map[event.AgentID]*view
 	callers map[string]session
 	names   map[string]name
+	chores  map[event.PersonID]tally
 }
 
 // remembered is how many of anything are kept in memory at most.
@@ -181,7 +183,7 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 		o.Lease = 30 * time.Second
 	}
 	s := &Service{db: db, o: o, wake: make(chan struct{}, 1), rulesWake: make(chan struct{}, 1), ends: endings{slots: make(chan struct{}, maxEndings)},
-		views: map[event.AgentID]*view{}, callers: map[string]session{}, names: map[string]name{}}
+		views: map[event.AgentID]*view{}, callers: map[string]session{}, names: map[string]name{}, chores: map[event.PersonID]tally{}, keepAlive: keepAlive}
 	if err := s.loadSpending(ctx); err != nil {
 		return nil, err
 	}

@@ -61,7 +61,7 @@ func observed(t testing.TB, change ...func(*Options)) (*world, *seen) {
 func attributes(list []attribute.KeyValue) map[string]string {
 	out := map[string]string{}
 	for _, a := range list {
-		out[string(a.Key)] = a.Value.Emit()
+		out[string(a.Key)] = a.Value.String()
 	}
 	return out
 }
@@ -176,7 +176,7 @@ func TestRatingsAreEvaluations(t *testing.T) {
 	var got []map[string]string
 	for _, r := range see.events {
 		m := map[string]string{"event": r.EventName()}
-		r.WalkAttributes(func(a attribute.KeyValue) bool { m[string(a.Key)] = a.Value.Emit(); return true })
+		r.WalkAttributes(func(a attribute.KeyValue) bool { m[string(a.Key)] = a.Value.String(); return true })
 		got = append(got, m)
 	}
 	of := func(name, value, label string) map[string]string {

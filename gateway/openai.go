@@ -3,16 +3,13 @@ package gateway
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"rapport/event"
-	"rapport/gateway/guard"
 	"rapport/gateway/provider"
 	"rapport/gateway/provider/offline"
 	"rapport/internal/authz"
@@ -38,7 +35,11 @@ type modelCard struct {
 }
 
 func cardOf(c Card) modelCard {
-	return modelCard{ID: modelPrefix + c.Slug, Object: "model", Created: c.Created / 1e6, OwnedBy: "rapport"}
+	by := "rapport"
+	if c.Platform {
+		by = "platform"
+	}
+	return modelCard{ID: modelPrefix + c.Slug, Object: "model", Created: c.Created / 1e6, OwnedBy: by}
 }
 
 // caller is who asks, or an error in OpenAI's shape.
@@ -105,123 +106,6 @@ func noModel(err error) error {
 	return err
 }
 
-// completion is a request; fields that are not here are accepted and ignored.
-type completion struct {
-	Model    string           `json:"model"`
-	Messages []requestMessage `json:"messages"`
-	Stream   bool             `json:"stream"`
-	Options  struct {
-		IncludeUsage bool `json:"include_usage"`
-	} `json:"stream_options"`
-	N                   *int           `json:"n"`
-	User                string         `json:"user"`
-	MaxTokens           *int           `json:"max_tokens"`
-	MaxCompletionTokens *int           `json:"max_completion_tokens"`
-	Metadata            map[string]any `json:"metadata"`
-}
-
-type requestMessage struct {
-	Role    string          `json:"role"`
-	Content json.RawMessage `json:"content"`
-}
-
-// text reads a content: a string, or parts of which the texts count.
-func (m requestMessage) text() (string, error) {
-	var s string
-	if len(m.Content) == 0 || string(m.Content) == "null" || json.Unmarshal(m.Content, &s) == nil {
-		return s, nil
-	}
-	var parts []struct {
-		Type string `json:"type"`
-		Text string `json:"text"`
-	}
-	if err := json.Unmarshal(m.Content, &parts); err != nil {
-		return "", invalid("messages", "A message's content is a text or a list of parts.")
-	}
-	for _, p := range parts {
-		if p.Type == "text" {
-			s += p.Text
-		}
-	}
-	return s, nil
-}
-
-// badParam is a request error that names its parameter.
-type badParam struct {
-	cause *fault.Error
-	param string
-}
-
-func (b badParam) Error() string { return b.cause.Error() }
-func (b badParam) Unwrap() error { return b.cause }
-
-func invalid(param, message string) error {
-	return badParam{fault.New(fault.Invalid, "invalid_value", "%s", message), param}
-}
-
-func read(r *http.Request) (completion, error) {
-	var c completion
-	raw, err := io.ReadAll(r.Body)
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return c, fault.New(fault.TooLarge, "body_too_large", "The request is larger than %d bytes; send fewer messages.", maxBody)
-	}
-	if err != nil {
-		return c, invalid("", "The request could not be read.")
-	}
-	if err := json.Unmarshal(raw, &c); err != nil {
-		return c, invalid("", "The request is not a chat completion in JSON.")
-	}
-	switch {
-	case c.Model == "":
-		return c, invalid("model", "Name a model: agent/<slug>, see /v1/models.")
-	case len(c.Messages) == 0:
-		return c, invalid("messages", "Send at least one message.")
-	case len(c.Messages) > maxMessages:
-		return c, invalid("messages", fmt.Sprintf("Send at most %d messages.", maxMessages))
-	case c.N != nil && *c.N != 1:
-		return c, invalid("n", "One answer at a time: n must be 1.")
-	}
-	return c, nil
-}
-
-// talk cleans the messages of a caller. Its system messages are notes from an
-// application: quoted, and never in the place of our own prompt.
-func (c *completion) talk() ([]provider.Message, error) {
-	var out []provider.Message
-	for _, m := range c.Messages {
-		text, err := m.text()
-		if err != nil {
-			return nil, err
-		}
-		switch m.Role {
-		case "user", "tool", "function":
-			out = say(out, provider.RoleUser, guard.Clean(text, guard.MaxMessage))
-		case "assistant":
-			out = say(out, provider.RoleAssistant, guard.Clean(text, guard.MaxMessage))
-		case "system", "developer":
-			if guard.Clean(text, guard.MaxMessage) != "" {
-				out = say(out, provider.RoleUser, strings.TrimSpace(guard.Quote("note_data", "app", []guard.Field{{Name: "note from the application", Text: text}})))
-			}
-		default:
-			return nil, invalid("messages", "A role is system, developer, user, assistant or tool.")
-		}
-	}
-	last := c.Messages[len(c.Messages)-1]
-	if len(out) == 0 || out[len(out)-1].Role != provider.RoleUser || last.Role == "system" || last.Role == "developer" {
-		return nil, invalid("messages", "The last message must be the person's, and not empty.")
-	}
-	for n, left := len(out), maxTalk; n > 1; n-- { // the newest that fit
-		if left -= len(out[n-1].Text); left < 0 {
-			out = out[n:]
-			break
-		}
-	}
-	if out[0].Role == provider.RoleAssistant && len(out) > 1 {
-		out = out[1:]
-	}
-	return out, nil
-}
-
 // name is whom a name was of.
 type name struct {
 	id event.AgentID
@@ -253,37 +137,6 @@ func (s *Service) named(ctx context.Context, ref string) (event.AgentID, error) 
 	return id, nil
 }
 
-// question finds agent and session.
-func (s *Service) completionQuestion(r *http.Request, p authz.Principal, c *completion) (question, error) {
-	ref := strings.TrimPrefix(c.Model, modelPrefix)
-	id, err := s.named(r.Context(), ref)
-	if err != nil {
-		return question{}, noModel(err)
-	}
-	if _, err := s.heard(r.Context(), id); err != nil {
-		return question{}, err
-	}
-	q := question{decision: event.DecisionID(event.NewID()), agent: id, person: p.Person, direct: true, addressed: true, consent: true}
-	given := r.Header.Get("x-session-id")
-	if given == "" {
-		given, _ = c.Metadata["session_id"].(string)
-	}
-	if len(given) > 256 || len(c.User) > 256 {
-		return q, invalid("metadata", "A session id and a user have at most 256 bytes.")
-	}
-	if given != "" {
-		q.session = event.SessionID(event.HashID("gateway", "session", string(p.Person), string(id), given))
-	} else {
-		q.caller = event.HashID("gateway", "caller", p.Token, string(p.Person), string(id), c.User)
-	}
-	for _, most := range []*int{c.MaxTokens, c.MaxCompletionTokens} {
-		if most != nil && *most > 0 && *most < 1<<20 {
-			q.maxWords = max(1, *most*3/4)
-		}
-	}
-	return q, nil
-}
-
 type usage struct {
 	Prompt     int `json:"prompt_tokens"`
 	Completion int `json:"completion_tokens"`
@@ -297,7 +150,7 @@ type completionAnswer struct {
 	Created     int64            `json:"created"`
 	Model       string           `json:"model"`
 	Fingerprint string           `json:"system_fingerprint"`
-	Episode     event.EpisodeID  `json:"episode_id"`
+	Episode     event.EpisodeID  `json:"episode_id,omitempty"`
 	Choices     []choice         `json:"choices"`
 	Usage       *usage           `json:"usage,omitempty"`
 }
@@ -325,7 +178,16 @@ func (s *Service) complete(w http.ResponseWriter, r *http.Request) {
 		writeOpenAI(w, err)
 		return
 	}
+	if text := c.chore(r.Header); text != "" {
+		s.completeChore(w, r, p, &c, text)
+		return
+	}
 	talk, err := c.talk()
+	if err != nil {
+		writeOpenAI(w, err)
+		return
+	}
+	stops, err := c.stops()
 	if err != nil {
 		writeOpenAI(w, err)
 		return
@@ -340,7 +202,7 @@ func (s *Service) complete(w http.ResponseWriter, r *http.Request) {
 	r = r.WithContext(ctx)
 	plan, committed, err := s.decide(ctx, q)
 	if err == nil {
-		plan.watched = watched.Decided(plan.body)
+		plan.watched, plan.stop = watched.Decided(plan.body), stops
 	}
 	if err == nil && plan.body.Action != "" { // silence: only a kill switch silences a direct talk
 		if err = committed(); err == nil {
@@ -369,6 +231,9 @@ func (s *Service) complete(w http.ResponseWriter, r *http.Request) {
 	if len(plan.body.Dropped) > 0 {
 		h.Set("x-dropped-parameters", strings.Join(plan.body.Dropped, ","))
 	}
+	if names := c.unused.names(); names != "" {
+		h.Set("x-ignored-parameters", names)
+	}
 	talk = append(fewShot(plan.profile.FewShot), talk...)
 	if c.Stream {
 		s.stream(w, r, q, plan, head, talk, committed, c.Options.IncludeUsage)
@@ -389,45 +254,44 @@ func (s *Service) complete(w http.ResponseWriter, r *http.Request) {
 	answer(w, head)
 }
 
+// completeChore answers what an application wants for itself.
+func (s *Service) completeChore(w http.ResponseWriter, r *http.Request, p authz.Principal, c *completion, text string) {
+	_, err := s.named(r.Context(), strings.TrimPrefix(c.Model, modelPrefix))
+	if err != nil {
+		writeOpenAI(w, noModel(err))
+		return
+	}
+	out, model, err := s.doChore(r.Context(), p.Person, text)
+	if err != nil {
+		writeOpenAI(w, err)
+		return
+	}
+	head := completionAnswer{ID: event.DecisionID(event.NewID()), Object: "chat.completion", Created: s.now() / 1e6, Model: model, Fingerprint: "chore"}
+	if c.Stream {
+		e := newEvents(w, head)
+		if e.say(out.text) == nil {
+			e.end(out, c.Options.IncludeUsage)
+		}
+		return
+	}
+	head.Choices = []choice{{Message: &answerMessage{Role: "assistant", Content: &out.text}, Finish: &out.finish}}
+	head.Usage = usageOf(out)
+	answer(w, head)
+}
+
 func usageOf(out outcome) *usage {
 	return &usage{Prompt: out.res.PromptTokens, Completion: out.res.ReplyTokens, Total: out.res.PromptTokens + out.res.ReplyTokens}
 }
 
-// stream answers with server-sent events: the role, the texts, the finish reason,
-// the usage, [DONE]. The usage comes once, as clients add up what comes: with the
-// finish reason, or when it is asked for in a chunk of its own. A failure after
-// the first byte is an error chunk and no [DONE]; before it, an ordinary error.
+// stream answers piece by piece.
 func (s *Service) stream(w http.ResponseWriter, r *http.Request, q question, plan *plan, head completionAnswer, talk []provider.Message, committed func() error, includeUsage bool) {
-	head.Object = "chat.completion.chunk"
-	control := http.NewResponseController(w)
-	started := false
-	send := func(v any) error {
-		data, err := json.Marshal(v)
-		if err != nil {
-			return err
-		}
-		return sendEvent(w, control, data)
-	}
-	begin := func() error {
-		if started {
-			return nil
-		}
-		started = true
-		w.Header().Set("Content-Type", "text/event-stream")
-		w.Header().Set("Cache-Control", "no-cache")
-		w.Header().Set("X-Accel-Buffering", "no")
-		w.WriteHeader(http.StatusOK)
-		empty := ""
-		head.Choices = []choice{{Delta: &answerMessage{Role: "assistant", Content: &empty}}}
-		return send(head)
-	}
-	out := s.speak(r.Context(), plan, talk, committed, func(text string) error {
-		if err := begin(); err != nil {
-			return err
-		}
-		head.Choices = []choice{{Delta: &answerMessage{Content: &text}}}
-		return send(head)
-	})
+	e := newEvents(w, head)
+	ctx, quiet := context.WithCancel(r.Context())
+	var beating sync.WaitGroup
+	beating.Go(func() { e.beat(ctx, s.keepAlive, committed) })
+	out := s.speak(r.Context(), plan, talk, committed, e.say)
+	quiet()
+	beating.Wait()
 	err := committed()
 	if err == nil {
 		s.finishLater(r.Context(), q, plan, out)
@@ -435,40 +299,11 @@ func (s *Service) stream(w http.ResponseWriter, r *http.Request, q question, pla
 			err = failure(out)
 		}
 	}
-	switch {
-	case err != nil && !started:
-		writeOpenAI(w, err)
-		return
-	case err != nil:
-		_, doc := openAIError(err)
-		_ = send(doc)
+	if err != nil {
+		e.fail(err)
 		return
 	}
-	head.Choices = []choice{{Delta: &answerMessage{}, Finish: &out.finish}}
-	if !includeUsage {
-		head.Usage = usageOf(out)
-	}
-	if send(head) != nil {
-		return
-	}
-	if includeUsage {
-		head.Choices, head.Usage = []choice{}, usageOf(out)
-		if send(head) != nil {
-			return
-		}
-	}
-	_ = sendEvent(w, control, []byte("[DONE]"))
-}
-
-// peerPatience is how long a caller may leave a chunk untaken.
-const peerPatience = 30 * time.Second
-
-func sendEvent(w io.Writer, control *http.ResponseController, data []byte) error {
-	_ = control.SetWriteDeadline(time.Now().Add(peerPatience))
-	if _, err := fmt.Fprintf(w, "data: %s\n\n", data); err != nil {
-		return err
-	}
-	return control.Flush()
+	e.end(out, includeUsage)
 }
 
 func answer(w http.ResponseWriter, v any) {

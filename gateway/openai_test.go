@@ -101,7 +101,7 @@ func TestCompletion(t *testing.T) {
 		*got.Usage != (usage{5, 3, 8}) {
 		t.Errorf("%s", raw)
 	}
-	for name, want := range map[string]string{"x-decision-id": string(e.DecisionID), "x-policy-version": "1", "x-episode-id": string(e.EpisodeID), "x-session-id": string(e.SessionID), "x-offline-demo": ""} {
+	for name, want := range map[string]string{"x-decision-id": string(e.DecisionID), "x-policy-version": "1", "x-episode-id": string(e.EpisodeID), "x-session-id": string(e.SessionID), "x-offline-demo": "", "x-ignored-parameters": "temperature"} {
 		if resp.Header.Get(name) != want {
 			t.Errorf("header %s: %q, want %q", name, resp.Header.Get(name), want)
 		}
@@ -111,7 +111,7 @@ func TestCompletion(t *testing.T) {
 	}
 	ask := w.model.requests()[0]
 	if strings.Contains(ask.System, "evil") || !strings.Contains(ask.Messages[0].Text, "note from the application") || strings.Contains(ask.Messages[0].Text, "<|im_start|>") ||
-		!strings.HasSuffix(ask.Messages[0].Text, "Hi there") || len(ask.Messages) != 1 {
+		!strings.HasSuffix(ask.Messages[0].Text, "Hi [a picture, not shown to you]there") || len(ask.Messages) != 1 {
 		t.Errorf("asked %+v", ask)
 	}
 	if float64(ask.Params.Temperature) == 1.9 {

@@ -47,7 +47,7 @@ func (s *Service) speak(ctx context.Context, p *plan, talk []provider.Message, c
 	var out outcome
 	var text strings.Builder
 	var emitErr error
-	enforcer := guard.NewEnforcer(guard.Limits{MaxWords: p.profile.Flags.MaxWords, Canary: p.made.Canary(), Banned: banned, Name: p.made.Name(), Others: p.others})
+	enforcer := guard.NewEnforcer(guard.Limits{MaxWords: p.profile.Flags.MaxWords, Canary: p.made.Canary(), Banned: banned, Name: p.made.Name(), Others: p.others, Stop: p.stop})
 	pass := func(piece string) error {
 		if piece == "" {
 			return nil
@@ -85,6 +85,9 @@ func (s *Service) speak(ctx context.Context, p *plan, talk []provider.Message, c
 			out.code = "not_durable"
 		}
 	case err == errEnough || err == nil:
+		if out.finish == "" { // we stopped it
+			out.finish = provider.FinishStop
+		}
 		if slices.Contains(did, guard.CutLength) {
 			out.finish = provider.FinishLength
 		}

@@ -12,6 +12,7 @@ type Limits struct {
 	Banned   []string // phrases that are taken out, ASCII case does not matter
 	Canary   string   // a secret of the prompt: a reply that holds it ends there
 	Name     string   // the speaker's: taken off a reply that begins with it and a colon
+	Stop     []string // a reply ends before any of them, letter by letter
 	Others   []string // who else speaks: a reply ends before a line that begins with one of them and a colon
 }
 
@@ -22,6 +23,7 @@ const (
 	CutBanned = "banned_phrase" // a phrase was taken out
 	CutTokens = "control_token" // a control token was taken out
 	CutName   = "own_name"      // the speaker's name was taken off
+	CutStop   = "stop_sequence" // the caller's end of a reply came
 	CutOthers = "other_speaker" // the reply went on with what somebody else would say
 )
 
@@ -63,6 +65,11 @@ func NewEnforcer(l Limits) *Enforcer {
 	for _, t := range tokens {
 		if t != "{{" && t != "}}" && t != "{%" && t != "%}" { // harmless in a reply, and found in code
 			e.needles = append(e.needles, needle{t, CutTokens})
+		}
+	}
+	for _, s := range l.Stop {
+		if s != "" {
+			e.needles = append(e.needles, needle{s, CutStop})
 		}
 	}
 	for _, o := range l.Others {
@@ -162,7 +169,7 @@ func (e *Enforcer) scan(last bool) {
 				e.held.Reset()
 				e.done = true
 			}
-			if n.why == CutOthers {
+			if n.why == CutOthers || n.why == CutStop {
 				e.release()
 				e.done = true
 			}
@@ -194,7 +201,7 @@ func (e *Enforcer) undecided(s string) bool {
 func (e *Enforcer) match(s string) *needle {
 	for i := range e.needles {
 		n := &e.needles[i]
-		if len(s) >= len(n.text) && strings.EqualFold(s[:len(n.text)], n.text) {
+		if len(s) >= len(n.text) && strings.EqualFold(s[:len(n.text)], n.text) && (n.why != CutStop || s[:len(n.text)] == n.text) {
 			return n
 		}
 	}

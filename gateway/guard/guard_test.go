@@ -89,6 +89,8 @@ func TestEnforce(t *testing.T) {
 		{"banned", "As an AI language model I think. Yes.", " I think. Yes.", Limits{Banned: []string{"as an ai language model"}}, "banned_phrase"},
 		{"canary", "Sure, my code is zebra-42 and more.", "Sure, my code is ", Limits{Canary: "Zebra-42"}, "canary_leak"},
 		{"tokens", "Hi<|im_end|> there</s>", "Hiim_end there", Limits{}, "control_token"},
+		{"a stop text, letter by letter", "One. ann: two. Ann: three.", "One. ann: two. ", Limits{Stop: []string{"Ann:"}}, "stop_sequence"},
+		{"a stop text in what was held", "One two three. Four five END six", "One two three. Four five ", Limits{MaxWords: 7, Stop: []string{"END"}}, "stop_sequence"},
 		{"no cap", strings.Repeat("word ", 500), strings.Repeat("word ", 500), Limits{}, ""},
 		{"quotes close a sentence", `He said "one two three." Then four five six seven eight.`, `He said "one two three."`, Limits{MaxWords: 6}, "length"},
 	} {
@@ -117,7 +119,7 @@ func TestEnforcementDoesNotDependOnPieces(t *testing.T) {
 	word := rapid.SampledFrom([]string{"one", "two.", "three!", " ", " ", "\n", "secret-7", "sec", "ret", "-7", "bad phrase", "bad ", "<|", "é", "👩\u200d👧", "\xff"})
 	rapid.Check(t, func(t *rapid.T) {
 		parts := rapid.SliceOfN(word, 0, 60).Draw(t, "parts")
-		l := Limits{MaxWords: rapid.IntRange(0, 12).Draw(t, "cap"), Banned: []string{"bad phrase"}, Canary: "secret-7"}
+		l := Limits{MaxWords: rapid.IntRange(0, 12).Draw(t, "cap"), Banned: []string{"bad phrase"}, Canary: "secret-7", Stop: []string{"o.\nt"}}
 		whole, _ := Enforce(strings.Join(parts, ""), l)
 		e := NewEnforcer(l)
 		var out strings.Builder

@@ -46,6 +46,7 @@ type Op struct {
 	MaxBody int64          // bytes, 1 MiB when 0
 	Takes   map[string]any // of a plain handler: a value of the body's type by media type, for the description
 	Gives   any            // of a plain handler: a value of the JSON answer's type, for the description
+	AnySite bool           // of a plain handler: pages of other sites may call it, by a token and never by a cookie
 	Errors  []int          // statuses beyond 401, 403, 404, 413, 415, 422, 503 that can happen
 }
 
@@ -58,6 +59,7 @@ type API struct {
 	pages   []string      // "METHOD /path" of what people's browsers show
 	show    Shower
 	metrics *metrics
+	sites   map[string][]string // methods by path that pages of other sites may call
 }
 
 // Shower shows a refusal as a page.
@@ -87,7 +89,7 @@ func New(version string, auth Authenticator) *API {
 		"bearer": {Type: "http", Scheme: "bearer"},
 		"cookie": {Type: "apiKey", In: "cookie", Name: "rapport_session"},
 	}
-	return &API{mux: mux, huma: humago.New(mux, cfg), auth: auth, ops: map[string]Op{}, metrics: newMetrics()}
+	return &API{mux: mux, huma: humago.New(mux, cfg), auth: auth, ops: map[string]Op{}, metrics: newMetrics(), sites: map[string][]string{}}
 }
 
 // strictJSON panics on what cannot be written (a NaN is our mistake) before a
@@ -332,7 +334,14 @@ func (a *API) Handle(pattern string, op Op, h http.Handler, describe func(*huma.
 		o.Parameters = append(o.Parameters, &huma.Param{Name: m[1], In: "path", Required: true, Schema: &huma.Schema{Type: "string"}})
 	}
 	a.huma.OpenAPI().AddOperation(&o)
+	if op.AnySite {
+		a.preflight(method, path)
+	}
 	a.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		if op.AnySite && r.Header.Get("Origin") != "" {
+			w.Header().Set("Access-Control-Allow-Origin", "*")
+			w.Header().Set("Access-Control-Expose-Headers", exposed)
+		}
 		if err := op.admit(r.Context()); err != nil {
 			WriteError(w, r, err)
 			return
@@ -382,7 +391,7 @@ func (a *API) Handler() http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
-		if err := guard.Check(r); err != nil {
+		if err := guard.Check(r); err != nil && !a.forAnySite(r) {
 			WriteError(x, x.r, fault.New(fault.Forbidden, "cross_origin", "This request came from another site's page; open the page on this site."))
 			return
 		}

@@ -1,0 +1,45 @@
+package httpapi
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Pages of other sites may call the routes that say AnySite. They need a token, which
+// only who has it can send: a browser sends cookies by itself and never this header,
+// and it sends the header to another site only after asking, by the preflight below.
+// Cookies count for nothing there, since nothing allows credentials.
+
+// exposed are the headers that such a page may read.
+const exposed = "x-request-id, x-decision-id, x-episode-id, x-session-id, x-policy-version, x-offline-demo, x-dropped-parameters, x-ignored-parameters, retry-after"
+
+// preflight answers a browser that asks whether a page may call path.
+func (a *API) preflight(method, path string) {
+	first := a.sites[path] == nil
+	a.sites[path] = append(a.sites[path], method)
+	if !first {
+		return
+	}
+	a.mux.HandleFunc("OPTIONS "+path, func(w http.ResponseWriter, _ *http.Request) {
+		h := w.Header()
+		h.Set("Allow", strings.Join(append(slices.Clone(a.sites[path]), http.MethodOptions), ", "))
+		h.Set("Access-Control-Allow-Origin", "*")
+		h.Set("Access-Control-Allow-Methods", strings.Join(a.sites[path], ", "))
+		h.Set("Access-Control-Allow-Headers", "authorization, content-type, traceparent, x-session-id, x-task, x-stainless-arch, x-stainless-lang, x-stainless-os, x-stainless-package-version, x-stainless-retry-count, x-stainless-runtime, x-stainless-runtime-version, x-stainless-timeout")
+		h.Set("Access-Control-Max-Age", "3600")
+		w.WriteHeader(http.StatusNoContent)
+	})
+}
+
+// forAnySite says whether a request of another site's page is to a route that takes
+// such, and comes with a token.
+func (a *API) forAnySite(r *http.Request) bool {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(token) == "" {
+		return false
+	}
+	_, pattern := a.mux.Handler(r)
+	_, path, _ := strings.Cut(pattern, " ")
+	return a.sites[path] != nil
+}
