@@ -70,6 +70,17 @@ func TestReview(t *testing.T) {
 	settle()
 	do(bob, http.MethodPost, "/v1/agents/"+luna.ID+"/talk", nil, &room)
 	do(bob, http.MethodPost, "/v1/rooms/"+room.ID+"/messages", map[string]string{"text": "Hello there"}, nil)
+	for until := time.Now().Add(time.Minute); ; { // what ends before Luna answered has nothing to review
+		var said struct {
+			Messages []json.RawMessage `json:"messages"`
+		}
+		if do(bob, http.MethodGet, "/v1/rooms/"+room.ID+"/messages", nil, &said); len(said.Messages) == 2 {
+			break
+		} else if time.Now().After(until) {
+			t.Fatal("Luna does not answer")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 	settle()
 	do(bob, http.MethodPost, "/v1/rooms/"+room.ID+"/end", nil, nil)
 	settle()
