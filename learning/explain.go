@@ -42,7 +42,7 @@ type Trait struct {
 	N        int        `json:"n"`        // episodes with evidence since the start
 	Ratings  float64    `json:"ratings"`  // the information in them, in ratings of the owner
 	Word     string     `json:"word"`     // start, trying, learned: "learned" only from P ≥ .95
-	Waits    string     `json:"waits"`    // paused, pinned, held, frozen or evidence; empty when it may move
+	Waits    string     `json:"waits"`    // paused, pinned, held, frozen, inaudible (the model of the newest talk is not heard to act on it) or evidence; empty when it may move
 	Needs    int        `json:"needs"`    // about so many more ratings like those so far before it moves; 0 now, -1 unknown, 99 many
 }
 
@@ -110,10 +110,15 @@ func (s *Service) Explain(ctx context.Context, agent event.AgentID) (*Explanatio
 	if err != nil {
 		return nil, err
 	}
+	deaf := inaudible(entries)
 	for j := range policy.NTraits {
 		x.Traits = append(x.Traits, traitOf(&with, b, policy.Trait(j), c.Act.Levels[j]))
-		if t := &x.Traits[j]; c.Frozen != "" && (t.Waits == "" || t.Waits == "evidence") {
+		switch t := &x.Traits[j]; {
+		case t.Waits != "" && t.Waits != "evidence":
+		case c.Frozen != "":
 			t.Waits, t.Needs = "frozen", -1
+		case deaf.Has(policy.Trait(j)):
+			t.Waits, t.Needs = "inaudible", -1
 		}
 	}
 	x.Guests = guestsOf(signals, string(c.Owner), c.Since)
@@ -174,6 +179,16 @@ func (x *Explanation) readChanges(tx *sqldb.Tx) error {
 		x.Changes = append(x.Changes, c)
 	}
 	return rows.Err()
+}
+
+// inaudible gives the traits that the model of the newest talk is not heard to act on.
+func inaudible(entries []*fold.Entry) policy.Mask {
+	for i := len(entries) - 1; i >= 0; i-- {
+		if e := entries[i]; e.Episodic() && e.About.Decided {
+			return e.About.Inaudible
+		}
+	}
+	return 0
 }
 
 // traitOf puts one trait into words and numbers.

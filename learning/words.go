@@ -19,6 +19,8 @@ func (t Trait) Standing() string {
 	case "":
 	case "evidence":
 		parts = append(parts, "needs more evidence")
+	case "inaudible":
+		parts = append(parts, "not heard in this model's replies, so not learned")
 	case "held":
 		parts = append(parts, "held after your change: learning waits for ten talks")
 	default:
