@@ -194,6 +194,7 @@ func (a *App) Lag(ctx context.Context) (Lag, error) {
 	for _, n := range groups {
 		l.Behind += n
 	}
+	l.Behind += int64(a.Gateway.Unsettled())
 	if l.Behind == 0 { // people wait for this to be zero: it must be true
 		still, err := a.Relay.Still(ctx)
 		if err != nil {

@@ -52,13 +52,19 @@ const schemaBase = "urn:rapport:schema:"
 // It panics when the payload's type is not registered or cannot be written as
 // JSON: both are mistakes of the programmer.
 func New(context, id string, at Micros, p Payload) Event {
-	reg, ok := registry[p.EventType()]
-	if !ok {
-		panic("event type not registered: " + string(p.EventType()))
-	}
 	data, err := json.Marshal(p)
 	if err != nil {
 		panic(fmt.Sprintf("payload of %s: %v", p.EventType(), err))
+	}
+	return Written(context, id, at, p, data)
+}
+
+// Written is New for a payload that was written already: data is what json.Marshal
+// makes of p.
+func Written(context, id string, at Micros, p Payload, data []byte) Event {
+	reg, ok := registry[p.EventType()]
+	if !ok {
+		panic("event type not registered: " + string(p.EventType()))
 	}
 	return Event{ID: id, Source: "/rapport/" + context, Type: p.EventType(), Subject: p.Key(), Time: at, Version: reg.Version, Root: id, Data: data}
 }

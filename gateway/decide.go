@@ -224,7 +224,7 @@ func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view) (*plan, error) {
 	if err := s.closeTurn(tx, q); err != nil {
 		return nil, err
 	}
-	return p, relay.Emit(tx, replied(q, p.body, now))
+	return p, relay.Emit(tx, replied(q, p.body, string(raw), now))
 }
 
 // situation gathers what the decision to speak depends on, as the tables say it.
@@ -264,7 +264,7 @@ func (s *Service) situation(tx *sqldb.Tx, q question, v *view, now event.Micros)
 		c.FloorShare = float64(mine) / float64(said)
 	}
 	const day = event.Micros(24 * 3600 * 1e6)
-	_, err = tx.Get(`select count(*) from decisions where agent_id = $1 and unasked = $2 and at >= $3`, []any{q.agent, true, now / day * day}, &c.Autonomous)
+	_, err = tx.Get(`select count(*) from decisions where agent_id = $1 and unasked and at >= $2`, []any{q.agent, now / day * day}, &c.Autonomous)
 	return c, err
 }
 

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"log/slog"
 	"slices"
@@ -63,32 +64,44 @@ func (s *Service) finish(ctx context.Context, q question, p *plan, out outcome, 
 
 // end commits outcomes together. One that is stored already changes nothing.
 func (s *Service) end(ctx context.Context, all ...ending) error {
+	by := make(map[event.DecisionID]ending, len(all))
+	args := make([]any, 0, 3*len(all))
+	for _, e := range all {
+		by[e.body.DecisionID] = e
+		args = append(args, string(e.body.DecisionID), e.body.Action, e.raw)
+	}
 	return s.db.Write(context.WithoutCancel(ctx), func(tx *sqldb.Tx) error {
-		now := s.now()
-		told := make([]event.Event, 0, len(all))
 		for _, e := range all {
 			if err := s.closeTurn(tx, e.q); err != nil {
 				return err
 			}
-			n, err := tx.Exec(`update decisions set state = 'done', action = $1, body = $2 where decision_id = $3 and state = 'open'`, e.body.Action, e.raw, e.body.DecisionID)
-			if err != nil {
+		}
+		now := s.now()
+		var ended []ending
+		if err := tx.QueryMany(`update decisions set state = 'done', action = e.column2, body = e.column3 from (values `, 3,
+			`) e where decision_id = e.column1 and state = 'open' returning decision_id`, args, func(rows *sql.Rows) error {
+				var id event.DecisionID
+				err := rows.Scan(&id)
+				ended = append(ended, by[id])
 				return err
-			}
-			if n == 0 {
-				continue
-			}
+			}); err != nil {
+			return err
+		}
+		told := make([]event.Event, 0, len(ended))
+		for _, e := range ended {
 			if err := s.spent(tx, e.body.OwnerID, e.body.AgentID, e.res); err != nil {
 				return err
 			}
-			told = append(told, replied(e.q, e.body, now))
+			told = append(told, replied(e.q, e.body, e.raw, now))
 		}
 		return relay.Emit(tx, told...)
 	})
 }
 
 // replied is the event of a decision and its outcome.
-func replied(q question, body event.ReplyGenerated, now event.Micros) event.Event {
-	e := event.New("gateway", event.DerivedID("gateway", 1, string(body.DecisionID), body.EventType(), string(body.AgentID), 0), now, body)
+// It is written in raw already.
+func replied(q question, body event.ReplyGenerated, raw string, now event.Micros) event.Event {
+	e := event.Written("gateway", event.DerivedID("gateway", 1, string(body.DecisionID), body.EventType(), string(body.AgentID), 0), now, body, []byte(raw))
 	if q.cause != nil {
 		e = e.CausedBy(*q.cause)
 	}
@@ -98,6 +111,7 @@ func replied(q question, body event.ReplyGenerated, now event.Micros) event.Even
 // endings are outcomes that are committed beside their answers.
 type endings struct {
 	slots    chan struct{} // one for each that waits or is being committed
+	now      chan struct{} // has something when they are not to wait for more
 	mu       sync.Mutex
 	waiting  []ending
 	busy     bool       // somebody commits
@@ -105,10 +119,35 @@ type endings struct {
 }
 
 const (
-	maxEndings = 256                  // on their way; after that answers wait
-	fewEndings = 2                    // in one commit: nobody is in a hurry
-	gather     = 3 * time.Millisecond // what more of them are waited for
+	maxEndings  = 1024                  // on their way; after that answers wait
+	manyEndings = 256                   // are committed at once
+	gather      = 50 * time.Millisecond // what fewer wait for: nobody is in a hurry, and a commit costs more than its contents
 )
+
+func newEndings() endings {
+	return endings{slots: make(chan struct{}, maxEndings), now: make(chan struct{}, 1)}
+}
+
+// hurry ends the waiting for more of them.
+func (e *endings) hurry() {
+	select {
+	case e.now <- struct{}{}:
+	default:
+	}
+}
+
+// gather waits until there are many, or for a while.
+func (e *endings) gather() {
+	t := time.NewTimer(gather)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-e.now:
+	}
+}
+
+// Unsettled is the number of outcomes that are on their way to the database.
+func (s *Service) Unsettled() int { return len(s.ends.slots) }
 
 // finishLater commits the outcome beside the answer: the decision is durable, and
 // an outcome that a crash takes away is ended as interrupted by the next process.
@@ -125,7 +164,11 @@ func (s *Service) finishLater(ctx context.Context, q question, p *plan, out outc
 	s.ends.waiting = append(s.ends.waiting, e)
 	lead := !s.ends.busy
 	s.ends.busy = true
+	many := len(s.ends.waiting) >= manyEndings
 	s.ends.mu.Unlock()
+	if many {
+		s.ends.hurry()
+	}
 	if lead {
 		go s.endAll(context.WithoutCancel(ctx))
 	}
@@ -134,6 +177,7 @@ func (s *Service) finishLater(ctx context.Context, q question, p *plan, out outc
 // endAll commits what waits until nothing does.
 func (s *Service) endAll(ctx context.Context) {
 	for {
+		s.ends.gather()
 		s.ends.mu.Lock()
 		all := s.ends.waiting
 		s.ends.waiting = nil
@@ -152,9 +196,6 @@ func (s *Service) endAll(ctx context.Context) {
 		for range all {
 			<-s.ends.slots
 		}
-		if len(all) >= fewEndings {
-			time.Sleep(gather)
-		}
 	}
 }
 
@@ -162,6 +203,7 @@ func (s *Service) endAll(ctx context.Context) {
 func (s *Service) settle() {
 	s.ends.settling.Lock()
 	defer s.ends.settling.Unlock()
+	s.ends.hurry()
 	for range cap(s.ends.slots) {
 		s.ends.slots <- struct{}{}
 	}

@@ -182,7 +182,7 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 	if o.Lease == 0 {
 		o.Lease = 30 * time.Second
 	}
-	s := &Service{db: db, o: o, wake: make(chan struct{}, 1), rulesWake: make(chan struct{}, 1), ends: endings{slots: make(chan struct{}, maxEndings)},
+	s := &Service{db: db, o: o, wake: make(chan struct{}, 1), rulesWake: make(chan struct{}, 1), ends: newEndings(),
 		views: map[event.AgentID]*view{}, callers: map[string]session{}, names: map[string]name{}, chores: map[event.PersonID]tally{}, keepAlive: keepAlive}
 	if err := s.loadSpending(ctx); err != nil {
 		return nil, err

@@ -49,40 +49,43 @@ func gatewayOverhead(ctx context.Context) (metrics, error) {
 			out[name+"_"+q+"_ms"] = quantile(alone[i+1], p) - quantile(alone[0], p)
 		}
 	}
-	var rates, ratios, settledRatios, cpu []float64
+	var rates, ratios, settledRatios, cpu, passCPU, here []float64
 	for pair := range overheadPairs + 1 {
 		// A window begins at rest, and its collector's debts are its own.
 		runtime.GC()
-		of, _, err := window(ctx, overheadWindow, overheadAtOnce, pass)
+		var of, ours, settled float64
+		var n, m int64
+		passed, err := costly(func() (err error) {
+			of, m, err = window(ctx, overheadWindow, overheadAtOnce, pass)
+			return err
+		}, pass.pid)
 		if err != nil {
 			return nil, err
 		}
-		before, err := g.cpu()
+		used, err := costly(func() error {
+			begun := time.Now()
+			if ours, n, err = window(ctx, overheadWindow, overheadAtOnce, g.target); err != nil {
+				return err
+			}
+			err := g.server.Settle(ctx, nil)
+			settled = float64(n) / since(begun)
+			return err
+		}, g.pid, os.Getpid())
 		if err != nil {
 			return nil, err
 		}
-		begun := time.Now()
-		ours, n, err := window(ctx, overheadWindow, overheadAtOnce, g.target)
-		if err != nil {
-			return nil, err
-		}
-		if err := g.server.Settle(ctx, nil); err != nil {
-			return nil, err
-		}
-		settled := float64(n) / since(begun)
-		after, err := g.cpu()
-		if err != nil {
-			return nil, err
-		}
-		fmt.Fprintf(os.Stderr, "pass-through %.0f/s, gateway %.0f/s (%.0f/s until settled)\n", of, ours, settled)
+		each := func(d time.Duration, n int64) float64 { return float64(d.Microseconds()) / float64(n) }
+		fmt.Fprintf(os.Stderr, "pass-through %.0f/s at %.0f µs, gateway %.0f/s at %.0f µs (%.0f/s until settled), caller and model %.0f µs\n",
+			of, each(passed[0], m), ours, each(used[0], n), settled, each(used[1], n))
 		if pair == 0 {
 			continue
 		}
 		rates, ratios, settledRatios = append(rates, ours), append(ratios, ours/of), append(settledRatios, settled/of)
-		cpu = append(cpu, float64((after-before).Microseconds())/float64(n))
+		cpu, passCPU, here = append(cpu, each(used[0], n)), append(passCPU, each(passed[0], m)), append(here, each(used[1], n))
 	}
 	out["requests_per_second_c16"], out["ratio_to_pass_through"] = quantile(rates, .5), quantile(ratios, .5)
 	out["ratio_until_settled"], out["cpu_us_per_request"] = quantile(settledRatios, .5), quantile(cpu, .5)
+	out["pass_through_cpu_us_per_request"], out["caller_and_model_cpu_us_per_request"] = quantile(passCPU, .5), quantile(here, .5)
 	out["dropped"], err = g.dropped(ctx)
 	out["answered"] = g.answered.Load()
 	return out, err
@@ -91,9 +94,8 @@ func gatewayOverhead(ctx context.Context) (metrics, error) {
 // gatewayStream times streams of 22 chunks by turns, to the model and through the
 // gateway: from the request to the last byte.
 func gatewayStream(ctx context.Context) (metrics, error) {
-	m := newMock("One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen.")
+	m := newMockOf("One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen.", 19) // with the role, the end and the usage 22
 	defer m.Close()
-	m.pieces = 19 // with the role, the end and the usage 22
 	g, err := startGateway(ctx, m, 1)
 	if err != nil {
 		return nil, err

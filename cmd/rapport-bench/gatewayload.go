@@ -26,6 +26,7 @@ type target struct {
 	headers  map[string]string
 	models   []string // asked in turn; the model's own name when empty
 	answered *atomic.Int64
+	pid      int // of the process that serves it; 0 for this one
 }
 
 // The two ways to ask.
@@ -151,7 +152,7 @@ func startGateway(ctx context.Context, m *mock, agents int, settings ...string) 
 		g.stop()
 		return nil, err
 	}
-	g.target = target{name: "rapport", url: g.server.Base + "/v1", headers: map[string]string{"Authorization": "Bearer " + g.server.Token}, answered: new(atomic.Int64)}
+	g.target = target{name: "rapport", url: g.server.Base + "/v1", headers: map[string]string{"Authorization": "Bearer " + g.server.Token}, answered: new(atomic.Int64), pid: g.server.cmd.Process.Pid}
 	for i := range agents {
 		var a client.Agent
 		if err := g.server.Do(ctx, http.MethodPost, "/v1/agents", map[string]string{"name": fmt.Sprint("Bench ", i)}, &a); err != nil {
@@ -194,9 +195,9 @@ func (g *measured) dropped(ctx context.Context) (int64, error) {
 	}
 }
 
-// cpu is the processor time that the server used up to now.
-func (g *measured) cpu() (time.Duration, error) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", g.server.cmd.Process.Pid))
+// cpuOf is the processor time that a process used up to now.
+func cpuOf(pid int) (time.Duration, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}
@@ -207,4 +208,27 @@ func (g *measured) cpu() (time.Duration, error) {
 	user, err1 := strconv.ParseInt(fields[11], 10, 64)
 	system, err2 := strconv.ParseInt(fields[12], 10, 64)
 	return time.Duration(user+system) * 10 * time.Millisecond, errors.Join(err1, err2) // USER_HZ is 100
+}
+
+// costly does something and gives the processor time that processes used meanwhile.
+func costly(do func() error, pids ...int) ([]time.Duration, error) {
+	took := make([]time.Duration, len(pids))
+	for i, pid := range pids {
+		t, err := cpuOf(pid)
+		if err != nil {
+			return nil, err
+		}
+		took[i] = -t
+	}
+	if err := do(); err != nil {
+		return nil, err
+	}
+	for i, pid := range pids {
+		t, err := cpuOf(pid)
+		if err != nil {
+			return nil, err
+		}
+		took[i] += t
+	}
+	return took, nil
 }

@@ -21,13 +21,30 @@ const mockModel = "mock-1"
 // what stands between is all that takes time.
 type mock struct {
 	*httptest.Server
-	URL    string // up to and with /v1
-	pieces int    // of a streamed answer; each leaves on its own when there are several
-	text   string
+	URL      string   // up to and with /v1
+	document []byte   // a whole answer
+	events   [][]byte // of a streamed one; each leaves on its own
 }
 
-func newMock(text string) *mock {
-	m := &mock{pieces: 1, text: text}
+func newMock(text string) *mock { return newMockOf(text, 1) }
+
+// newMockOf is a mock that streams in so many pieces.
+func newMockOf(text string, pieces int) *mock {
+	const usage = `"usage":{"prompt_tokens":300,"completion_tokens":12,"total_tokens":312}`
+	m := &mock{document: fmt.Appendf(nil, `{"id":"c1","object":"chat.completion","created":1,"model":%q,"choices":[{"index":0,"message":{"role":"assistant","content":%q},"finish_reason":"stop"}],%s}`, mockModel, text, usage)}
+	event := func(rest string) {
+		m.events = append(m.events, fmt.Appendf(nil, `data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":%q,%s}`+"\n\n", mockModel, rest))
+	}
+	event(`"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]`)
+	for _, piece := range strings.SplitAfterN(text, " ", pieces) {
+		event(fmt.Sprintf(`"choices":[{"index":0,"delta":{"content":%q},"finish_reason":null}]`, piece))
+	}
+	event(`"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]`)
+	event(`"choices":[],` + usage)
+	m.events[len(m.events)-1] = append(m.events[len(m.events)-1], "data: [DONE]\n\n"...)
+	if pieces == 1 {
+		m.events = [][]byte{bytes.Join(m.events, nil)}
+	}
 	m.Server = httptest.NewServer(http.HandlerFunc(m.serve))
 	m.URL = m.Server.URL + "/v1"
 	return m
@@ -38,31 +55,18 @@ func (m *mock) serve(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	const usage = `"usage":{"prompt_tokens":300,"completion_tokens":12,"total_tokens":312}`
 	if !bytes.Contains(raw, []byte(`"stream":true`)) {
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprintf(w, `{"id":"c1","object":"chat.completion","created":1,"model":%q,"choices":[{"index":0,"message":{"role":"assistant","content":%q},"finish_reason":"stop"}],%s}`, mockModel, m.text, usage)
+		_, _ = w.Write(m.document)
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
-	out := bufio.NewWriter(w)
-	flusher := w.(http.Flusher)
-	event := func(rest string) {
-		fmt.Fprintf(out, `data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":%q,%s}`+"\n\n", mockModel, rest)
-		if m.pieces > 1 {
-			out.Flush()
-			flusher.Flush()
+	for _, e := range m.events {
+		_, _ = w.Write(e)
+		if len(m.events) > 1 {
+			w.(http.Flusher).Flush()
 		}
 	}
-	event(`"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]`)
-	words := strings.SplitAfterN(m.text, " ", m.pieces)
-	for _, piece := range words {
-		event(fmt.Sprintf(`"choices":[{"index":0,"delta":{"content":%q},"finish_reason":null}]`, piece))
-	}
-	event(`"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]`)
-	event(`"choices":[],` + usage)
-	out.WriteString("data: [DONE]\n\n")
-	out.Flush()
 }
 
 // sink takes traces and throws them away, as a collector nearby would take them.
@@ -140,5 +144,5 @@ func startPassThrough(ctx context.Context, m *mock) (t target, stop func(), err 
 		return t, nil, fmt.Errorf("the pass-through did not start: %w", err)
 	}
 	base := strings.TrimSpace(strings.TrimPrefix(line, "listening on "))
-	return target{name: "pass-through", url: base + "/v1", headers: map[string]string{"Authorization": "Bearer x"}}, stop, nil
+	return target{name: "pass-through", url: base + "/v1", headers: map[string]string{"Authorization": "Bearer x"}, pid: cmd.Process.Pid}, stop, nil
 }

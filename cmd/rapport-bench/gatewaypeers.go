@@ -101,7 +101,7 @@ func startPortkey(ctx context.Context, m *mock) (t target, stop func(), err erro
 		}
 		if time.Now().After(end) {
 			stop()
-			return t, nil, fmt.Errorf("Portkey's gateway did not start: %w", err)
+			return t, nil, fmt.Errorf("the gateway of Portkey did not start: %w", err)
 		}
 	}
 	return target{name: "Portkey", url: base + "/v1", headers: map[string]string{
