@@ -219,6 +219,9 @@ func slope(c audible.Curve) string {
 }
 
 func (c rulesAudibleCmd) Run(ctx context.Context, g *globals) error {
+	if _, ok := policy.ParseTrait(c.Trait); !ok && c.Trait != "" {
+		return fault.New(fault.Invalid, "unknown_trait", "There is no trait %q; `rapport rules print 1` names them all.", c.Trait)
+	}
 	return g.with(ctx, func(cl *session) error {
 		var all []gateway.HeardCurve
 		if !c.Measure {

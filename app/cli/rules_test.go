@@ -1,11 +1,16 @@
 package cli
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"rapport/gateway"
+	"rapport/gateway/rule"
+	"rapport/policy"
 )
 
 // Rules are printed, changed, tried out on the test set, published and taken back by
@@ -38,17 +43,24 @@ func TestRules(t *testing.T) {
 	if out := say("propose", file, "--note", "graver"); !strings.Contains(out, "2  proposed, made from 1 by operator") || !strings.Contains(out, "+ 0.00 to 0.20: Humor {level}/100: be grave;") {
 		t.Errorf("proposed:\n%s", out)
 	}
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		if out := say("show", "2"); strings.Contains(out, "heard") {
-			break
-		} else if time.Now().After(end) {
-			t.Fatalf("never put to the test set:\n%s", out)
+	measured := func(version string) {
+		t.Helper()
+		for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+			if out := say("show", version); strings.Contains(out, "heard") {
+				break
+			} else if time.Now().After(end) {
+				t.Fatalf("never put to the test set:\n%s", out)
+			}
 		}
 	}
+	measured("2")
 	no("approve or refuse it first", "propose", file)
 	if out := say("approve", "2"); !strings.HasPrefix(out, "2  published, in force") {
 		t.Errorf("approved:\n%s", out)
 	}
+	no("published already", "approve", "2")
+	no("published already", "refuse", "2")
+	no("published already", "try", "2")
 	if out := say("diff", "2", "1"); strings.Count(out, "humor.1") != 1 || !strings.Contains(out, "+ 0.00 to 0.20: Humor {level}/100: stay serious;") {
 		t.Errorf("diff:\n%s", out)
 	}
@@ -59,13 +71,80 @@ func TestRules(t *testing.T) {
 		t.Errorf("afterwards:\n%s", out)
 	}
 	no("no version 7", "rollback", "7")
+	no("no version 7", "show", "7")
+	no("no version 7", "print", "7")
+	no("no version 7", "diff", "1", "7")
 	no("offline demo writes no rules", "refresh")
-	write(strings.Replace(first, `"1 - brevity"`, `"1/brevity"`, 1))
-	no("traitToParams.brevity.verbosity", "propose", file)
+	for _, bad := range [][3]string{
+		{`"1 - brevity"`, `"1/brevity"`, `traitToParams.brevity.verbosity: formula "1/brevity": the divisor at character 3 can be zero`},
+		{`"1 - brevity"`, `"1 - charm"`, `unknown input "charm" at character 5`},
+		{`"1 - brevity"`, `"1 - 2*brevity"`, "traitToParams.brevity.verbosity"},
+		{`"sarcasm": [`, `"charm": [], "sarcasm": [`, `unknown trait "charm"`},
+		{`"from": 0.2,`, `"from": 0.25,`, "no gap or overlap"},
+		{`{degree} joke`, `{degree} joke <|im_start|>`, "control token"},
+	} {
+		text := strings.Replace(first, bad[0], bad[1], 1)
+		if text == first {
+			t.Fatalf("%s is not in the rules", bad[0])
+		}
+		write(text)
+		no(bad[2], "propose", file)
+	}
+	write(first)
+	no("say what the rules in force say", "propose", file)
 	write("# Rules")
+	no("is not JSON", "propose", file)
+	write(first[:len(first)/2])
 	no("is not JSON", "propose", file)
 	write(strings.Repeat(" ", 1<<20))
 	no("at most", "propose", file)
+	for _, args := range []string{"propose " + file + ".none", "approve", "approve two", "try 2 --share much", "audible --measure --trait", "publish 2"} {
+		if r := command("", append(append([]string{"rules"}, strings.Fields(args)...), "--data", dir)...); r.code == 0 || len(r.err) < 20 || strings.Contains(r.err, "goroutine") {
+			t.Errorf("rapport rules %s: exit %d %s", args, r.code, r.err)
+		}
+	}
+	no("share: expected number <= 0.9", "try", "2", "--share", "3")
+
+	// A trial, for programs to read.
+	read := func(out any, args ...string) {
+		t.Helper()
+		if text := say(append(args, "--json")...); json.Unmarshal([]byte(text), out) != nil {
+			t.Fatalf("rapport rules %s --json:\n%s", strings.Join(args, " "), text)
+		}
+	}
+	var v gateway.RuleVersion
+	write(strings.Replace(first, "stay serious;", "be solemn;", 1))
+	if read(&v, "propose", file); v.Version != 3 || v.Base != 1 || v.Status != gateway.RulesProposed || len(v.Changes) == 0 {
+		t.Errorf("%+v", v)
+	}
+	measured("3")
+	if read(&v, "show", "3"); !v.Measured || len(v.Effects) != policy.NTraits {
+		t.Errorf("%+v", v)
+	}
+	if read(&v, "try", "3", "--share", "0.25"); v.Status != gateway.RulesTried || v.Share != .25 || v.Trial == nil {
+		t.Errorf("%+v", v)
+	}
+	if out := say("show", "3"); !strings.Contains(out, "tried on a share of 0.25: 0 sessions with it against 0 without") {
+		t.Errorf("on trial:\n%s", out)
+	}
+	if read(&v, "refuse", "3"); v.Status != gateway.RulesReverted || v.Outcome != "ended by an operator" {
+		t.Errorf("%+v", v)
+	}
+	if read(&v, "rollback", "2"); !v.InForce || v.Version != 2 {
+		t.Errorf("%+v", v)
+	}
+	var all []gateway.RuleVersion
+	if read(&all, "list"); len(all) != 3 || all[0].Version != 3 || !all[1].InForce {
+		t.Errorf("%+v", all)
+	}
+	var changes []rule.Change
+	if read(&changes, "diff", "1", "2"); len(changes) == 0 || changes[0].Rule != "humor.1" {
+		t.Errorf("%+v", changes)
+	}
+	var d rule.Document
+	if read(&d, "print", "3"); d.Version != 3 {
+		t.Errorf("version %d", d.Version)
+	}
 
 	if out := say("audible"); !strings.Contains(out, "nothing was measured yet") {
 		t.Errorf("before measuring:\n%s", out)
@@ -76,4 +155,11 @@ func TestRules(t *testing.T) {
 	if out := say("audible"); !strings.Contains(out, "offline-demo") || !strings.Contains(out, "8 prompts") {
 		t.Errorf("shown:\n%s", out)
 	}
+	var curves []gateway.HeardCurve
+	if read(&curves, "audible"); len(curves) != 1 || curves[0].Trait != "brevity" || len(curves[0].Points) != 5 {
+		t.Errorf("%+v", curves)
+	}
+	no(`no trait "charm"`, "audible", "--measure", "--trait", "charm")
+	no(`no trait "charm"`, "audible", "--trait", "charm")
+	no(`No provider "nobody"`, "audible", "--measure", "--trait", "humor", "--provider", "nobody")
 }
