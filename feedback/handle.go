@@ -31,8 +31,12 @@ func (s *Service) Consumer() relay.Consumer {
 
 func (s *Service) handle(_ context.Context, tx *sqldb.Tx, events []event.Event) error {
 	h := &habits{tx: tx}
-	for _, e := range events {
-		if err := s.apply(tx, h, e); err != nil {
+	read, err := h.foresee(events)
+	if err != nil {
+		return err
+	}
+	for i, e := range events {
+		if err := s.apply(tx, h, e, read[i]); err != nil {
 			return err
 		}
 	}
@@ -42,8 +46,14 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, events []event.Event) 
 	return h.save()
 }
 
-func (s *Service) apply(tx *sqldb.Tx, h *habits, e event.Event) error {
-	if err := h.sees(e); err != nil {
+func (s *Service) apply(tx *sqldb.Tx, h *habits, e event.Event, read event.Payload) error {
+	switch p := read.(type) {
+	case event.MessageCreated:
+		return s.messageCreated(tx, h, e, p)
+	case event.ReactionAdded:
+		return s.reacted(tx, h, e, p)
+	}
+	if err := h.sees(); err != nil {
 		return err
 	}
 	switch e.Type {
@@ -67,16 +77,12 @@ func (s *Service) apply(tx *sqldb.Tx, h *habits, e event.Event) error {
 		return with(e, func(p event.SessionStarted) error { return s.sessionStarted(tx, h, e, p) })
 	case event.SessionEnded{}.EventType():
 		return with(e, func(p event.SessionEnded) error { return s.sessionEnded(tx, h, e, p) })
-	case event.MessageCreated{}.EventType():
-		return with(e, func(p event.MessageCreated) error { return s.messageCreated(tx, h, e, p) })
 	case event.MessageEdited{}.EventType():
 		return with(e, func(p event.MessageEdited) error { return s.edited(tx, h, e, p) })
 	case event.MessageDeleted{}.EventType():
 		return with(e, func(p event.MessageDeleted) error { return s.gone(tx, e, p) })
 	case event.AgentInvited{}.EventType():
 		return with(e, func(p event.AgentInvited) error { return s.invited(tx, h, e, p) })
-	case event.ReactionAdded{}.EventType():
-		return with(e, func(p event.ReactionAdded) error { return s.reacted(tx, h, e, p) })
 	case event.ReactionRemoved{}.EventType():
 		return with(e, func(p event.ReactionRemoved) error { return s.unreacted(tx, h, e, p) })
 	case event.RelationshipUpdated{}.EventType():
@@ -238,9 +244,7 @@ func (s *Service) messageCreated(tx *sqldb.Tx, h *habits, e event.Event, p event
 			return err
 		}
 	}
-	if err := m.put(tx); err != nil {
-		return err
-	}
+	h.said(&m)
 	return s.releaseAt(h, e, string(p.MessageID))
 }
 

@@ -22,18 +22,22 @@ func (s *Service) notice(h *habits, e event.Event, d draft, found []signal.Found
 			return err
 		}
 		d.ID, d.Signal, d.Score, d.Noise, d.Created = derived(e, f.Detector, d.Rater), f.Detector, &f.Score, f.Noise, e.Time
-		o, err := s.settle(h.tx, d, h.find)
+		if err := h.beforeJoin(d); err != nil {
+			return err
+		}
+		r, _, err := s.join(h.tx, d, h.find)
 		if _, refused := refusal(err); refused {
 			continue
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if o.Status == Waiting {
+		case r == nil:
 			h.waits = waiting
-		}
-		if o.event != nil {
-			h.out = append(h.out, o.event.CausedBy(e))
+		default:
+			if err := h.finds(r, e); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -47,7 +51,7 @@ func derived(e event.Event, detector string, person event.PersonID) event.Feedba
 // Pauses are by the server's clock; an imported message has none that could be trusted.
 func (s *Service) noticeTurn(tx *sqldb.Tx, h *habits, e event.Event, p event.MessageCreated) error {
 	person, t := p.Author.PersonID, p.Turn
-	if t == nil || t.To == "" || !p.Consent || p.Protected || person == "" {
+	if !tells(p) {
 		return nil
 	}
 	b, err := h.get(person)
@@ -62,12 +66,12 @@ func (s *Service) noticeTurn(tx *sqldb.Tx, h *habits, e event.Event, p event.Mes
 	}
 	turn := turnOf(t, p.Features)
 	if turn.About && turn.First && !p.Imported {
-		var at event.Micros
-		if _, err := tx.Get(`select at from messages where message_id = $1 and agent_id = $2`, []any{t.About, t.To}, &at); err != nil {
+		m, err := h.message(t.About)
+		if err != nil {
 			return err
 		}
-		if at > 0 {
-			turn.Milli = max(1, (e.Time-at)/1000)
+		if m != nil && m.agent == t.To && m.at > 0 {
+			turn.Milli = max(1, (e.Time-m.at)/1000)
 		}
 	}
 	if err := s.notice(h, e, d, turn.Read(b.pauses, b.Baseline)); err != nil {
@@ -75,6 +79,11 @@ func (s *Service) noticeTurn(tx *sqldb.Tx, h *habits, e event.Event, p event.Mes
 	}
 	b.answered(turn.Milli)
 	return nil
+}
+
+// tells says that a person's message may say something of an agent.
+func tells(p event.MessageCreated) bool {
+	return p.Turn != nil && p.Turn.To != "" && p.Consent && !p.Protected && p.Author.PersonID != ""
 }
 
 func sessionOf(in []event.MessageSession, agent event.AgentID) event.SessionID {

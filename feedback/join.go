@@ -55,44 +55,15 @@ type lookup func(tx *sqldb.Tx, d draft) (t target, awaits string, err error)
 // settle joins a draft to what it is about and stores it, or lets it wait. The one
 // way in for every signal.
 func (s *Service) settle(tx *sqldb.Tx, d draft, look lookup) (outcome, error) {
-	t, awaits, err := look(tx, d)
-	if err != nil {
-		return outcome{}, err
-	}
-	counted := d.Admitted || d.Brought || d.implicit()
-	if awaits != "" {
-		if !counted {
-			if err := s.limit.take(d.Rater, "", d.Created); err != nil {
-				return outcome{}, err
-			}
-			d.Admitted = true
-		}
-		return outcome{Receipt: Receipt{FeedbackID: d.ID, Status: Waiting}}, wait(tx, d, awaits)
-	}
-	role, err := admit(tx, d, t)
-	if err != nil {
-		return outcome{}, err
-	}
-	if t.at != 0 && d.Created-t.at > s.window {
-		return outcome{}, fault.New(fault.Invalid, "feedback_too_late", "This was more than %d days ago and no longer counts; rate something newer.", s.window/(24*3600*1e6))
-	}
-	if d.Pressed {
-		d.becomes(role)
-	}
-	if !counted {
-		if err := s.limit.take(d.Rater, t.agent, d.Created); err != nil {
-			return outcome{}, err
-		}
-	}
-	r := newRecord(d, t, role)
-	if r.weight, err = s.worth(tx, &r); err != nil {
-		return outcome{}, err
+	r, o, err := s.join(tx, d, look)
+	if err != nil || r == nil {
+		return o, err
 	}
 	status, err := r.insert(tx)
 	if err != nil {
 		return outcome{}, err
 	}
-	o := outcome{Receipt: Receipt{FeedbackID: d.ID, Status: status, Role: role, Supersedes: r.supersedes}, agent: t.agent, session: t.session}
+	o = outcome{Receipt: Receipt{FeedbackID: d.ID, Status: status, Role: r.role, Supersedes: r.supersedes}, agent: r.agent, session: r.session}
 	if r.trait != "" {
 		o.Direction = &event.Direction{Trait: r.trait, Sign: r.sign}
 	}
@@ -104,14 +75,50 @@ func (s *Service) settle(tx *sqldb.Tx, d draft, look lookup) (outcome, error) {
 		o.event = &e
 	}
 	if d.Channel == kindCorrection {
-		if err := s.compare(tx, &r); err != nil {
+		if err := s.compare(tx, r); err != nil {
 			return outcome{}, err
 		}
 	}
 	if r.source == sourceOwner {
-		err = answered(tx, r)
+		err = answered(tx, *r)
 	}
 	return o, err
+}
+
+// join makes the record of a draft; nil when it waits.
+func (s *Service) join(tx *sqldb.Tx, d draft, look lookup) (*record, outcome, error) {
+	t, awaits, err := look(tx, d)
+	if err != nil {
+		return nil, outcome{}, err
+	}
+	counted := d.Admitted || d.Brought || d.implicit()
+	if awaits != "" {
+		if !counted {
+			if err := s.limit.take(d.Rater, "", d.Created); err != nil {
+				return nil, outcome{}, err
+			}
+			d.Admitted = true
+		}
+		return nil, outcome{Receipt: Receipt{FeedbackID: d.ID, Status: Waiting}}, wait(tx, d, awaits)
+	}
+	role, err := admit(tx, d, t)
+	if err != nil {
+		return nil, outcome{}, err
+	}
+	if t.at != 0 && d.Created-t.at > s.window {
+		return nil, outcome{}, fault.New(fault.Invalid, "feedback_too_late", "This was more than %d days ago and no longer counts; rate something newer.", s.window/(24*3600*1e6))
+	}
+	if d.Pressed {
+		d.becomes(role)
+	}
+	if !counted {
+		if err := s.limit.take(d.Rater, t.agent, d.Created); err != nil {
+			return nil, outcome{}, err
+		}
+	}
+	r := newRecord(d, t, role)
+	r.weight, err = s.worth(tx, &r)
+	return &r, outcome{}, err
 }
 
 // admit finds the rater's role towards the agent and whether it may give this.
@@ -183,6 +190,11 @@ func find(tx *sqldb.Tx, d draft) (t target, awaits string, err error) {
 			awaits = string(t.message) // what was said is not known yet
 		}
 	}
+	return ready(t, awaits, err)
+}
+
+// ready says whether what was found can be judged now.
+func ready(t target, awaits string, err error) (target, string, error) {
 	switch {
 	case err != nil || awaits != "":
 		return t, awaits, err
@@ -208,6 +220,11 @@ func findMessage(tx *sqldb.Tx, id event.MessageID) (t target, awaits string, err
 		}
 		return findDecision(tx, decision)
 	}
+	return m.target(tx)
+}
+
+// target is what is said of a message is about.
+func (m *said) target(tx *sqldb.Tx) (t target, awaits string, err error) {
 	if m.agent == "" {
 		return t, "", fault.New(fault.Invalid, "not_an_agent", "Feedback is for what an agent said; a person wrote this message.")
 	}
@@ -217,14 +234,14 @@ func findMessage(tx *sqldb.Tx, id event.MessageID) (t target, awaits string, err
 	features := m.features()
 	if m.decision != "" {
 		t, awaits, err = findDecision(tx, m.decision)
-		t.message, t.sentiment, t.features = id, &m.sentiment, &features
+		t.message, t.sentiment, t.features = m.id, &m.sentiment, &features
 		t.protected = t.protected || m.protected
 		return t, awaits, err
 	}
 	measured := signal.Measure(features)
 	return target{features: &features,
-		agent: m.agent, owner: m.owner, retired: m.retired, message: id, session: m.session, room: m.room, context: m.context, tags: m.tags, sentiment: &m.sentiment,
-		shares:   []event.Share{{EpisodeID: event.EpisodeID(id), Start: m.at, Weight: 1}},
+		agent: m.agent, owner: m.owner, retired: m.retired, message: m.id, session: m.session, room: m.room, context: m.context, tags: m.tags, sentiment: &m.sentiment,
+		shares:   []event.Share{{EpisodeID: event.EpisodeID(m.id), Start: m.at, Weight: 1}},
 		measured: &measured, protected: m.protected, imported: m.imported, at: m.at,
 	}, "", nil
 }

@@ -31,7 +31,7 @@ func (s *Service) reacted(tx *sqldb.Tx, h *habits, e event.Event, p event.Reacti
 	if err != nil {
 		return err
 	}
-	own, err := meaning(tx, t.owner, p.Emoji)
+	own, err := h.meaning(t.owner)
 	if err != nil {
 		return err
 	}
@@ -40,17 +40,6 @@ func (s *Service) reacted(tx *sqldb.Tx, h *habits, e event.Event, p event.Reacti
 		return nil
 	}
 	return s.notice(h, e, d, []signal.Found{f})
-}
-
-// meaning is what an owner says that one emoji means, if they do.
-func meaning(tx *sqldb.Tx, owner event.PersonID, emoji string) (map[string]float64, error) {
-	plain := signal.PlainEmoji(emoji)
-	var m float64
-	ok, err := tx.Get(`select meaning from emoji_meanings where owner_id = $1 and emoji = $2`, []any{owner, plain}, &m)
-	if err != nil || !ok {
-		return nil, err
-	}
-	return map[string]float64{plain: m}, nil
 }
 
 // unreacted takes an emoji back. The person's emoji before it, if it is still there,

@@ -1,6 +1,7 @@
 package feedback
 
 import (
+	"database/sql"
 	"encoding/json"
 
 	"rapport/event"
@@ -105,6 +106,11 @@ func (r *record) insert(tx *sqldb.Tx) (status string, err error) {
 	if err != nil || n > 0 {
 		return Stored, err
 	}
+	return r.replace(tx)
+}
+
+// replace is insert where something is in the record's way.
+func (r *record) replace(tx *sqldb.Tx) (status string, err error) {
 	var before event.FeedbackID
 	var slot, value string
 	there, err := tx.Get(`select slot, value from feedback_events where feedback_id = $1`, []any{r.ID}, &slot, &value)
@@ -121,19 +127,28 @@ func (r *record) insert(tx *sqldb.Tx) (status string, err error) {
 		return "", err
 	}
 	r.supersedes = before
-	if n, err = r.put(tx); err == nil && n == 0 { // another transaction was first
+	n, err := r.put(tx)
+	if err == nil && n == 0 { // another transaction was first
 		err = fault.New(fault.Unavailable, "feedback_busy", "You gave this twice at the same time; try again.")
 	}
 	return Stored, err
 }
 
 func (r *record) put(tx *sqldb.Tx) (int64, error) {
-	return tx.Exec(`insert into feedback_events (feedback_id, slot, live, agent_id, owner_id, rater_id, role, source, channel, signal, value, score, trait, sign,
-		message_id, decision_id, session_id, room_id, sentiment, comment, correction, protected, imported, emitted, created_at, occurred_at, supersedes, part_of, origin, weight, retracted_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, 0) on conflict do nothing`,
-		string(r.ID), r.slot, true, string(r.agent), string(r.owner), string(r.Rater), r.role, r.source, r.Channel, r.Signal, r.Value, r.score, r.trait, r.sign,
+	return tx.ExecMany(putRecords, recordColumns, ` on conflict do nothing`, r.columns(nil))
+}
+
+const (
+	putRecords = `insert into feedback_events (feedback_id, slot, live, agent_id, owner_id, rater_id, role, source, channel, signal, value, score, trait, sign,
+		message_id, decision_id, session_id, room_id, sentiment, comment, correction, protected, imported, emitted, created_at, occurred_at, supersedes, part_of, origin, weight, retracted_at) values `
+	recordColumns = 31
+)
+
+// columns appends the record's row.
+func (r *record) columns(args []any) []any {
+	return append(args, string(r.ID), r.slot, true, string(r.agent), string(r.owner), string(r.Rater), r.role, r.source, r.Channel, r.Signal, r.Value, r.score, r.trait, r.sign,
 		string(r.message), string(r.decision), string(r.session), string(r.room), r.sentiment, r.Comment, r.Correction, r.protected, r.imported, r.emitted(),
-		r.Created, r.Occurred, string(r.supersedes), string(r.partOf), r.Origin, r.weight)
+		r.Created, r.Occurred, string(r.supersedes), string(r.partOf), r.Origin, r.weight, 0)
 }
 
 // event tells the others. Its id is the signal's own.
@@ -214,23 +229,41 @@ func (m said) features() event.Features {
 	return event.Features{Words: m.words, Chars: m.chars, Questions: m.questions}
 }
 
-func (m *said) get(tx *sqldb.Tx, id event.MessageID) (bool, error) {
-	var tags string
-	m.id = id
-	ok, err := tx.Get(`select m.agent_id, coalesce(a.owner_id, ''), coalesce(a.retired, false), room_id, sequence, session_id, decision_id, context, tags, sentiment, words, chars, questions, protected, imported, deleted, at
-		from messages m left join agents a on a.agent_id = m.agent_id where message_id = $1`, []any{id}, &m.agent, &m.owner, &m.retired, &m.room, &m.sequence, &m.session, &m.decision, &m.context, &tags, &m.sentiment,
-		&m.words, &m.chars, &m.questions, &m.protected, &m.imported, &m.deleted, &m.at)
-	if err != nil || !ok {
-		return false, err
-	}
-	return true, json.Unmarshal([]byte(tags), &m.tags)
+const selectSaid = `select m.message_id, m.agent_id, coalesce(a.owner_id, ''), coalesce(a.retired, false), room_id, sequence, session_id, decision_id, context, tags, sentiment, words, chars, questions, protected, imported, deleted, at
+	from messages m left join agents a on a.agent_id = m.agent_id where message_id in (`
+
+// eachSaid calls f with the messages of some ids.
+func eachSaid(tx *sqldb.Tx, ids []any, f func(*said)) error {
+	return tx.QueryMany(selectSaid, 0, `)`, ids, func(rows *sql.Rows) error {
+		m, tags := &said{}, ""
+		if err := rows.Scan(&m.id, &m.agent, &m.owner, &m.retired, &m.room, &m.sequence, &m.session, &m.decision, &m.context, &tags, &m.sentiment,
+			&m.words, &m.chars, &m.questions, &m.protected, &m.imported, &m.deleted, &m.at); err != nil {
+			return err
+		}
+		if tags != "[]" {
+			if err := json.Unmarshal([]byte(tags), &m.tags); err != nil {
+				return err
+			}
+		}
+		f(m)
+		return nil
+	})
 }
 
-func (m said) put(tx *sqldb.Tx) error {
-	_, err := tx.Exec(`insert into messages (message_id, agent_id, room_id, sequence, session_id, decision_id, context, tags, sentiment, words, chars, questions, protected, imported, at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) on conflict do nothing`,
-		m.id, m.agent, m.room, m.sequence, m.session, m.decision, m.context, list(m.tags), m.sentiment, m.words, m.chars, m.questions, m.protected, m.imported, m.at)
-	return err
+func (m *said) get(tx *sqldb.Tx, id event.MessageID) (found bool, err error) {
+	err = eachSaid(tx, []any{id}, func(x *said) { *m, found = *x, true })
+	return found, err
+}
+
+const (
+	putSaid     = `insert into messages (message_id, agent_id, room_id, sequence, session_id, decision_id, context, tags, sentiment, words, chars, questions, protected, imported, at) values `
+	saidColumns = 15
+)
+
+// columns appends the message's row.
+func (m *said) columns(args []any) []any {
+	return append(args, string(m.id), string(m.agent), string(m.room), m.sequence, string(m.session), string(m.decision), m.context, list(m.tags), m.sentiment,
+		m.words, m.chars, m.questions, m.protected, m.imported, m.at)
 }
 
 // list is a JSON list of names.

@@ -74,7 +74,6 @@ func signalsThroughput(ctx context.Context) (metrics, error) {
 		if err := pprof.StartCPUProfile(f); err != nil {
 			return nil, err
 		}
-		defer pprof.StopCPUProfile()
 	}
 	start, chatAlone, used := time.Now(), 0., processor()
 	for i, items := range batches {
@@ -91,6 +90,7 @@ func signalsThroughput(ctx context.Context) (metrics, error) {
 	}
 	seconds := since(start)
 	used = processor() - used
+	pprof.StopCPUProfile()
 	stop()
 	<-ended
 	found, err := w.found(ctx)
