@@ -1,7 +1,7 @@
 // Package chat holds rooms, what is said in them, and the sessions of talk.
 //
 // Owns: rooms, evenings among them, members, consent, messages with their texts, reactions,
-// invitations, sessions of talk, the live stream of a room. Subpackage
+// invitations, links into rooms, sessions of talk, the live stream of a room. Subpackage
 // textsignal measures texts; turn.go says with them what a message is in its talk
 // with an agent.
 //

@@ -32,6 +32,7 @@ func (s *Service) erase(tx *sqldb.Tx, e event.Event, p event.PersonID) error {
 	gone.Drop("people", `delete from people where person_id = $1`).
 		Drop("consents", `delete from consents where person_id = $1`).
 		Drop("invitations", `delete from invitations where person_id = $1`).
+		Drop("links", `delete from links where person_id = $1`).
 		Drop("idempotency", `delete from idempotency where person = $1`).
 		Drop("passes", `delete from passes where person_id = $1`).
 		Drop("rooms", `update rooms set title = '', theme = '' where created_by = $1 and (title <> '' or theme <> '')`)

@@ -26,6 +26,7 @@ func (s *Service) Mine() []sqldb.Share {
 		{Export: sqldb.Export{Table: "rooms", Without: []string{"created_by", "pass"}}, Where: `room_id in (select room_id from members where member_id = $1)`, Says: "Rooms you are or were in."},
 		of("members", "member_id", "When you came and went.", "inviter"),
 		of("consents", "person_id", "Where you allowed that something is learned from what you do."),
+		of("links", "person_id", "Links you made into rooms.", "hash"),
 		of("invitations", "person_id", "Agents you asked into rooms."),
 		{Export: sqldb.Export{Table: "messages"}, Where: `exists (select 1 from members m join rooms r on r.room_id = m.room_id where m.room_id = messages.room_id and m.member_id = $1
 			and (messages.author_id = m.member_id or r.direct and messages.kind = 'agent'))`, Says: "What you said, and what agents answered you in private."},

@@ -83,6 +83,15 @@ func (s *Service) Routes(api *httpapi.API) {
 			return nothing{}, s.Remove(ctx, in.Room, in.Member)
 		})
 
+	httpapi.Post(api, "/v1/rooms/{room}/link", op("Make your link into a group; the one before it ends", 201, 409),
+		func(ctx context.Context, in *inRoom) (Link, error) { return s.MakeLink(ctx, in.Room) })
+
+	httpapi.Delete(api, "/v1/rooms/{room}/link", op("End your link into a group", 204),
+		func(ctx context.Context, in *inRoom) (nothing, error) { return nothing{}, s.EndLink(ctx, in.Room) })
+
+	httpapi.Post(api, "/v1/rooms/join", op("Come into a group by a link", 200, 404, 409),
+		func(ctx context.Context, in *struct{ Body NewMember }) (Room, error) { return s.Join(ctx, in.Body) })
+
 	httpapi.Put(api, "/v1/rooms/{room}/consent", op("Allow or forbid signals from what you do in a room", 204),
 		func(ctx context.Context, in *struct {
 			Room event.RoomID `path:"room"`

@@ -17,7 +17,7 @@ const irc = "irc"
 var (
 	byAda   = event.Member{PersonID: ada}
 	byLuna  = event.Member{AgentID: luna}
-	records = []string{"rooms", "members", "consents", "invitations", "messages", "reactions", "sessions", "departures", "taken"}
+	records = []string{"rooms", "members", "consents", "invitations", "links", "messages", "reactions", "sessions", "departures", "taken"}
 )
 
 func (w *world) ingest(items ...chat.Ingested) []chat.Result {

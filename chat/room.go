@@ -31,6 +31,9 @@ type RoomMember struct {
 	PersonID event.PersonID `json:"personId,omitempty"`
 	AgentID  event.AgentID  `json:"agentId,omitempty"`
 	Name     string         `json:"name,omitempty"`
+
+	Yours     bool `json:"yours,omitempty" doc:"An agent of the person asking."`
+	MayRemove bool `json:"mayRemove,omitempty" doc:"The person asking may take them out."`
 }
 
 // NewRoom is what a group is made of. The person who makes it is in it.
@@ -157,9 +160,14 @@ func (s *Service) Rooms(ctx context.Context, after event.RoomID, limit int) ([]R
 	if err := p.Check(authz.Room, authz.List, authz.Participant); err != nil {
 		return nil, err
 	}
+	return s.roomsOf(ctx, p.Person, `select room_id from members where member_id = $1 and left_at = 0 and room_id > $2 order by room_id limit $3`, p.Person, after, clamp(limit))
+}
+
+// roomsOf shows somebody the rooms that a query gives the ids of.
+func (s *Service) roomsOf(ctx context.Context, asking event.PersonID, query string, args ...any) ([]Room, error) {
 	var list []*room
-	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
-		rows, err := tx.Query(`select room_id from members where member_id = $1 and left_at = 0 and room_id > $2 order by room_id limit $3`, p.Person, after, clamp(limit))
+	err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
+		rows, err := tx.Query(query, args...)
 		ids, err := column[event.RoomID](rows, err)
 		if err != nil {
 			return err
@@ -176,7 +184,7 @@ func (s *Service) Rooms(ctx context.Context, after event.RoomID, limit int) ([]R
 	if err != nil {
 		return nil, err
 	}
-	return s.show(ctx, p.Person, list...)
+	return s.show(ctx, asking, list...)
 }
 
 // Room gives one room to somebody in it. Fault room_unknown for anybody else.
@@ -258,12 +266,10 @@ func (s *Service) Invite(ctx context.Context, id event.RoomID, who event.Member)
 		if err != nil || r.find(who.ID()) != nil {
 			return err
 		}
-		switch {
-		case r.direct:
-			return fault.New(fault.Conflict, "room_direct", "This room is for the two of you; make a group to have others in it.")
-		case r.over(a.at):
-			return errOver
-		case len(r.members) >= r.holds():
+		if err := r.open(a.at); err != nil {
+			return err
+		}
+		if len(r.members) >= r.holds() {
 			return errFull
 		}
 		if who.Kind == event.KindAgent {
@@ -295,18 +301,21 @@ func (s *Service) Remove(ctx context.Context, id event.RoomID, memberID string) 
 			return errRoom
 		}
 		m := r.find(memberID)
-		owner := m != nil && m.owner == p.Person
-		if r.find(string(p.Person)) == nil && !owner {
+		if r.find(string(p.Person)) == nil && (m == nil || m.owner != p.Person) {
 			return errRoom
 		}
 		if m == nil {
 			return nil
 		}
-		if !owner && memberID != string(p.Person) && m.inviter != p.Person && r.createdBy != p.Person {
+		if !r.mayRemove(p.Person, m) {
 			return fault.New(fault.Forbidden, "not_allowed", "You may take out yourself, your own agents, whom you invited, and anybody from a room that you made.")
 		}
 		return a.leave(r, m)
 	})
+}
+
+func (r *room) mayRemove(p event.PersonID, m *member) bool {
+	return p != "" && (m.owner == p || m.PersonID == p || m.inviter == p || r.createdBy == p)
 }
 
 // SetConsent notes whether signals from what the caller does in a room may be
@@ -471,7 +480,7 @@ func (s *Service) show(ctx context.Context, asking event.PersonID, rooms ...*roo
 	for _, r := range rooms {
 		v := Room{ID: r.id, Title: r.title, Evening: r.evening(s.now()), Direct: r.direct, CreatedAt: when(r.createdAt), Sequence: r.seq, Cursor: r.change}
 		for _, m := range r.members {
-			v.Members = append(v.Members, RoomMember{Kind: m.Kind, PersonID: m.PersonID, AgentID: m.AgentID, Name: names[m.ID()]})
+			v.Members = append(v.Members, RoomMember{Kind: m.Kind, PersonID: m.PersonID, AgentID: m.AgentID, Name: names[m.ID()], Yours: asking != "" && m.owner == asking, MayRemove: r.mayRemove(asking, m)})
 		}
 		if r.find(string(asking)) != nil {
 			consent := r.consents(asking)
