@@ -48,9 +48,11 @@ type world struct {
 	model    *model
 	seq      map[event.RoomID]int64
 	n        int
-	hook     func(op string) error // of the database; may be nil
-	open     func()                // opens the database again, as a new process
-	shown    func()                // when a piece is shown live; may be nil
+	hook     func(op string) error  // of the database; may be nil
+	open     func()                 // opens the database again, as a new process
+	persona  func() compile.Persona // of all agents; may be nil
+	named    map[string]string      // by id of a person or agent
+	shown    func()                 // when a piece is shown live; may be nil
 }
 
 // model is a provider that says what it is told and shows what it was asked.
@@ -111,7 +113,7 @@ func (m *model) set(f func(*model)) {
 
 func newWorld(t testing.TB, change ...func(*Options)) *world {
 	t.Helper()
-	w := &world{t: t, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), lines: map[event.RoomID][]Line{}, seq: map[event.RoomID]int64{},
+	w := &world{t: t, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), lines: map[event.RoomID][]Line{}, seq: map[event.RoomID]int64{}, named: map[string]string{},
 		model: &model{say: []string{"Hello ", "there."}, finish: provider.FinishStop}}
 	hook := func(op string) error {
 		w.mu.Lock()
@@ -171,7 +173,17 @@ func (w *world) pass(d time.Duration) {
 
 // The questions of the gateway.
 
+func (w *world) nameOf(m event.Member) string {
+	if name, ok := w.named[m.ID()]; ok {
+		return name
+	}
+	return "Name of " + m.ID()
+}
+
 func (w *world) ProfileOf(_ context.Context, id event.AgentID) (compile.Persona, error) {
+	if w.persona != nil {
+		return w.persona(), nil
+	}
 	return compile.Persona{Name: strings.ToUpper(string(id)), Description: "A lighthouse keeper."}, nil
 }
 
@@ -293,7 +305,7 @@ func (w *world) said(author event.Member, text string, change ...func(*event.Mes
 	m.Sequence = w.seq[m.RoomID]
 	m.MessageID = event.MessageID(fmt.Sprintf("%s-%d", m.RoomID, m.Sequence))
 	w.mu.Lock()
-	w.lines[m.RoomID] = append(w.lines[m.RoomID], Line{MessageID: m.MessageID, Author: author, Name: "Name of " + author.ID(), Text: text})
+	w.lines[m.RoomID] = append(w.lines[m.RoomID], Line{MessageID: m.MessageID, Author: author, Name: w.nameOf(author), Text: text})
 	w.mu.Unlock()
 	w.hear(m)
 	return m.MessageID
