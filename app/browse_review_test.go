@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chromedp/chromedp/kb"
 )
 
 // browseReview: somebody is invited to review, reads what that means, reviews with
@@ -13,7 +15,7 @@ import (
 func browseReview(t *testing.T, ctx context.Context, r *rig) {
 	rita, bea, cleo := r.person("Rita"), r.person("Bea"), r.person("Cleo")
 	orla := rita.make("Orla", nil)
-	cleo.make("Wren", nil)
+	wren := cleo.make("Wren", nil)
 	guest := orla.with(bea)
 	for _, p := range []*person{rita, bea} {
 		p.must("PUT", "/v1/me/review-consent", map[string]any{"consent": true}, nil)
@@ -98,9 +100,18 @@ func browseReview(t *testing.T, ctx context.Context, r *rig) {
 	b.until("it is spent", `document.querySelector("#balance").textContent === "3" && document.body.innerText.includes("Wren's frame, ember")`)
 	two.until("the other tab agrees", `document.querySelector("#balance").textContent === "3"`)
 	b.click("#buy-evening")
-	b.until("the pass is there", `document.querySelector("#balance").textContent === "2" && document.querySelector("li code") !== null`)
+	b.until("the pass is there", `document.querySelector("#balance").textContent === "2" && document.querySelector(".evening") !== null`)
 	r.settle()
-	owner.open("/talk/wren")
+	b.click("details:has(.evening) summary")
+	b.write(".evening input", "Stars")
+	b.str(`(() => { const f = document.querySelector(".evening"); f.requestSubmit(); f.requestSubmit(); return "" })()`)
+	b.until("it opens its room", `location.pathname.startsWith("/room/") && document.body.innerText.includes("An evening on “Stars”")`)
+	b.live()
+	b.open("/points")
+	b.click("details:has(.evening) summary")
+	b.write(".evening input", "More stars"+kb.Enter)
+	b.until("and no second one", `document.querySelector(".evening .note").textContent.includes("opened its room already")`)
+	owner.open("/talk/" + wren.Slug)
 	owner.until("everybody sees the frame", `document.querySelector("h1 .look-ember") !== null`)
 
 	end := r.clock.Now().Add(7 * 24 * time.Hour).UnixMicro()

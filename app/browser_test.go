@@ -101,6 +101,8 @@ func (b *tab) open(path string) {
 	b.do("open "+path, chromedp.Navigate(b.base+path))
 }
 
+func focus(sel string) chromedp.Action[chromedp.Void] { return chromedp.Focus(sel) }
+
 func sleep(d time.Duration) chromedp.Action[chromedp.Void] { return chromedp.Sleep(d) }
 
 // click clicks once the page's modules are there to hear it.
@@ -210,7 +212,7 @@ func (b *tab) shots(name string) {
 				return err
 			}), chromedp.Sleep(100*time.Millisecond))
 			png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
-			if slices.Contains([]string{"growth", "mine", "points", "aside", "fill", "home-more", "operator"}, name) {
+			if slices.Contains([]string{"growth", "mine", "points", "aside", "fill", "home-more", "operator", "rules", "rules-tried"}, name) {
 				png, err = chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 			}
 			if err == nil {
@@ -240,6 +242,7 @@ func TestBrowser(t *testing.T) {
 		{"first minute", browseFirstMinute}, {"keyboard", browseByKeyboard}, {"double submit", browseTwiceSent}, {"guest", browseAsGuest},
 		{"markup", browseMarkup}, {"two tabs", browseTwoTabs}, {"reconnect", browseReconnect}, {"trouble", browseTrouble}, {"login ends", browseLoginEnds}, {"asked", browseAsked},
 		{"raise", browseRaise}, {"mine", browseMine}, {"review", browseReview}, {"beginnings", browseBeginnings},
+		{"room", browseRoom}, {"odd room", browseRoomOdd}, {"rules", browseRules},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, ctx, r.in(t)) })
 	}

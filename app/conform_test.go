@@ -110,7 +110,7 @@ func TestRoutesAreDescribed(t *testing.T) {
 	}
 	// What browsers show is no part of the description. It only reads, and there is
 	// nothing else beside the API.
-	if want := []string{"GET /{$}", "GET /login", "GET /talk/{agent}", "GET /growth/{agent}", "GET /reviews", "GET /points", "GET /goals", "GET /mine", "GET /operator", "GET /assets/{version}/{file}"}; !slices.Equal(r.API.Pages(), want) {
+	if want := []string{"GET /{$}", "GET /login", "GET /talk/{agent}", "GET /room/{room}", "GET /join", "GET /growth/{agent}", "GET /reviews", "GET /points", "GET /goals", "GET /mine", "GET /operator", "GET /assets/{version}/{file}"}; !slices.Equal(r.API.Pages(), want) {
 		t.Errorf("pages %q, want %q", r.API.Pages(), want)
 	}
 	for _, page := range r.API.Pages() {

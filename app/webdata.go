@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -31,6 +32,13 @@ func (r reader) Holding(ctx context.Context, cursor string) (h web.Holding, err 
 	h.Rooms = roomsOf(rooms, p.Person)
 	if h.Readable, h.Words, err = r.wordsOf(ctx, rooms); err != nil {
 		return h, err
+	}
+	emoji, err := r.Feedback.Meanings(ctx, p)
+	if err != nil {
+		return h, err
+	}
+	for _, m := range emoji.Meanings {
+		h.Emoji = append(h.Emoji, web.Meaning{Emoji: m.Emoji, Level: *m.Meaning})
 	}
 	page, err := r.Feedback.List(ctx, p, "", cursor, true)
 	if err != nil {
@@ -67,19 +75,7 @@ func (r reader) heldParts() (out []web.Part) {
 // roomsOf names rooms by their title, or by who else is there.
 func roomsOf(rooms []chat.Room, me event.PersonID) (out []web.Room) {
 	for _, one := range rooms {
-		name := one.Title
-		if name == "" {
-			var others []string
-			for _, m := range one.Members {
-				if m.PersonID != me {
-					others = append(others, m.Name)
-				}
-			}
-			name = strings.Join(others, ", ")
-		}
-		if name == "" {
-			name = "a room with nobody else"
-		}
+		name := cmp.Or(one.Title, others(one, me))
 		out = append(out, web.Room{ID: one.ID, Name: name, Consent: one.Consent != nil && *one.Consent})
 	}
 	slices.SortFunc(out, func(a, b web.Room) int { return strings.Compare(a.Name+string(a.ID), b.Name+string(b.ID)) })

@@ -1,4 +1,4 @@
-// Package web is the pages for people: log in, my agents, talk, growth, reviewing,
+// Package web is the pages for people: log in, my agents, talk, rooms, growth, reviewing,
 // points, together, my data, and for operators what waits for them.
 //
 // Owns: templates, styles and small ES modules, embedded. No table, no verb.

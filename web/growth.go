@@ -253,9 +253,10 @@ var words = template.FuncMap{
 		}
 		return links
 	},
-	"cards":  func() []string { return []string{"json", "png", "charx"} },
-	"day":    func(t time.Time) string { return t.UTC().Format("2 January 2006") },
-	"amount": func(n int64) string { return strings.Replace(fmt.Sprintf("%+d", n), "-", "−", 1) },
+	"meanings": func() any { return meanings },
+	"cards":    func() []string { return []string{"json", "png", "charx"} },
+	"day":      func(t time.Time) string { return t.UTC().Format("2 January 2006") },
+	"amount":   func(n int64) string { return strings.Replace(fmt.Sprintf("%+d", n), "-", "−", 1) },
 	"count": func(n int64) string {
 		if n == 1 {
 			return "1 point"

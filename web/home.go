@@ -56,6 +56,7 @@ type homeView struct {
 	Next  event.AgentID // the last one here, when there are more
 	Note  string
 
+	Groups     []Group
 	Natives    []Native
 	Archetypes []Archetype
 }
@@ -70,6 +71,9 @@ func (s *site) home(r *http.Request) (page, error) {
 	v := homeView{Cards: cards, First: after == "", Note: s.Note}
 	if len(cards) > perPage {
 		v.Cards, v.Next = cards[:perPage], cards[perPage-1].ID
+	}
+	if v.Groups, err = s.Groups(r.Context()); err != nil {
+		return page{}, err
 	}
 	if v.Natives, err = s.Natives(r.Context()); err != nil {
 		return page{}, err

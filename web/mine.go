@@ -2,6 +2,8 @@ package web
 
 import (
 	"context"
+	"encoding/json"
+	"math"
 	"net/http"
 	"time"
 
@@ -19,9 +21,10 @@ type Holding struct {
 	Handle   string
 	Since    time.Time
 	Parts    []Part
-	Rooms    []Room // by name
-	Readable bool   // reviewers may read where no word on an agent says otherwise
-	Words    []Word // on agents, by name
+	Rooms    []Room    // by name
+	Readable bool      // reviewers may read where no word on an agent says otherwise
+	Words    []Word    // on agents, by name
+	Emoji    []Meaning // by emoji
 	Given    []Given
 	More     string // cursor of older feedback, when there is some
 	Tokens   []Token
@@ -45,6 +48,36 @@ type Word struct {
 	ID      event.AgentID
 	Name    string
 	Consent bool
+}
+
+// Meaning is what an emoji under messages of the visitor's agents means to them, from
+// −1, displeased, to 1, pleased.
+type Meaning struct {
+	Emoji string
+	Level float64
+}
+
+// meanings are those that can be chosen.
+var meanings = []struct {
+	Level float64
+	Says  string
+}{{1, "very pleased"}, {.5, "pleased"}, {0, "nothing at all"}, {-.5, "displeased"}, {-1, "very displeased"}}
+
+// Says is the meaning in words.
+func (m Meaning) Says() string {
+	nearest := meanings[0]
+	for _, x := range meanings {
+		if math.Abs(x.Level-m.Level) < math.Abs(nearest.Level-m.Level) {
+			nearest = x
+		}
+	}
+	return nearest.Says
+}
+
+// Forgets is what takes the meaning back.
+func (m Meaning) Forgets() (string, error) {
+	body, err := json.Marshal(map[string]any{"emoji": m.Emoji, "meaning": nil})
+	return string(body), err
 }
 
 // Given is one piece of the visitor's feedback.

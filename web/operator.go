@@ -26,8 +26,19 @@ type Aside struct {
 	Refused  bool // it was refused before, and appealed
 }
 
-// operator is where a person looks before anything is decided about a review.
+type operatorView struct {
+	Aside []Aside
+	Rules []Rules
+}
+
+// operator is where a person looks before anything is decided about a review, and decides about
+// mapping rules.
 func (s *site) operator(r *http.Request) (page, error) {
-	list, err := s.Aside(r.Context())
-	return page{Name: "operator", Title: "Operating", View: list}, err
+	var v operatorView
+	var err error
+	if v.Aside, err = s.Aside(r.Context()); err != nil {
+		return page{}, err
+	}
+	v.Rules, err = s.MappingRules(r.Context())
+	return page{Name: "operator", Title: "Operating", View: v}, err
 }

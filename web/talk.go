@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"rapport/event"
+	"rapport/internal/authz"
 	"rapport/policy"
 )
 
@@ -56,12 +57,34 @@ func tonePairs() []Tone {
 	return all[:]
 }
 
-type talkView struct {
-	Face
+// Mood is an emoji to react with, in a word.
+type Mood struct{ Emoji, Says string }
+
+var everyMood = []Mood{{"👍", "like"}, {"❤️", "love"}, {"😂", "funny"}, {"😮", "surprising"}, {"🤔", "puzzling"}, {"😢", "sad"}, {"👎", "dislike"}}
+
+// said is what messages are put together from: with what owners press under the
+// answers of their agents, and what everybody can put under what others say.
+type said struct {
+	Owner   bool
 	Tones   []Tone
 	Reasons []Reason
-	Note    string
-	Label   string
+	Moods   []Mood
+}
+
+func (s *site) said(owner, moods bool) said {
+	out := said{Owner: owner, Tones: tonePairs(), Reasons: s.Reasons}
+	if moods {
+		out.Moods = everyMood
+	}
+	return out
+}
+
+type talkView struct {
+	Face
+	Me    event.PersonID
+	Said  said
+	Note  string
+	Label string
 }
 
 // talk is the room of the visitor and an agent. What was said comes from the API
@@ -71,5 +94,5 @@ func (s *site) talk(r *http.Request) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	return page{Name: "talk", Title: f.Name, View: talkView{f, tonePairs(), s.Reasons, s.Note, s.Label}}, nil
+	return page{Name: "talk", Title: f.Name, View: talkView{f, authz.From(r.Context()).Person, s.said(f.Yours, !f.Yours), s.Note, s.Label}}, nil
 }

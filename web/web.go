@@ -44,6 +44,7 @@ type Questions interface {
 	Visitors
 	Agents
 	Faces
+	Rooms
 	Growths
 	Holdings
 	Mentors
@@ -51,6 +52,7 @@ type Questions interface {
 	Commons
 	Beginnings
 	Operators
+	Ruling
 }
 
 // Options are who answers, and words from elsewhere.
@@ -71,13 +73,15 @@ type site struct {
 // browser.
 func Routes(api *httpapi.API, o Options) {
 	s := &site{Options: o, pages: map[string]*template.Template{}, assets: "/assets/" + version()}
-	layout := template.Must(template.New("").Funcs(words).ParseFS(pageFiles, "pages/layout.html"))
-	for _, name := range []string{"login", "home", "talk", "growth", "reviews", "points", "goals", "mine", "operator", "problem"} {
+	layout := template.Must(template.New("").Funcs(words).ParseFS(pageFiles, "pages/layout.html", "pages/said.html"))
+	for _, name := range []string{"login", "home", "talk", "room", "join", "growth", "reviews", "points", "goals", "mine", "operator", "problem"} {
 		s.pages[name] = template.Must(template.Must(layout.Clone()).ParseFS(pageFiles, "pages/"+name+".html"))
 	}
 	api.Page("GET /{$}", s.loggedIn(s.home))
 	api.Page("GET /login", s.login)
 	api.Page("GET /talk/{agent}", s.loggedIn(s.talk))
+	api.Page("GET /room/{room}", s.loggedIn(s.room))
+	api.Page("GET /join", s.join)
 	api.Page("GET /growth/{agent}", s.loggedIn(s.growth))
 	api.Page("GET /reviews", s.loggedIn(s.reviews))
 	api.Page("GET /points", s.loggedIn(s.points))

@@ -63,6 +63,20 @@ func (w world) Face(ctx context.Context, ref string) (Face, error) {
 	return Face{ID: "a1", Slug: "luna", Name: w.words, Description: w.words, Yours: authz.From(ctx).Person == "ada", Greeting: w.words}, nil
 }
 
+func (w world) Groups(ctx context.Context) ([]Group, error) {
+	g, err := w.Group(ctx, "r1")
+	return []Group{g}, err
+}
+
+func (w world) Group(ctx context.Context, id event.RoomID) (Group, error) {
+	if id != "r1" {
+		return Group{}, fault.New(fault.NotFound, "room_unknown", "There is no such room among yours.")
+	}
+	yours := authz.From(ctx).Person == "ada"
+	return Group{ID: id, Name: w.words, With: w.words, Me: authz.From(ctx).Person, Others: []Card{{ID: "a2", Name: w.words}}, Evening: &Evening{w.words, time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC), false},
+		Members: []Present{{ID: "ada", Name: w.words, Me: yours, MayGo: true}, {ID: "a1", Name: w.words, Agent: true, Yours: yours, MayGo: true}}}, nil
+}
+
 func (w world) Growth(ctx context.Context, ref string) (Growth, error) {
 	f, err := w.Face(ctx, ref)
 	if err == nil && !f.Yours {
@@ -88,6 +102,7 @@ func (w world) Holding(_ context.Context, cursor string) (Holding, error) {
 	return Holding{
 		Handle: "ada", Since: at, Parts: []Part{{"Your account", []string{"Who you are here."}}}, Rooms: []Room{{"r1", w.words, true}}, Words: []Word{{"a1", w.words, false}},
 		Given:  []Given{{ID: "f1", At: at, Agent: w.words, What: "comment", Text: w.words, Status: "stored"}, {ID: "f2", At: at, What: "thumb up", Status: "retracted"}},
+		Emoji:  []Meaning{{w.words, -.4}},
 		Tokens: []Token{{"t1", w.words, "chat", at}}, More: cursor + "next",
 	}, nil
 }
@@ -128,6 +143,16 @@ func (w world) Aside(ctx context.Context) ([]Aside, error) {
 		return nil, fault.New(fault.Forbidden, "not_allowed", "You may not list this verdict.")
 	}
 	return []Aside{{ID: "v1", Reviewer: "p1", Marks: [3]string{"hardly", "hardly", "hardly"}, Note: w.words, Seconds: .3, Because: []string{w.words}, Appeal: w.words}}, nil
+}
+
+func (w world) MappingRules(context.Context) ([]Rules, error) {
+	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	return []Rules{
+		{Version: 4, Status: "proposed", Since: at, Base: 3, By: w.words, Note: w.words},
+		{Version: 3, Status: "tried", Since: at, Base: 2, By: w.words, Note: w.words, Measured: true, Effects: []string{w.words}, Changes: []Change{{w.words, w.words, w.words}}, Trial: &Trial{.5, 12, 11, -.2, .3}},
+		{Version: 2, Status: "published", InForce: true, Since: at, Base: 1},
+		{Version: 1, Status: "published", Since: at, Outcome: w.words},
+	}, nil
 }
 
 func handler(words string) http.Handler {
@@ -171,6 +196,13 @@ func TestWhoSeesWhat(t *testing.T) {
 		{"/talk/luna", "ada", 200, "How was Luna today?"},
 		{"/talk/luna", "bob", 200, "not an AI model"},
 		{"/talk/nobody", "ada", 404, "Nothing here"},
+		{"/", "bob", 200, `href="/room/r1"`},
+		{"/room/r1", "", 303, "/login?next=%2Froom%2Fr1"},
+		{"/room/r1", "ada", 200, `data-kind="thumb"`},
+		{"/room/r1", "bob", 200, "Leave the room"},
+		{"/room/r2", "ada", 404, "Nothing here"},
+		{"/join", "", 200, "You are invited into a room"},
+		{"/join", "ada", 200, "Come in"},
 		{"/growth/luna", "ada", 200, "trying, about 5 more ratings before it moves"},
 		{"/growth/luna", "bob", 404, "not yours to see"},
 		{"/reviews", "", 303, "/login?next=%2Freviews"},
@@ -184,6 +216,10 @@ func TestWhoSeesWhat(t *testing.T) {
 		{"/goals", "bob", 200, "At least 120 of 500 helpful notes"},
 		{"/operator", "ada", 200, "took 0.3 s"},
 		{"/operator", "bob", 403, "You may not"},
+		{"/operator", "ada", 200, "between 0.20 worse and 0.30 better"},
+		{"/operator", "ada", 200, `id="back-1"`},
+		{"/operator", "ada", 200, "being put to the test questions"},
+		{"/mine", "ada", 200, "</b> displeased"},
 		{"/", "ada", 200, "Operating"},
 		{"/", "bob", 200, "Adopt a copy"},
 		{"/mine", "ada", 200, "Erase everything"},
@@ -211,8 +247,10 @@ func TestWhoSeesWhat(t *testing.T) {
 			t.Errorf("GET %s: %v", c.path, w.Header())
 		}
 	}
-	if w := get(h, "/talk/luna", "bob"); strings.Contains(w.Body.String(), "thumb") || strings.Contains(w.Body.String(), "/growth/") {
-		t.Error("a guest's page holds what is the owner's to press")
+	for _, path := range []string{"/talk/luna", "/room/r1"} {
+		if w := get(h, path, "bob"); strings.Contains(w.Body.String(), "thumb") || strings.Contains(w.Body.String(), "/growth/") {
+			t.Errorf("%s holds for a guest what is the owner's to press", path)
+		}
 	}
 	if w := get(h, "/v1/broken", ""); w.Code != 401 || !strings.HasPrefix(w.Header().Get("Content-Type"), "application/problem+json") {
 		t.Errorf("the API answers a browser with %d %s", w.Code, w.Header().Get("Content-Type"))
@@ -224,7 +262,7 @@ func TestWhoSeesWhat(t *testing.T) {
 	}
 }
 
-var pages = []string{"/", "/?after=a059", "/login", "/login?ended=1", "/talk/luna", "/growth/luna", "/reviews", "/points", "/goals", "/mine", "/operator", "/nothing"}
+var pages = []string{"/", "/?after=a059", "/login", "/login?ended=1", "/talk/luna", "/room/r1", "/join", "/growth/luna", "/reviews", "/points", "/goals", "/mine", "/operator", "/nothing"}
 
 // TestMarkupIsText: no words make an element, an attribute or a script.
 func TestMarkupIsText(t *testing.T) {

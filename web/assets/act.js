@@ -49,7 +49,8 @@ export function acts(box, { base = '', version } = {}) {
     f.addEventListener('submit', once(f, async (e) => {
       try {
         const b = e.submitter; // which is disabled meanwhile, and so no part of the form's data
-        await ask(f, { ...Object.fromEntries(new FormData(f)), ...(b?.name ? { [b.name]: b.value } : {}) });
+        const numbers = [...f.querySelectorAll('[data-number]')].map((x) => [x.name, Number(x.value)]);
+        await ask(f, { ...Object.fromEntries([...new FormData(f), ...numbers]), ...(b?.name ? { [b.name]: b.value } : {}) });
         f.reset();
         await again(b?.dataset.done ?? f.dataset.done, f.id);
       } catch (err) {

@@ -112,6 +112,21 @@ for (const what of ['dragover', 'drop']) {
   });
 }
 
+// A room for several.
+const group = document.querySelector('#group');
+const gathering = key();
+group.addEventListener('submit', (e) => e.preventDefault());
+group.addEventListener('submit', once(group, async () => {
+  try {
+    const agents = [...group.querySelectorAll('[name=agents]:checked')].map((x) => x.value);
+    const room = await call('POST', '/v1/rooms', { title: group.elements.title.value.trim(), agents }, { key: gathering });
+    location.assign('/room/' + encodeURIComponent(room.id));
+    await new Promise(() => {});
+  } catch (err) {
+    tell(document.querySelector('#gathered'), err);
+  }
+}));
+
 const form = document.querySelector('#new');
 const status = document.querySelector('#status');
 const mine = key(); // the form makes one agent, however often it is sent

@@ -2,19 +2,23 @@
 // from its last change, so that nothing is lost or doubled when it breaks off.
 import { call, element, key, once, patient, pause, tell } from './api.js';
 import { emphasise, raise } from './raise.js';
+import { moods } from './react.js';
 import { sheet } from './sheet.js';
 
 const room = document.querySelector('#room');
-const agent = { id: room.dataset.agent, name: room.dataset.name, yours: 'yours' in room.dataset };
+// Who may answer here: one agent, or those of a room of several.
+const agents = new Map([...document.querySelectorAll('[data-agent]')].map(({ dataset: d }) => [d.agent, { id: d.agent, name: d.name, yours: 'yours' in d }]));
+const agent = agents.get(room.dataset.agent); // none in a room of several
+const { me } = room.dataset;
 const past = document.querySelector('#past');
 const list = document.querySelector('#said');
 const status = document.querySelector('#status');
 const pending = document.querySelector('#pending');
 const earlier = document.querySelector('#earlier');
 
-const shown = new Map(); // message id → {change, sequence, item}
+const shown = new Map(); // message id → {change, sequence, item, react}
 const finished = new Set(); // decisions whose message is here
-let roomID = '';
+let roomID = room.dataset.room ?? '';
 let cursor = 0;
 let oldest = 0;
 
@@ -25,25 +29,29 @@ function show(m, live) {
   }
   const old = shown.get(m.id);
   if (old && old.change >= m.change) return;
-  const theirs = m.author.agentId === agent.id;
+  const by = agents.get(m.author.agentId);
+  const theirs = Boolean(m.author.agentId);
   if (theirs) shown.get(m.replyTo)?.item.querySelector('.trouble')?.remove();
-  const item = old?.item ?? document.querySelector(theirs ? '#theirs' : '#mine').content.firstElementChild.cloneNode(true);
-  item.querySelector('b').textContent = m.author.name || (theirs ? agent.name : 'You');
+  const item = old?.item ?? document.querySelector(by?.yours ? '#ours' : theirs ? '#theirs' : '#mine').content.firstElementChild.cloneNode(true);
+  item.querySelector('b').textContent = m.author.name || (theirs ? by?.name || 'an agent' : me && me !== m.author.personId ? 'somebody' : 'You');
   item.querySelector('p').textContent = m.deleted ? 'deleted' : m.text;
   item.classList.toggle('gone', Boolean(m.deleted));
-  shown.set(m.id, { change: m.change, sequence: m.sequence, item });
+  const react = old?.react ?? moods(item, status, me);
+  react(m, !by?.yours && (theirs || me !== m.author.personId) && !m.deleted);
+  shown.set(m.id, { change: m.change, sequence: m.sequence, item, react });
   if (old) return;
   item.id = 'm-' + m.id;
   item.dataset.sequence = m.sequence;
-  if (theirs && agent.yours) {
-    raise(item, agent, m);
-    if (live) emphasise(item, agent, m);
+  item.classList.toggle('other', Boolean(!theirs && me && me !== m.author.personId));
+  if (by?.yours) {
+    raise(item, by, m);
+    if (live) emphasise(item, by, m);
   }
   const end = atEnd();
   const after = [...list.children].findLast((li) => Number(li.dataset.sequence) < m.sequence);
   if (after) after.after(item); else list.prepend(item);
   document.querySelector('#empty').hidden = true;
-  if (live && theirs) document.querySelector('#live').textContent = `${agent.name}: ${m.text}`;
+  if (live && m.author.personId !== me) document.querySelector('#live').textContent = `${item.querySelector('b').textContent}: ${m.text}`;
   if (end || !live) follow();
   if (early.has(m.id)) trouble(early.get(m.id));
 }
@@ -55,8 +63,11 @@ const follow = () => past.scrollTo({ top: past.scrollHeight });
 // What an agent is writing, until its message is there.
 let silence;
 function write(f) {
-  if (finished.has(f.decisionId) || f.agentId !== agent.id) return;
+  if (finished.has(f.decisionId) || agent && f.agentId !== agent.id) return;
+  if (!pending.hidden && pending.dataset.by !== f.agentId) return; // one at a time
   const end = atEnd();
+  pending.dataset.by = f.agentId;
+  pending.querySelector('b').textContent = agents.get(f.agentId)?.name ?? '';
   if (f.decisionId && pending.dataset.decision !== f.decisionId) {
     pending.dataset.decision = f.decisionId;
     pending.querySelector('p').textContent = '';
@@ -79,19 +90,20 @@ function quiet() {
 // Why a message has no answer, under it, with another try where there is one.
 const early = new Map(); // message id → what is to be shown once the message is
 function trouble(t) {
-  if (t.agentId !== agent.id) return;
-  quiet();
+  const by = agents.get(t.agentId);
+  if (!by) return;
+  if (pending.dataset.by === t.agentId) quiet();
   const end = atEnd();
   const item = shown.get(t.messageId)?.item;
   if (!item) return early.set(t.messageId, t);
   item.querySelector('.trouble')?.remove();
   const note = element('div', '', 'trouble');
   const says = t.wait
-    ? `${agent.name} answers later: ${t.says}; it is tried again in ${t.wait} s.`
-    : t.says ? `${agent.name} could not answer: ${t.says}.` : `${agent.name} has not answered this.`;
+    ? `${by.name} answers later: ${t.says}; it is tried again in ${t.wait} s.`
+    : t.says ? `${by.name} could not answer: ${t.says}.` : `${by.name} has not answered this.`;
   note.append(element('p', says));
   note.firstChild.setAttribute('role', 'status');
-  if (t.again) {
+  if (t.again && !item.classList.contains('other')) {
     const again = element('button', 'Try again', 'quiet');
     again.type = 'button';
     again.addEventListener('click', once(again, async () => {
@@ -123,6 +135,7 @@ function listen() {
   });
   stream.addEventListener('typing', (e) => write(JSON.parse(e.data)));
   stream.addEventListener('delta', (e) => write(JSON.parse(e.data)));
+  stream.addEventListener('room', () => document.dispatchEvent(new Event('members')));
   stream.addEventListener('trouble', (e) => trouble(JSON.parse(e.data)));
   stream.addEventListener('gone', () => {
     stream.close();
@@ -165,7 +178,7 @@ earlier.addEventListener('click', once(earlier, async () => {
 // again after a failure says it once.
 const form = document.querySelector('#say');
 const text = document.querySelector('#text');
-const draft = 'draft ' + agent.id;
+const draft = 'draft ' + (agent?.id ?? roomID);
 let sending = { text: '', key: '' };
 
 text.value = sessionStorage.getItem(draft) ?? '';
@@ -201,9 +214,10 @@ form.addEventListener('submit', once(form, async () => {
 
 // Ending the talk; its owner is asked how it was when the server says so, and may say
 // it at any time.
-const over = 'ended ' + agent.id;
-const rate = agent.yours && sheet(agent, status, JSON.parse(sessionStorage.getItem(over) ?? '[]'));
-document.querySelector('#end').addEventListener('click', once(document.querySelector('#end'), async () => {
+const over = 'ended ' + agent?.id;
+const rate = agent?.yours && sheet(agent, status, JSON.parse(sessionStorage.getItem(over) ?? '[]'));
+const end = document.querySelector('#end');
+end?.addEventListener('click', once(end, async () => {
   try {
     const ended = (await call('POST', `/v1/rooms/${roomID}/end`)).ended ?? [];
     status.textContent = ended.length ? 'The talk is ended. The next message begins another.' : 'No talk is going on.';
@@ -217,14 +231,14 @@ document.querySelector('#end').addEventListener('click', once(document.querySele
 }));
 
 try {
-  roomID = (await patient(() => call('POST', `/v1/agents/${agent.id}/talk`))).id;
+  roomID ||= (await patient(() => call('POST', `/v1/agents/${agent.id}/talk`))).id;
   const p = await page('');
   cursor = p.cursor;
   earlier.hidden = !p.more;
   document.querySelector('#empty').hidden = p.messages.length > 0;
   listen();
   const last = p.messages.at(-1);
-  if (last && !last.author.agentId && !last.deleted && Date.now() - Date.parse(last.at) > 30000) trouble({ agentId: agent.id, messageId: last.id, again: true });
+  if (agent && last && !last.author.agentId && !last.deleted && Date.now() - Date.parse(last.at) > 30000) trouble({ agentId: agent.id, messageId: last.id, again: true });
 } catch (err) {
   tell(status, err);
 }
