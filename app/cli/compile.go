@@ -34,10 +34,18 @@ func (c compileCmd) Run(ctx context.Context, g *globals) error {
 			return g.print(p)
 		}
 		g.say("%s", p.SystemPrompt)
+		for _, x := range p.FewShot {
+			g.say("── an example is said before the talk: %s\n   → %s", first(x.User, 90), first(x.Agent, 90))
+		}
 		g.say("── where each line and number comes from (rules version %d, hash %s)", p.RulesVersion, p.Hash)
 		for _, t := range p.Trace {
 			value := t.Text
-			if t.What != "line" {
+			switch {
+			case t.What == "example":
+				value = "example: " + value
+			case t.What != "line" && t.Text != "":
+				value = fmt.Sprintf("%s = %.4g, sent as %s", t.What, t.Value, t.Text)
+			case t.What != "line":
 				value = fmt.Sprintf("%s = %.4g", t.What, t.Value)
 			}
 			g.say("%-14s %-22s %s", t.Source, t.Rule, first(value, 90))

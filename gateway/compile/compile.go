@@ -86,8 +86,8 @@ type Flags struct {
 
 // Trace leads one line or number back to where it comes from.
 type Trace struct {
-	What   string  `json:"what"`            // line, or the name of the number
-	Text   string  `json:"text,omitempty"`  // of a line
+	What   string  `json:"what"`            // line, example, or the name of the number
+	Text   string  `json:"text,omitempty"`  // of a line or an example; of a number the word that is sent for it
 	Value  float64 `json:"value,omitempty"` // of a number
 	Source string  `json:"source"`          // a trait, mood, exploration.epsilon, persona or platform
 	Rule   string  `json:"rule"`            // id of the rule
@@ -140,7 +140,7 @@ func Compile(in Input, x policy.Traits, m Moment) Profile { return Prepare(in).C
 // Compile makes the behaviour for a variation x at a moment.
 func (p *Prepared) Compile(x policy.Traits, m Moment) Profile {
 	out := Profile{Route: p.route, RulesVersion: p.rules.Version}
-	out.Trace = make([]Trace, 0, len(p.fixed)+policy.NTraits+1+len(p.rules.Mappings)+1)
+	out.Trace = make([]Trace, 0, len(p.fixed)+policy.NTraits+1+len(p.rules.Mappings)+2+maxRuleExamples)
 	out.Trace = append(out.Trace, p.fixed...)
 
 	said := p.prompt.levels(x, m, &out)
@@ -148,7 +148,7 @@ func (p *Prepared) Compile(x policy.Traits, m Moment) Profile {
 	mapper := &p.params[0]
 	mapper.build(&inputs, m.MaxWords, &out)
 	out.SystemPrompt = p.prompt.build(said, m, out.Flags.Words)
-	out.FewShot = p.prompt.fewShot(out.Rendered)
+	out.FewShot = p.prompt.fewShot(&out)
 	out.Flags.ReplyStyle = replyStyle(out.Rendered)
 	out.Flags.BrevityLevel = brevityLevel(out.Rendered[policy.Brevity])
 	out.StyleNote = styleNotes[out.Flags.ReplyStyle][out.Flags.BrevityLevel]
@@ -163,7 +163,7 @@ func (p *Prepared) ForFallback(profile Profile, i int, m Moment) Profile {
 	inputs := p.inputs(profile.Rendered, m)
 	kept := profile.Trace[:0:0]
 	for _, t := range profile.Trace {
-		if t.What == "line" {
+		if t.What == "line" || t.What == "example" {
 			kept = append(kept, t)
 		}
 	}

@@ -136,6 +136,21 @@ func TestCompileProperties(t *testing.T) {
 				t.Fatalf("no trace for the line %q", line)
 			}
 		}
+		for _, shot := range a.FewShot {
+			if !slices.ContainsFunc(a.Trace, func(tr Trace) bool { return tr.What == "example" && tr.Text == shot.Agent }) {
+				t.Fatalf("no trace for the example %q", shot.Agent)
+			}
+		}
+		if !slices.ContainsFunc(a.Trace, func(tr Trace) bool {
+			return tr.What == "max_tokens" && tr.Value == float64(a.Params.MaxTokens) && tr.Source == "brevity"
+		}) {
+			t.Fatalf("no trace for %d tokens", a.Params.MaxTokens)
+		}
+		for _, name := range append(slices.Clone(a.Channels.Output), a.Channels.Sampling...) {
+			if !slices.ContainsFunc(a.Trace, func(tr Trace) bool { return tr.What == name && tr.Rules == 1 }) {
+				t.Fatalf("no trace for %s", name)
+			}
+		}
 	})
 }
 

@@ -87,7 +87,7 @@ func newParamsMapper(rules *rule.Rules, m Model) ParamsMapper {
 func (p *ParamsMapper) build(in *rule.Inputs, maxWords int, out *Profile) {
 	out.Params = Params{TokensField: p.capability.TokensField, Temperature: Unset, TopP: Unset, PresencePenalty: Unset, FrequencyPenalty: Unset}
 	out.Channels, out.Dropped, out.Clamped = p.channels, p.dropped, nil
-	words := 0
+	words, from := 0, &rule.Mapping{}
 	for i := range p.rules.Mappings {
 		f := &p.rules.Mappings[i]
 		if !p.send[f.Param] {
@@ -103,13 +103,16 @@ func (p *ParamsMapper) build(in *rule.Inputs, maxWords int, out *Profile) {
 			out.Clamped = append(out.Clamped, f.Param.String())
 		}
 		out.Trace = append(out.Trace, Trace{What: f.Param.String(), Value: v, Source: f.Source, Rule: f.Rule, Rules: p.rules.Version})
+		traced := &out.Trace[len(out.Trace)-1]
 		switch f.Param {
 		case rule.Words:
-			words = int(math.Round(v))
+			words, from = int(math.Round(v)), f
 		case rule.Verbosity:
 			out.Params.Verbosity = lowMediumHigh(v)
+			traced.Text = out.Params.Verbosity
 		case rule.Effort:
 			out.Params.Effort, out.Params.EffortField = p.capability.Effort.word(v), p.capability.Effort.Field
+			traced.Text = out.Params.Effort
 		case rule.Temperature:
 			out.Params.Temperature = Number(v)
 		case rule.TopP:
@@ -132,6 +135,7 @@ func (p *ParamsMapper) build(in *rule.Inputs, maxWords int, out *Profile) {
 	// Two tokens a word hold for most languages; hidden thinking is paid from the
 	// same purse and needs room of its own.
 	out.Params.MaxTokens = out.Flags.MaxWords*2 + 40 + p.capability.Headroom
+	out.Trace = append(out.Trace, Trace{What: "max_tokens", Value: float64(out.Params.MaxTokens), Source: from.Source, Rule: from.Rule, Rules: p.rules.Version})
 }
 
 func lowMediumHigh(v float64) string {

@@ -144,31 +144,35 @@ func (e *PromptEngineer) build(s said, m Moment, words int) string {
 }
 
 // fewShot gives the persona's own examples and at most two that show a trait at
-// its rendered level.
-func (e *PromptEngineer) fewShot(rendered policy.Traits) []Example {
+// its rendered level, and traces them.
+func (e *PromptEngineer) fewShot(out *Profile) []Example {
 	var more [maxRuleExamples]Example
 	n := 0
 	for _, x := range e.rules.Examples {
 		t, _ := policy.ParseTrait(x.Trait)
-		if n < maxRuleExamples && rendered[t] >= x.From && rendered[t] <= x.To {
+		if level := out.Rendered[t]; n < maxRuleExamples && level >= x.From && level <= x.To {
 			more[n] = Example{User: x.User, Agent: x.Agent}
+			out.Trace = append(out.Trace, Trace{What: "example", Text: x.Agent, Source: x.Trait, Rule: x.ID, Rules: e.rules.Version, Level: level})
 			n++
 		}
 	}
 	if n == 0 {
 		return e.examples
 	}
-	out := make([]Example, 0, len(e.examples)+n)
-	return append(append(out, e.examples...), more[:n]...)
+	return append(append(make([]Example, 0, len(e.examples)+n), e.examples...), more[:n]...)
 }
 
 func (e *PromptEngineer) fixedTrace() []Trace {
-	return []Trace{
+	out := []Trace{
 		{What: "line", Text: "preamble", Source: "platform", Rule: "preamble"},
 		{What: "line", Text: "persona", Source: "persona", Rule: "quoted-data"},
 		{What: "line", Text: "room", Source: "platform", Rule: "room"},
 		{What: "line", Text: "rules", Source: "platform", Rule: "not-negotiable"},
 	}
+	for _, x := range e.examples {
+		out = append(out, Trace{What: "example", Text: x.Agent, Source: "persona", Rule: "own-examples"})
+	}
+	return out
 }
 
 // replyStyle names the strongest colour of the levels, plain when there is none.
