@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -73,6 +74,7 @@ func Settings() []Setting {
 		{Key: "provider.offline", Default: false, Doc: "use the built-in offline demo, which is not an AI model, whatever else is there"},
 	}
 	s = append(s, communitySettings()...)
+	s = append(s, moderationSettings()...)
 	sort.Slice(s, func(i, j int) bool { return s[i].Key < s[j].Key })
 	return s
 }
@@ -118,7 +120,8 @@ type Config struct {
 		Partitions  int    `koanf:"partitions"`
 		Replication int    `koanf:"replication"`
 	} `koanf:"kafka"`
-	community `koanf:",squash"`
+	community  `koanf:",squash"`
+	moderation `koanf:",squash"`
 
 	Postgres string `koanf:"postgres"`
 	Provider struct {
@@ -260,6 +263,9 @@ func (c Config) check() error {
 	if e := c.Gateway.RulesEvery; e != 0 && e < time.Hour {
 		return bad("gateway.rules_every", "is %v; use at least 1h, or 0 for never", e)
 	}
+	if err := c.moderation.check(bad); err != nil {
+		return err
+	}
 	if err := c.checkModels(bad); err != nil {
 		return err
 	}
@@ -318,6 +324,7 @@ func (c Config) Effective() []Effective {
 		"provider.base_url": c.Provider.BaseURL, "provider.key": c.Provider.Key, "provider.model": c.Provider.Model, "provider.offline": c.Provider.Offline,
 		"provider.vendor": c.Provider.Vendor, "provider.prices": c.Provider.Prices,
 	}
+	maps.Copy(values, c.moderation.values())
 	for key, v := range c.community.values() {
 		values[key] = v
 	}

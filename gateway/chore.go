@@ -67,6 +67,9 @@ func (s *Service) doChore(ctx context.Context, person event.PersonID, text strin
 		}
 		return of(models[i+1]), true
 	}
+	if out.bar(s.barred(ctx, stageBefore, text)) {
+		return out, "", failure(out)
+	}
 	enforcer := guard.NewEnforcer(guard.Limits{MaxWords: choreWords})
 	var said strings.Builder
 	res, err := s.calls.Stream(ctx, r, func(piece string) error {
@@ -83,6 +86,9 @@ func (s *Service) doChore(ctx context.Context, person event.PersonID, text strin
 	out = outcome{text: said.String(), finish: provider.FinishStop, res: res}
 	if err != nil && err != errEnough {
 		return out, "", failure(failed(err))
+	}
+	if out.bar(s.barred(ctx, stageAfter, out.text)) {
+		return out, "", failure(out)
 	}
 	return out, models[res.Fallback].ID, nil
 }

@@ -32,6 +32,8 @@ func failure(out outcome) error {
 		return upstream{400, "context_length_exceeded", "The talk is too long for the model; send fewer messages."}
 	case provider.FinishFilter:
 		return upstream{400, "content_filter", "The reply was held back by a content filter."}
+	case codeUnchecked:
+		return fault.New(fault.Unavailable, out.code, "What may be said cannot be checked now; try again in a moment.")
 	case provider.CodeUnauthorized:
 		return upstream{502, "model_unauthorized", "The server's key for the model was refused: " + hint + "."}
 	case provider.CodeQuota:

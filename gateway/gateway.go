@@ -109,6 +109,8 @@ type Options struct {
 
 	RulesEvery time.Duration // how often a model is asked for new mapping rules without being told; 0 for never
 
+	Moderation Moderation
+
 	Replies int // that one person gets in a day from all agents together; 0 for no limit
 
 	QuietFrom, QuietTo int // hours UTC in which nobody is answered unasked; equal for none

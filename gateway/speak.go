@@ -47,9 +47,20 @@ func (s *Service) speak(ctx context.Context, p *plan, talk []provider.Message, c
 	var out outcome
 	var text strings.Builder
 	var emitErr error
+	if n := len(talk); n > 0 {
+		if out.bar(s.barred(ctx, stageBefore, talk[n-1].Text)) {
+			out.profile = p.profile
+			return out
+		}
+	}
+	held := s.o.Moderation.holds()
 	enforcer := guard.NewEnforcer(guard.Limits{MaxWords: p.profile.Flags.MaxWords, Canary: p.made.Canary(), Banned: banned, Name: p.made.Name(), Others: p.others, Stop: p.stop})
 	pass := func(piece string) error {
 		if piece == "" {
+			return nil
+		}
+		if held {
+			text.WriteString(piece)
 			return nil
 		}
 		if emitErr = committed(); emitErr != nil {
@@ -72,7 +83,7 @@ func (s *Service) speak(ctx context.Context, p *plan, talk []provider.Message, c
 	if err == nil {
 		err = pass(enforcer.Finish())
 	}
-	out.profile, out.began = p.profile, text.Len() > 0
+	out.profile, out.began = p.profile, text.Len() > 0 && !held
 	if i := out.res.Fallback; i > 0 {
 		out.profile = p.made.ForFallback(p.profile, i-1, p.moment)
 	}
@@ -106,7 +117,26 @@ func (s *Service) speak(ctx context.Context, p *plan, talk []provider.Message, c
 			out.hint, out.again = e.Hint, e.RetryAfter
 		}
 	}
+	if held && out.code == "" && !out.bar(s.barred(ctx, stageAfter, out.text)) {
+		if committed() != nil {
+			out.code, out.finish = "not_durable", provider.FinishError
+		} else if emit(out.text) != nil {
+			out.code, out.finish, out.began = provider.CodeCancelled, provider.FinishError, true
+		}
+	}
 	return out
+}
+
+// bar ends a reply that may not be said, for a reason; it says whether there is one.
+func (o *outcome) bar(code string) bool {
+	if code == "" {
+		return false
+	}
+	o.code, o.finish, o.text = code, provider.FinishError, ""
+	if code == provider.FinishFilter {
+		o.finish = provider.FinishFilter
+	}
+	return true
 }
 
 // request is what the plan asks its model, and with parameters of their own the

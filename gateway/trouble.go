@@ -35,6 +35,7 @@ var says = map[string]string{
 	provider.CodeMoved:        "its model is somewhere else now; the administrator has to look at it",
 	provider.CodeNoModel:      "its model does not exist any more; another one has to be named",
 	provider.FinishFilter:     "the answer was held back by a filter",
+	codeUnchecked:             "what may be said cannot be checked now",
 	compile.ReasonKilled:      "it is stopped",
 	compile.ReasonLimit:       "you have had today's replies; there are more after midnight UTC, or for mentor points",
 }

@@ -119,6 +119,13 @@ func (w *Watch) Fallback(from provider.Request) {
 	}
 }
 
+// Judged notes what a moderator said.
+func (w *Watch) Judged(stage, outcome string) {
+	if w != nil && w.numbers != nil {
+		w.numbers.judged.WithLabelValues(stage, outcome).Inc()
+	}
+}
+
 // The outcomes of a try that are no error of a provider.
 const (
 	outcomeOK      = "ok"

@@ -17,6 +17,7 @@ type numbers struct {
 	calls     *prometheus.CounterVec
 	fallbacks *prometheus.CounterVec
 	dropped   *prometheus.CounterVec
+	judged    *prometheus.CounterVec
 	tokens    *prometheus.HistogramVec
 	duration  *prometheus.HistogramVec
 	first     *prometheus.HistogramVec
@@ -42,11 +43,12 @@ func newNumbers(registry prometheus.Registerer) *numbers {
 		calls:     counter("rapport_model_calls_total", "Tries of models by outcome: ok, stopped by us, refused by a content filter, or why they failed.", "provider", "model", "outcome"),
 		fallbacks: counter("rapport_model_fallbacks_total", "How often another model was asked because this one failed.", "provider", "model"),
 		dropped:   counter("rapport_model_parameters_dropped_total", "Parameters that were taken out because the model refused them.", "provider", "model", "parameter"),
+		judged:    counter("rapport_moderations_total", "Texts that a moderator was asked about, before a model got them and after it made them, by outcome.", "stage", "outcome"),
 		tokens:    histogram("gen_ai_client_token_usage", "Tokens of a call of a model.", tokenBuckets, "gen_ai_token_type"),
 		duration:  histogram("gen_ai_client_operation_duration_seconds", "Time of a call of a model in seconds.", secondBuckets, "error_type"),
 		first:     histogram("gen_ai_client_operation_time_to_first_chunk_seconds", "Time until a model's first piece of text in seconds.", firstBuckets),
 	}
-	registry.MustRegister(n.decisions, n.replies, n.calls, n.fallbacks, n.dropped, n.tokens, n.duration, n.first)
+	registry.MustRegister(n.decisions, n.replies, n.calls, n.fallbacks, n.dropped, n.judged, n.tokens, n.duration, n.first)
 	return n
 }
 
