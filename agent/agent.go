@@ -174,16 +174,17 @@ type Profile struct {
 
 // State is what is not policy.
 type State struct {
-	Version   int64    `json:"version"`
-	Learning  bool     `json:"learning"` // false while paused
-	Alive     bool     `json:"alive"`    // false while a kill switch is on
-	StoppedBy []string `json:"stoppedBy,omitempty"`
-	Pace      string   `json:"pace"`
-	Approval  Approval `json:"approval"`
-	Mood      Mood     `json:"mood"`
-	Asking    Asking   `json:"asking"`
-	Waiting   int      `json:"waiting"` // proposals that wait for the owner
-	UpdatedAt int64    `json:"updatedAt"`
+	Version   int64        `json:"version"`
+	Learning  bool         `json:"learning"` // false while paused
+	Alive     bool         `json:"alive"`    // false while a kill switch is on
+	StoppedBy []string     `json:"stoppedBy,omitempty"`
+	Pace      string       `json:"pace"`
+	Approval  Approval     `json:"approval"`
+	Mood      Mood         `json:"mood"`
+	Asking    Asking       `json:"asking"`
+	Quiet     *event.Quiet `json:"quiet,omitempty"` // hours in which it begins nothing; absent until the owner sets them
+	Waiting   int          `json:"waiting"`         // proposals that wait for the owner
+	UpdatedAt int64        `json:"updatedAt"`
 }
 
 // Draft is a new agent.
@@ -472,7 +473,7 @@ func (s *Service) view(tx *sqldb.Tx, a *record, own bool) (Agent, error) {
 	out.Profile = &Profile{texts, levelsByName(a.baseline)}
 	out.State = &State{
 		Version: a.version, Learning: a.learning, Alive: a.stops == 0, StoppedBy: a.stops.names(), Pace: a.pace,
-		Approval: a.approval, Mood: a.mood(t, s.micros()), Asking: a.asking, Waiting: waiting, UpdatedAt: a.updated,
+		Approval: a.approval, Mood: a.mood(t, s.micros()), Asking: a.asking, Quiet: a.hush(), Waiting: waiting, UpdatedAt: a.updated,
 	}
 	return out, nil
 }

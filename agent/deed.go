@@ -157,8 +157,17 @@ func (a *record) state(t talks) event.AgentState {
 		AgentID: a.id, OwnerID: a.owner, Version: a.version, Policy: a.raw, Baseline: slices.Clone(a.baseline[:]),
 		Learning: a.learning, Alive: a.stops == 0, Pace: a.pace,
 		Mood:   event.Mood{Valence: m.Valence, Arousal: m.Arousal, At: t.at, BaselineValence: m.BaselineValence, BaselineArousal: m.BaselineArousal, Off: m.Off},
-		Asking: &event.Asking{Intensity: a.asking.Intensity, Every: a.asking.Every},
+		Asking: &event.Asking{Intensity: a.asking.Intensity, Every: a.asking.Every}, Quiet: a.hush(),
 	}
+}
+
+// hush are the quiet hours, nil where none were set.
+func (a *record) hush() *event.Quiet {
+	if a.quiet.Zone == "" {
+		return nil
+	}
+	q := a.quiet
+	return &q
 }
 
 // orNothing is the deed, or none when the document stays as it was; also runs

@@ -95,6 +95,11 @@ type settingsBody struct {
 		Intensity *string `json:"intensity,omitempty" enum:"off,gentle,normal,eager" doc:"At most 0, 1, 2 or 4 prompts a week about this agent."`
 		Every     *int    `json:"every,omitempty" minimum:"0" maximum:"1000" doc:"Also after every so many talks that were not long and lively; 0 never."`
 	} `json:"asking,omitempty" doc:"How much you want to be asked what you think of this agent."`
+	Quiet *struct {
+		Zone string `json:"zone" maxLength:"64" doc:"Your time zone, as Europe/Berlin or UTC."`
+		From int    `json:"from" minimum:"0" maximum:"23"`
+		To   int    `json:"to" minimum:"0" maximum:"23"`
+	} `json:"quiet,omitempty" doc:"Hours in which the agent begins nothing by itself and answers nobody unasked; from equal to to for none. Until you set them it begins nothing from 22 to 8 o'clock UTC."`
 }
 
 func (b settingsBody) settings() Settings {
@@ -104,6 +109,9 @@ func (b settingsBody) settings() Settings {
 	}
 	if b.Asking != nil {
 		s.Asking, s.AskEvery = b.Asking.Intensity, b.Asking.Every
+	}
+	if b.Quiet != nil {
+		s.Quiet = &event.Quiet{Zone: b.Quiet.Zone, From: b.Quiet.From, To: b.Quiet.To}
 	}
 	if b.Exploration != nil {
 		s.Epsilon, s.Strategy, s.HoldoutOff = b.Exploration.Epsilon, b.Exploration.Strategy, b.Exploration.HoldoutOff

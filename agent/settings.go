@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"slices"
+	"time"
+	_ "time/tzdata" // owners' time zones, also where the machine has none
 
 	"rapport/event"
 	"rapport/internal/authz"
@@ -26,6 +28,7 @@ type Settings struct {
 	AutonomyLevel *int
 	Asking        *string // off, gentle, normal, eager
 	AskEvery      *int    // [0,1000]
+	Quiet         *event.Quiet
 }
 
 // SetSettings changes what is given. Autonomy is raised only for a trusted agent:
@@ -123,6 +126,15 @@ func (c Settings) apply(a *record) error {
 			return bad("asking after every so many talks goes from 0, never, to 1000")
 		}
 		a.asking.Every = *c.AskEvery
+	}
+	if c.Quiet != nil {
+		if _, err := time.LoadLocation(c.Quiet.Zone); err != nil || c.Quiet.Zone == "" || c.Quiet.Zone == "Local" {
+			return bad("quiet hours need a time zone, as Europe/Berlin or UTC")
+		}
+		if c.Quiet.From < 0 || c.Quiet.From > 23 || c.Quiet.To < 0 || c.Quiet.To > 23 {
+			return bad("quiet hours go from 0 to 23")
+		}
+		a.quiet = *c.Quiet
 	}
 	return nil
 }

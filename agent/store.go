@@ -35,6 +35,7 @@ type record struct {
 	moodValence      float64 // the baseline
 	moodArousal      float64
 	asking           Asking
+	quiet            event.Quiet // no zone: none was set
 	retired          bool
 }
 
@@ -90,7 +91,7 @@ func (a *record) seal() error {
 }
 
 const columns = `id, owner_id, slug, name, created_at, updated_at, version, owner_version, texts, acts, document, baseline, ` +
-	`learning, stops, pace, approval, mood_off, mood_valence, mood_arousal, asking, ask_every, retired`
+	`learning, stops, pace, approval, mood_off, mood_valence, mood_arousal, asking, ask_every, quiet_zone, quiet_from, quiet_to, retired`
 
 type scanner interface{ Scan(...any) error }
 
@@ -98,7 +99,7 @@ func scan(row scanner) (*record, error) {
 	var a record
 	var doc, baseline, approval string
 	if err := row.Scan(&a.id, &a.owner, &a.slug, &a.name, &a.created, &a.updated, &a.version, &a.ownerVersion, &a.texts, &a.acts,
-		&doc, &baseline, &a.learning, &a.stops, &a.pace, &approval, &a.moodOff, &a.moodValence, &a.moodArousal, &a.asking.Intensity, &a.asking.Every, &a.retired); err != nil {
+		&doc, &baseline, &a.learning, &a.stops, &a.pace, &approval, &a.moodOff, &a.moodValence, &a.moodArousal, &a.asking.Intensity, &a.asking.Every, &a.quiet.Zone, &a.quiet.From, &a.quiet.To, &a.retired); err != nil {
 		return nil, err
 	}
 	a.raw = json.RawMessage(doc)
@@ -192,17 +193,17 @@ func put(tx *sqldb.Tx, a *record, insert bool) error {
 		return err
 	}
 	if insert {
-		_, err := tx.Exec(`insert into agents (`+columns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
+		_, err := tx.Exec(`insert into agents (`+columns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)`,
 			a.id, a.owner, a.slug, a.name, a.created, a.updated, a.version, a.ownerVersion, a.texts, a.acts, string(a.raw), string(baseline),
-			a.learning, a.stops, a.pace, string(approval), a.moodOff, a.moodValence, a.moodArousal, a.asking.Intensity, a.asking.Every, a.retired)
+			a.learning, a.stops, a.pace, string(approval), a.moodOff, a.moodValence, a.moodArousal, a.asking.Intensity, a.asking.Every, a.quiet.Zone, a.quiet.From, a.quiet.To, a.retired)
 		return err
 	}
 	// Two that read the same state cannot both have it: acts is the fence.
 	n, err := tx.Exec(`update agents set owner_id = $1, slug = $2, name = $3, updated_at = $4, version = $5, owner_version = $6, texts = $7, acts = $8,
-			document = $9, baseline = $10, learning = $11, stops = $12, pace = $13, approval = $14, mood_off = $15, mood_valence = $16, mood_arousal = $17, asking = $18, ask_every = $19, retired = $20
-		where id = $21 and acts = $22`,
+			document = $9, baseline = $10, learning = $11, stops = $12, pace = $13, approval = $14, mood_off = $15, mood_valence = $16, mood_arousal = $17, asking = $18, ask_every = $19, quiet_zone = $20, quiet_from = $21, quiet_to = $22, retired = $23
+		where id = $24 and acts = $25`,
 		a.owner, a.slug, a.name, a.updated, a.version, a.ownerVersion, a.texts, a.acts, string(a.raw), string(baseline),
-		a.learning, a.stops, a.pace, string(approval), a.moodOff, a.moodValence, a.moodArousal, a.asking.Intensity, a.asking.Every, a.retired, a.id, a.acts-1)
+		a.learning, a.stops, a.pace, string(approval), a.moodOff, a.moodValence, a.moodArousal, a.asking.Intensity, a.asking.Every, a.quiet.Zone, a.quiet.From, a.quiet.To, a.retired, a.id, a.acts-1)
 	if err == nil && n == 0 {
 		err = fault.New(fault.Conflict, "agent_changed", "Somebody else changed this agent at the same moment; look again and repeat it.")
 	}
@@ -388,7 +389,7 @@ func (a *record) facts() map[string]any {
 	return map[string]any{
 		"ownerId": a.owner, "version": a.version, "texts": a.texts, "baseline": a.baseline, "learning": a.learning,
 		"stoppedBy": notNil(a.stops.names()), "pace": a.pace, "approval": a.approval,
-		"mood": map[string]any{"off": a.moodOff, "baselineValence": a.moodValence, "baselineArousal": a.moodArousal}, "asking": a.asking,
+		"mood": map[string]any{"off": a.moodOff, "baselineValence": a.moodValence, "baselineArousal": a.moodArousal}, "asking": a.asking, "quiet": a.quiet,
 		"traits": a.doc.Traits, "actionPolicy": a.doc.ActionPolicy, "exploration": a.doc.Exploration, "memory": a.doc.Memory,
 		"runtime": a.doc.Runtime, "pinned": a.doc.Pinned, "bounds": a.doc.Bounds, "autonomyLevel": a.doc.AutonomyLevel,
 		"retired": a.retired,

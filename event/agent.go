@@ -59,6 +59,15 @@ type AgentState struct {
 	Pace     string          `json:"pace"`     // careful, normal or fast: the gate of the learner
 	Mood     Mood            `json:"mood"`
 	Asking   *Asking         `json:"asking,omitempty"` // absent: normal, every tenth talk
+	Quiet    *Quiet          `json:"quiet,omitempty"`  // absent: the owner set none
+}
+
+// Quiet are the hours in which the agent begins nothing, and answers nobody unasked: from the
+// first on until the second, by the owner's clock. Equal for none.
+type Quiet struct {
+	Zone string `json:"zone"` // of the IANA database, as Europe/Berlin
+	From int    `json:"from"` // 0…23
+	To   int    `json:"to"`   // 0…23
 }
 
 // Asking is how much the owner wants to be asked about the agent.

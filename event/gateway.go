@@ -24,6 +24,9 @@ type ReplyGenerated struct {
 	Context string   `json:"context"`           // dmWithOwner …
 	Tags    []string `json:"tags,omitempty"`
 
+	Begins  string   `json:"begins,omitempty"`  // what nobody's message asked for: one of the Begins constants
+	Opening *Opening `json:"opening,omitempty"` // the variant, of an opening
+
 	PolicyVersion int64     `json:"policyVersion"`
 	Revision      int64     `json:"revision"`
 	X             []float64 `json:"x"`                    // the variation, per trait in the order of the vocabulary
@@ -50,6 +53,21 @@ type ReplyGenerated struct {
 	LatencyMilli int64    `json:"latencyMilli,omitempty"`
 	Finish       string   `json:"finish,omitempty"` // stop, length, content_filter, error
 	Error        string   `json:"error,omitempty"`  // code, never a text of a person
+}
+
+// What an agent begins without a message to answer.
+const (
+	BeginsOpening = "opening"      // the first words in a new direct room
+	BeginsPost    = "post"         // something said in a group that fell silent
+	BeginsInvite  = "invite"       // another agent of its owner brought into a group of the owner's
+	BeginsThread  = "start_thread" // a talk with somebody it is alone with
+)
+
+// Opening is one of the first words that were written for an agent, drawn.
+type Opening struct {
+	Variant string  `json:"variant"` // the same for the same words of the same agent; nothing of them can be read back
+	Of      int     `json:"of"`      // how many there were
+	Chance  float64 `json:"chance"`  // of this one to be drawn
 }
 
 // RulesPublished: another version of the mapping rules is in force.

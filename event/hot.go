@@ -76,6 +76,15 @@ func (p *ReplyGenerated) readHot(data []byte) bool {
 	}
 	hotText(&r, `"context":`, &p.Context)
 	hotList(&r, `"tags":`, &p.Tags, func(tag *string) { *tag = r.text() })
+	hotText(&r, `"begins":`, &p.Begins)
+	if r.field(`"opening":`) {
+		p.Opening = new(Opening)
+		r.object(func() {
+			hotText(&r, `"variant":`, &p.Opening.Variant)
+			hotInt(&r, `"of":`, &p.Opening.Of)
+			r.float(`"chance":`, &p.Opening.Chance)
+		})
+	}
 	hotInt(&r, `"policyVersion":`, &p.PolicyVersion)
 	hotInt(&r, `"revision":`, &p.Revision)
 	hotList(&r, `"x":`, &p.X, func(v *float64) { *v = r.number() })

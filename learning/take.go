@@ -59,6 +59,9 @@ func (w *work) enact(in *incoming, a fold.Act) error {
 // reply.
 func (w *work) decided(in *incoming, p *event.ReplyGenerated) error {
 	action, weighed := chanceOf(p)
+	if p.Opening != nil { // words that somebody wrote show nothing of the levels
+		return nil
+	}
 	if !weighed && p.Action != actionReply {
 		return nil
 	}
@@ -93,7 +96,17 @@ func chanceOf(p *event.ReplyGenerated) (fold.Action, bool) {
 	if p.Chance == nil || len(p.Reasons) != 1 || !(*p.Chance >= 0 && *p.Chance <= 1) {
 		return 0, false
 	}
-	return fold.Answering(p.Context)
+	switch p.Begins {
+	case "":
+		return fold.Answering(p.Context)
+	case event.BeginsPost:
+		return fold.Post, true
+	case event.BeginsInvite:
+		return fold.Invite, true
+	case event.BeginsThread:
+		return fold.StartThread, true
+	}
+	return 0, false
 }
 
 // feedback takes in a signal, unless it was withdrawn before it came.
