@@ -301,6 +301,7 @@ func (s *Service) Transfer(ctx context.Context, ref Ref, to event.PersonID) (Age
 		from := a.owner
 		a.owner, a.baseline = to, a.doc.Traits
 		// A version, because what was proposed for the old owner must not be applied.
+		a.quiet = event.Quiet{} // the one before lived by another clock
 		return &deed{kind: event.ChangeSettings, reason: "transferred", version: true, extra: func(a *record) []event.Payload {
 			return []event.Payload{event.AgentTransferred{AgentID: a.id, From: from, To: to}}
 		}}, nil

@@ -27,6 +27,11 @@ type profiles struct{ agents *agent.Service }
 func (a profiles) ProfileOf(ctx context.Context, id event.AgentID) (compile.Persona, error) {
 	t, _, err := a.agents.ProfileOf(ctx, id)
 	p := compile.Persona{Name: t.Name, Description: t.Description, Style: t.Style, Backstory: t.Backstory, Scenario: t.Scenario}
+	for _, o := range append([]string{t.Greeting}, t.Openings...) {
+		if o != "" {
+			p.Openings = append(p.Openings, o)
+		}
+	}
 	for _, e := range t.Examples {
 		p.Examples = append(p.Examples, compile.Example{User: e.Person, Agent: e.Agent})
 	}
@@ -129,7 +134,17 @@ func (a room) Texts(ctx context.Context, id event.RoomID, of event.AgentID, limi
 }
 
 func (a room) PostReply(ctx context.Context, r gateway.Reply) (event.MessageID, error) {
-	return a.chat.PostReply(ctx, chat.Reply(r))
+	said := chat.Reply{DecisionID: r.DecisionID, AgentID: r.AgentID, RoomID: r.RoomID, SessionID: r.SessionID, ReplyTo: r.ReplyTo, Text: r.Text}
+	if r.Begin != nil {
+		b := chat.Begin(*r.Begin)
+		said.Begin = &b
+	}
+	return a.chat.PostReply(ctx, said)
+}
+
+func (a room) Place(ctx context.Context, id event.RoomID, of event.AgentID) (gateway.Place, error) {
+	p, err := a.chat.Place(ctx, id, of)
+	return gateway.Place(p), err
 }
 
 func (a room) Typing(id event.RoomID, of event.AgentID) { a.chat.Typing(id, of) }

@@ -331,6 +331,7 @@ func TestTour(t *testing.T) {
 		"POST /v1/admin/refresh-trait-mapping",            // takes a model
 		"GET /v1/admin/archetypes/{archetype}/evaluation", // takes five owners
 		"POST /v1/points/spend",                           // takes points: TestPointsBuy
+		"POST /v1/rooms/{room}/messages/{message}/retry",  // takes a model that fails
 	}
 	if sqldbtest.OnPostgres() {
 		elsewhere = append(elsewhere, "POST /v1/admin/backup")

@@ -108,7 +108,7 @@ func (p *parts) open(ctx context.Context, dbs map[string]*sqldb.DB, cfg Config, 
 	}
 	p.Gateway, err = gateway.New(ctx, dbs["gateway"], gateway.Options{Clock: cfg.Clock, Key: key, Models: models, Workers: cfg.Gateway.Workers, Replies: cfg.Agents.Replies,
 		Patience: cfg.Gateway.Patience, Budgets: cfg.budgets(), Prices: prices, RulesEvery: cfg.Gateway.RulesEvery,
-		Profiles: profiles{p.Agents}, Talks: room{p.Chat}, Poster: room{p.Chat}, Live: room{p.Chat}, Directory: directory{p.Agents}, Finder: directory{p.Agents}, Watch: p.watch, Moderation: judge})
+		Profiles: profiles{p.Agents}, Talks: room{p.Chat}, Poster: room{p.Chat}, Places: room{p.Chat}, Live: room{p.Chat}, Directory: directory{p.Agents}, Finder: directory{p.Agents}, Watch: p.watch, Moderation: judge})
 	if err != nil {
 		return err
 	}

@@ -20,13 +20,14 @@ var flow = map[event.Type][]string{
 	event.GuardChanged{}.EventType():        {"learning"},
 	event.RelationshipUpdated{}.EventType(): {"feedback"},
 
+	event.RoomJoined{}.EventType():      {"gateway"},
 	event.MessageCreated{}.EventType():  {"feedback", "gateway"},
 	event.MessageEdited{}.EventType():   {"feedback"},
 	event.MessageDeleted{}.EventType():  {"feedback"},
 	event.ReactionAdded{}.EventType():   {"feedback"},
 	event.ReactionRemoved{}.EventType(): {"feedback"},
 	event.SessionStarted{}.EventType():  {"feedback"},
-	event.SessionEnded{}.EventType():    {"agent", "feedback", "learning"},
+	event.SessionEnded{}.EventType():    {"agent", "feedback", "gateway", "learning"},
 	event.PersonForgotten{}.EventType(): {"learning"},
 
 	event.ReplyGenerated{}.EventType():    {"feedback", "learning"},

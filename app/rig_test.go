@@ -284,6 +284,7 @@ type roomPage struct {
 		Sequence   int64
 		DecisionID event.DecisionID
 		Text       string
+		Author     struct{ AgentID event.AgentID }
 	} `json:"messages"`
 }
 

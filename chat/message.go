@@ -72,6 +72,7 @@ type Reply struct {
 	SessionID  event.SessionID // of the decision; a reply that comes after its end still belongs to it
 	ReplyTo    event.MessageID
 	Text       string
+	Begin      *Begin // nil for an answer
 }
 
 // PostReply says what an agent decided to say and gives the message's id, which
@@ -79,7 +80,8 @@ type Reply struct {
 // the same id.
 //
 // Faults: room_unknown when the agent is not in the room; agent_silenced when
-// its kill switch is on; room_over; decision_missing; the text faults of Post.
+// its kill switch is on; room_over; decision_missing; the text faults of Post; of what
+// it begins by itself talk_went_on, no_consent, room_full.
 func (s *Service) PostReply(ctx context.Context, n Reply) (event.MessageID, error) {
 	if n.DecisionID == "" {
 		return "", fault.New(fault.Invalid, "decision_missing", "A reply needs the decision that made it.")
@@ -95,7 +97,7 @@ func (s *Service) PostReply(ctx context.Context, n Reply) (event.MessageID, erro
 		return "", err
 	}
 	d := draft{id: ReplyID(n.DecisionID), author: agentMember(n.AgentID), text: n.Text, read: textsignal.Read(n.Text),
-		replyTo: n.ReplyTo, decision: n.DecisionID, session: n.SessionID, handles: handles}
+		replyTo: n.ReplyTo, decision: n.DecisionID, session: n.SessionID, handles: handles, begins: n.Begin != nil}
 	err = s.write(ctx, func(a *act) error {
 		if _, there, err := a.message(d.id); there || err != nil {
 			return err
@@ -112,6 +114,11 @@ func (s *Service) PostReply(ctx context.Context, n Reply) (event.MessageID, erro
 		}
 		if r.over(a.at) {
 			return errOver
+		}
+		if n.Begin != nil {
+			if err := a.beginning(r, n.AgentID, n.Begin); err != nil {
+				return err
+			}
 		}
 		_, err = a.say(r, d)
 		return err
@@ -153,6 +160,7 @@ type draft struct {
 	replyTo  event.MessageID
 	decision event.DecisionID
 	session  event.SessionID // of the decision
+	begins   bool            // the session is a new one
 	handles  map[event.AgentID][]string
 	imported bool
 	occurred event.Micros
@@ -234,7 +242,18 @@ func (a *act) say(r *room, d draft) (bool, error) {
 func (a *act) stamp(r *room, d draft, heard event.Micros) ([]event.MessageSession, error) {
 	var sessions []*session
 	var err error
-	if d.session == "" {
+	if d.begins {
+		if s := r.living(d.author.AgentID); s != nil { // it fell silent
+			if err := a.end(r, s, true); err != nil {
+				return nil, err
+			}
+		}
+		s, err := a.begin(r, d.session, d.author.AgentID, "", heard, false)
+		if err != nil {
+			return nil, err
+		}
+		sessions = []*session{s}
+	} else if d.session == "" {
 		sessions, err = a.sessionsFor(r, d.author, d.id, heard, d.imported)
 		if err != nil {
 			return nil, err

@@ -38,6 +38,8 @@ type question struct {
 	tags      []string
 	maxWords  int
 	cause     *event.Event
+	begins    string // what is begun without a message, one of event's Begins constants
+	opening   *event.Opening
 	caller    string // not empty: the session is this caller's, until it is silent for long
 }
 
@@ -178,8 +180,10 @@ func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view) (*plan, error) {
 		p.profile = p.made.Compile(x, m)
 		return p, nil
 	}
-	if m.Situation.Spent, err = s.spentReplies(tx, q.person, now); err != nil {
-		return nil, err
+	if q.begins == "" {
+		if m.Situation.Spent, err = s.spentReplies(tx, q.person, now); err != nil {
+			return nil, err
+		}
 	}
 	p.moment = m
 	ep, err := s.episode(tx, q, v, now)
@@ -192,18 +196,21 @@ func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view) (*plan, error) {
 	f := p.profile.Flags
 	p.body = event.ReplyGenerated{
 		DecisionID: q.decision, AgentID: q.agent, OwnerID: v.owner, PersonID: q.person, RoomID: q.room, SessionID: q.session,
-		EpisodeID: ep.id, EpisodeStart: ep.start, Reasons: f.Reasons, Context: q.place, Tags: q.tags,
+		EpisodeID: ep.id, EpisodeStart: ep.start, Reasons: f.Reasons, Context: q.place, Tags: q.tags, Begins: q.begins, Opening: q.opening,
 		PolicyVersion: ep.version, Revision: ep.revision, X: ep.x[:], Rendered: p.profile.Rendered[:], Free: uint16(ep.free), Inaudible: uint16(v.unheard),
 		LogDensity: ep.density, Commanded: ep.commanded, HoldoutShare: ep.holdoutShare, Holdout: ep.holdout, Protected: q.protected, Consent: q.consent,
 		CompileHash: p.profile.Hash, RulesVersion: p.profile.RulesVersion, RulesShare: rulesShare, Dropped: p.profile.Dropped,
 		Provider: p.profile.Route.Provider, Model: p.profile.Route.ID,
 	}
-	if slices.Contains(f.Reasons, compile.ReasonFrequency) {
+	if slices.Contains(f.Reasons, compile.ReasonFrequency) || q.opening == nil && q.begins != "" && slices.Contains(f.Reasons, q.begins) {
 		p.body.Chance = &f.Probability
 	}
-	state, unasked := "open", q.fromAgent && f.ShouldReply
+	state, unasked := "open", (q.fromAgent || q.begins != "" && q.opening == nil) && f.ShouldReply
+	if !f.ShouldReply || q.opening != nil { // no model speaks
+		p.body.Provider, p.body.Model, p.body.Dropped = "", "", nil
+	}
 	if !f.ShouldReply {
-		state, p.body.Action, p.body.Provider, p.body.Model = "done", "silence", "", ""
+		state, p.body.Action = "done", "silence"
 	}
 	raw, err := json.Marshal(p.body)
 	if err != nil {
@@ -219,6 +226,9 @@ func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view) (*plan, error) {
 				return nil, err
 			}
 		}
+		if q.begins != "" {
+			return p, nil
+		}
 		return p, s.countReply(tx, q.person, now)
 	}
 	if err := s.closeTurn(tx, q); err != nil {
@@ -230,7 +240,13 @@ func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view) (*plan, error) {
 // situation gathers what the decision to speak depends on, as the tables say it.
 func (s *Service) situation(tx *sqldb.Tx, q question, v *view, now event.Micros) (compile.Situation, error) {
 	c := compile.Situation{Place: q.place, Direct: q.direct, Addressed: q.addressed, AuthorIsAgent: q.fromAgent,
-		Killed: !v.alive, Protected: q.protected, Quiet: s.quiet(now)}
+		Killed: !v.alive, Protected: q.protected, Quiet: s.hushed(v, now) > 0}
+	if q.begins != "" {
+		c.Begins, c.Paused, c.Unwelcome, c.Quiet = q.begins, v.paused, !q.consent, v.asleep(now) > 0
+		var err error
+		c.Autonomous, err = unaskedToday(tx, q.agent, now)
+		return c, err
+	}
 	if q.direct && !q.fromAgent {
 		return c, nil // answered, whatever the rest says
 	}
@@ -263,18 +279,14 @@ func (s *Service) situation(tx *sqldb.Tx, q question, v *view, now event.Micros)
 	if said >= 4 { // before that a share says nothing
 		c.FloorShare = float64(mine) / float64(said)
 	}
-	const day = event.Micros(24 * 3600 * 1e6)
-	_, err = tx.Get(`select count(*) from decisions where agent_id = $1 and unasked and at >= $2`, []any{q.agent, now / day * day}, &c.Autonomous)
+	c.Autonomous, err = unaskedToday(tx, q.agent, now)
 	return c, err
 }
 
-func (s *Service) quiet(now event.Micros) bool {
-	hour := int(now / 3600e6 % 24)
-	from, to := s.o.QuietFrom, s.o.QuietTo
-	if from <= to {
-		return from <= hour && hour < to
-	}
-	return hour >= from || hour < to
+// unaskedToday counts what an agent did since midnight UTC that no person asked for.
+func unaskedToday(tx *sqldb.Tx, agent event.AgentID, now event.Micros) (n int, err error) {
+	_, err = tx.Get(`select count(*) from decisions where agent_id = $1 and unasked and at >= $2`, []any{agent, now / day * day}, &n)
+	return n, err
 }
 
 // feels is a mood now: the distance from the baseline halves every six hours.

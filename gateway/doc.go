@@ -6,7 +6,8 @@
 //
 // Listens to: agent.created, agent.updated, agent.transferred, agent.retired,
 // agent.exploration.updated, feedback.created (tone buttons), message.created,
-// points.spent (twice the replies), account.erased, gateway.rules.published.
+// room.joined, session.ended, points.spent (twice the replies), account.erased,
+// gateway.rules.published.
 //
 // Emits: ai.reply.generated, gateway.rules.published.
 //
@@ -20,7 +21,8 @@
 // wrote is neither stored here nor in events.
 //
 // Start reading at decide.go (one decision), then turn.go (messages of rooms) and
-// openai.go (callers with the OpenAI dialect). The mathematics is in rule, compile
+// openai.go (callers with the OpenAI dialect) and begin.go (what no message asks for).
+// The mathematics is in rule, compile
 // and guard, the models in provider. The life of mapping rules is in rules.go
 // (versions), propose.go (where they come from), trial.go and hearing.go (what they do).
 package gateway

@@ -61,6 +61,7 @@ type Reply struct {
 	SessionID  event.SessionID
 	ReplyTo    event.MessageID
 	Text       string
+	Begin      *Begin // nil for an answer
 }
 
 // Poster asks chat to say it. Posting a decision again changes nothing and gives
@@ -118,6 +119,7 @@ type Options struct {
 	Profiles  Profiles
 	Talks     Talks
 	Poster    Poster
+	Places    Places       // nil: agents begin nothing, not even a talk
 	Live      Live         // may be nil
 	Watch     *watch.Watch // nil for nobody
 	Directory Directory
@@ -264,6 +266,8 @@ type view struct {
 	owner     event.PersonID
 	ownerActs int64
 	alive     bool
+	paused    bool
+	quiet     *quiet // nil where the owner set no hours
 	mood      event.Mood
 	doc       policy.Document
 	mixture   *policy.Mixture // nil when none surrounds the version in force
@@ -359,11 +363,11 @@ func (s *Service) heard(ctx context.Context, id event.AgentID) (*view, error) {
 
 // load gives an agent as the projection has it, not yet prepared.
 func load(tx *sqldb.Tx, id event.AgentID) (*view, error) {
-	var document, mood, mixture string
+	var document, mood, mixture, hours string
 	var mixVersion int64
 	v := &view{}
-	ok, err := tx.Get(`select owner_id, folded, owner_acts, document, alive, mood, mixture, mix_version, revision from agents where agent_id = $1`,
-		[]any{id}, &v.owner, &v.folded, &v.ownerActs, &document, &v.alive, &mood, &mixture, &mixVersion, &v.revision)
+	ok, err := tx.Get(`select owner_id, folded, owner_acts, document, alive, mood, mixture, mix_version, revision, paused, quiet from agents where agent_id = $1`,
+		[]any{id}, &v.owner, &v.folded, &v.ownerActs, &document, &v.alive, &mood, &mixture, &mixVersion, &v.revision, &v.paused, &hours)
 	if err != nil {
 		return nil, err
 	}
@@ -375,6 +379,15 @@ func load(tx *sqldb.Tx, id event.AgentID) (*view, error) {
 	}
 	if err := json.Unmarshal([]byte(mood), &v.mood); err != nil {
 		return nil, err
+	}
+	if hours != "" {
+		var set event.Quiet
+		if err := json.Unmarshal([]byte(hours), &set); err != nil {
+			return nil, err
+		}
+		if q, ok := quietOf(&set); ok {
+			v.quiet = &q
+		}
 	}
 	if mixture != "" && mixVersion == v.doc.Version {
 		v.mixture, v.published = new(policy.Mixture), mixture

@@ -21,7 +21,7 @@ func (s *Service) Consumer() relay.Consumer {
 		Topics: []string{event.TopicAgents, event.TopicRooms, event.TopicPeople, event.TopicPlatform},
 		Types: []event.Type{
 			event.AgentCreated{}.EventType(), event.AgentUpdated{}.EventType(), event.AgentTransferred{}.EventType(), event.AgentRetired{}.EventType(),
-			event.ExplorationUpdated{}.EventType(), event.MessageCreated{}.EventType(), event.FeedbackCreated{}.EventType(),
+			event.ExplorationUpdated{}.EventType(), event.MessageCreated{}.EventType(), event.RoomJoined{}.EventType(), event.SessionEnded{}.EventType(), event.FeedbackCreated{}.EventType(),
 			event.PointsSpent{}.EventType(), event.AccountErased{}.EventType(), event.RulesPublished{}.EventType(),
 		},
 		Handle: relay.Each(s.handle),
@@ -47,6 +47,10 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, e event.Event) error {
 		})
 	case event.MessageCreated{}.EventType():
 		return with(e, func(p event.MessageCreated) error { return s.messageCreated(tx, e, p) })
+	case event.RoomJoined{}.EventType():
+		return with(e, func(p event.RoomJoined) error { return s.joined(tx, e, p) })
+	case event.SessionEnded{}.EventType():
+		return with(e, func(p event.SessionEnded) error { return s.over(tx, e, p) })
 	case event.PointsSpent{}.EventType():
 		return with(e, func(p event.PointsSpent) error { return boosted(tx, e, p) })
 	case event.AccountErased{}.EventType():
@@ -121,15 +125,23 @@ func (s *Service) agentIs(tx *sqldb.Tx, a event.AgentState, ownerAct bool) error
 	if err != nil {
 		return err
 	}
+	hours := ""
+	if a.Quiet != nil {
+		raw, err := json.Marshal(a.Quiet)
+		if err != nil {
+			return err
+		}
+		hours = string(raw)
+	}
 	acts := 0
 	if ownerAct {
 		acts = 1
 	}
-	return s.change(tx, a.AgentID, `insert into agents (agent_id, owner_id, folded, owner_acts, version, document, alive, mood, mixture, mix_version, revision)
-		values ($1, $2, 1, $3, $4, $5, $6, $7, '', 0, 0)
+	return s.change(tx, a.AgentID, `insert into agents (agent_id, owner_id, folded, owner_acts, version, document, alive, mood, mixture, mix_version, revision, paused, quiet)
+		values ($1, $2, 1, $3, $4, $5, $6, $7, '', 0, 0, $8, $9)
 		on conflict (agent_id) do update set owner_id = excluded.owner_id, folded = agents.folded + 1, owner_acts = agents.owner_acts + excluded.owner_acts,
-			version = excluded.version, document = excluded.document, alive = excluded.alive, mood = excluded.mood`,
-		a.AgentID, a.OwnerID, acts, a.Version, string(a.Policy), a.Alive, string(mood))
+			version = excluded.version, document = excluded.document, alive = excluded.alive, mood = excluded.mood, paused = excluded.paused, quiet = excluded.quiet`,
+		a.AgentID, a.OwnerID, acts, a.Version, string(a.Policy), a.Alive, string(mood), !a.Learning, hours)
 }
 
 // tailLength is how much of a room's end is remembered.
@@ -164,6 +176,20 @@ func (s *Service) messageCreated(tx *sqldb.Tx, e event.Event, m event.MessageCre
 		tx.OnCommit(s.nudge)
 	}
 	return nil
+}
+
+// later gives an agent a turn that no message asked for.
+func (s *Service) later(tx *sqldb.Tx, e event.Event, kind string, agent event.AgentID, about event.MessageID, due event.Micros) error {
+	raw, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	id := event.HashID("gateway", "turn", string(about), string(agent))
+	_, err = tx.Exec(`insert into turns (turn_id, message_id, agent_id, session_id, seq, event, state, due, lease, lease_until, kind)
+		values ($1, $2, $3, $4, 0, $5, 'waiting', $6, 0, 0, $7) on conflict (turn_id) do nothing`,
+		id, about, agent, event.HashID("gateway", "session", id), string(raw), due, kind)
+	tx.OnCommit(s.nudge)
+	return err
 }
 
 // nudge wakes a worker.

@@ -56,6 +56,9 @@ func (s *Service) tell(q question, message event.MessageID, code string, wait ti
 
 // tellFailed shows an outcome that is none, unless nobody waits for it.
 func (s *Service) tellFailed(q question, message event.MessageID, code string) {
+	if message == "" { // nobody waits for what an agent begins
+		return
+	}
 	switch code {
 	case "", "message_gone", "room_unknown", "agent_silenced", "room_over":
 		return
@@ -84,7 +87,7 @@ func (s *Service) TryAgain(ctx context.Context, room event.RoomID, message event
 	}
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		agents = 0
-		rows, err := tx.Query(`select turn_id, state, event, tries from turns where message_id = $1 order by turn_id`, message)
+		rows, err := tx.Query(`select turn_id, state, event, tries from turns where message_id = $1 and kind = 'reply' order by turn_id`, message)
 		if err != nil {
 			return err
 		}
@@ -102,7 +105,7 @@ func (s *Service) TryAgain(ctx context.Context, room event.RoomID, message event
 		}
 		known, enough := false, false
 		for _, f := range all {
-			_, m, err := heardIn(f.raw)
+			_, m, err := heardIn[event.MessageCreated](f.raw)
 			if err != nil {
 				return err
 			}

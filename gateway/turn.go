@@ -23,8 +23,11 @@ type turn struct {
 	tries   int64 // how often its author asked for another, after one that failed
 	agent   event.AgentID
 	session event.SessionID
+	kind    string
 	event   event.Event
-	message event.MessageCreated
+	message event.MessageCreated // of a reply
+	joined  event.RoomJoined     // of an opening
+	ended   event.SessionEnded   // of what is begun after it
 }
 
 // maxLeases is how many workers may die over a turn before it is given up.
@@ -77,13 +80,13 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-// Idle waits until no turn is open and every outcome is stored: for tests and simulations.
+// Idle waits until no turn is open, but those that come in their own time, and every outcome is stored: for tests and simulations.
 func (s *Service) Idle(ctx context.Context) error {
 	s.settle()
 	for {
 		var open int64
 		if err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
-			_, err := tx.Get(`select count(*) from turns where state <> 'done'`, nil, &open)
+			_, err := tx.Get(`select count(*) from turns where state <> 'done' and kind <> 'begin'`, nil, &open)
 			return err
 		}); err != nil || open == 0 {
 			return err
@@ -100,12 +103,12 @@ func (s *Service) Idle(ctx context.Context) error {
 // not been heard of. A session has one turn at a time. nil when there is none.
 func (s *Service) lease(ctx context.Context) (*turn, error) {
 	now := s.now()
-	const next = `select turn_id, agent_id, session_id, event, lease, tries from turns t
+	const next = `select turn_id, agent_id, session_id, event, lease, tries, kind from turns t
 		where (state = 'waiting' and due <= $1 or state = 'leased' and lease_until < $2)
 		and not exists (select 1 from turns o where o.agent_id = t.agent_id and o.session_id = t.session_id and o.state = 'leased' and o.lease_until >= $3)
 		order by due, seq, turn_id limit 1`
 	find := func(tx *sqldb.Tx, t *turn, raw *string) (bool, error) {
-		return tx.Get(next, []any{now, now, now}, &t.id, &t.agent, &t.session, raw, &t.lease, &t.tries)
+		return tx.Get(next, []any{now, now, now}, &t.id, &t.agent, &t.session, raw, &t.lease, &t.tries, &t.kind)
 	}
 	var t turn
 	var raw string
@@ -125,16 +128,23 @@ func (s *Service) lease(ctx context.Context) (*turn, error) {
 	if err != nil || !some {
 		return nil, err
 	}
-	t.event, t.message, err = heardIn(raw)
+	switch t.kind {
+	case kindOpening:
+		t.event, t.joined, err = heardIn[event.RoomJoined](raw)
+	case kindBegin:
+		t.event, t.ended, err = heardIn[event.SessionEnded](raw)
+	default:
+		t.event, t.message, err = heardIn[event.MessageCreated](raw)
+	}
 	return &t, err
 }
 
-// heardIn reads the message that a turn is about.
-func heardIn(raw string) (e event.Event, m event.MessageCreated, err error) {
+// heardIn reads the event that a turn is about.
+func heardIn[P event.Payload](raw string) (e event.Event, p P, err error) {
 	if err = json.Unmarshal([]byte(raw), &e); err == nil {
-		m, err = event.As[event.MessageCreated](e)
+		p, err = event.As[P](e)
 	}
-	return e, m, err
+	return e, p, err
 }
 
 // decisionOf is the decision of a turn's try, counted from 0.
@@ -231,6 +241,9 @@ func (s *Service) process(ctx context.Context, t *turn) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go s.keep(ctx, t, cancel)
+	if t.kind != kindReply {
+		return s.begin(ctx, t)
+	}
 
 	q := t.question()
 	ctx, watched := s.o.Watch.Reply(ctx, nil)
@@ -316,7 +329,7 @@ func (s *Service) process(ctx context.Context, t *turn) error {
 // and puts back one that may work later.
 func (s *Service) refusedOr(ctx context.Context, t *turn, q question, p *plan, err error) error {
 	switch fault.KindOf(err) {
-	case fault.Invalid, fault.Forbidden, fault.NotFound:
+	case fault.Invalid, fault.Forbidden, fault.NotFound, fault.Conflict:
 		f, _ := errors.AsType[*fault.Error](err)
 		return s.failed(ctx, t, q, p, outcome{code: f.Code})
 	}

@@ -45,6 +45,8 @@ type world struct {
 	typing   int
 	deltas   []string
 	troubles []Trouble
+	openings []string
+	place    *Place // nil: the agent is not in the room
 	model    *model
 	seq      map[event.RoomID]int64
 	n        int
@@ -147,7 +149,7 @@ func (w *world) service(change ...func(*Options)) *Service {
 	o := Options{Clock: w.clock, Key: []byte("0123456789abcdef0123456789abcdef"),
 		Models:   discover.Found{Registry: compile.Registry{Default: []compile.Model{m}, Providers: map[string]compile.Model{"test": m}}, Why: "settings"},
 		Use:      map[string]provider.Provider{"test": w.model},
-		Profiles: w, Talks: w, Poster: w, Live: w, Directory: w, Finder: w}
+		Profiles: w, Talks: w, Poster: w, Places: w, Live: w, Directory: w, Finder: w}
 	for _, c := range change {
 		c(&o)
 	}
@@ -184,7 +186,9 @@ func (w *world) ProfileOf(_ context.Context, id event.AgentID) (compile.Persona,
 	if w.persona != nil {
 		return w.persona(), nil
 	}
-	return compile.Persona{Name: strings.ToUpper(string(id)), Description: "A lighthouse keeper."}, nil
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return compile.Persona{Name: strings.ToUpper(string(id)), Description: "A lighthouse keeper.", Openings: w.openings}, nil
 }
 
 func (w *world) Texts(_ context.Context, room event.RoomID, _ event.AgentID, limit int) ([]Line, error) {
@@ -206,8 +210,25 @@ func (w *world) PostReply(_ context.Context, r Reply) (event.MessageID, error) {
 			return id, nil
 		}
 	}
+	if r.Begin != nil && r.Begin.After != w.seq[r.RoomID] {
+		return "", fault.New(fault.Forbidden, "talk_went_on", "x")
+	}
+	if r.Begin != nil {
+		w.seq[r.RoomID]++
+	}
 	w.posted = append(w.posted, r)
 	return id, nil
+}
+
+func (w *world) Place(_ context.Context, room event.RoomID, _ event.AgentID) (Place, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.place == nil {
+		return Place{}, fault.New(fault.NotFound, "room_unknown", "x")
+	}
+	p := *w.place
+	p.Sequence = w.seq[room]
+	return p, nil
 }
 
 func (w *world) Typing(event.RoomID, event.AgentID) {

@@ -18,6 +18,9 @@ type Situation struct {
 	Killed        bool    // the kill switch is on
 	Spent         bool    // the person has had the day's replies
 	Protected     bool    // somebody in the room is protected
+	Begins        string  // what the agent would begin, one of event's Begins constants; '' for an answer
+	Paused        bool    // learning is paused: the owner wants no news of the agent
+	Unwelcome     bool    // not everybody in the room allows it
 	Draw          float64 // a uniform number in [0,1), a function of message and agent
 }
 
@@ -38,6 +41,8 @@ const (
 	ReasonDailyCap   = "daily_cap"
 	ReasonFrequency  = "reply_frequency"
 	ReasonFloor      = "floor_share"
+	ReasonPaused     = "paused"
+	ReasonUnwelcome  = "no_consent"
 )
 
 // ActionController decides whether to speak.
@@ -51,7 +56,8 @@ var (
 	frequencyFloor = []string{ReasonFrequency, ReasonFloor}
 	single         = func() map[string][]string {
 		m := map[string][]string{}
-		for _, r := range []string{ReasonKilled, ReasonLimit, ReasonAgentTurns, ReasonDirect, ReasonAddressed, ReasonProtected, ReasonAutonomy, ReasonQuiet, ReasonDailyCap} {
+		for _, r := range []string{ReasonKilled, ReasonLimit, ReasonAgentTurns, ReasonDirect, ReasonAddressed, ReasonProtected, ReasonAutonomy, ReasonQuiet, ReasonDailyCap,
+			ReasonPaused, ReasonUnwelcome, event.BeginsOpening, event.BeginsPost, event.BeginsInvite, event.BeginsThread} {
 			m[r] = []string{r}
 		}
 		return m
@@ -66,6 +72,9 @@ var (
 // when the agent already holds more than half of the floor.
 func (a ActionController) ShouldReply(s Situation) (bool, float64, []string) {
 	no := func(r string) (bool, float64, []string) { return false, 0, single[r] }
+	if s.Begins != "" {
+		return a.mayBegin(s)
+	}
 	switch {
 	case s.Killed:
 		return no(ReasonKilled)
@@ -94,6 +103,44 @@ func (a ActionController) ShouldReply(s Situation) (bool, float64, []string) {
 	}
 	p = clamp(p, 0, 1)
 	return s.Draw < p, p, reasons
+}
+
+// mayBegin gives the decision on what nobody's message asks for. The first words in a
+// room that somebody opened: yes, unless killed. All else, in this order: killed,
+// paused, a protected room, autonomy below 2 (below 3 for a thread), not everybody
+// there allows it, quiet hours, the daily cap: no. Else with the policy's probability;
+// the reason is then what would be begun, also of a no.
+func (a ActionController) mayBegin(s Situation) (bool, float64, []string) {
+	no := func(r string) (bool, float64, []string) { return false, 0, single[r] }
+	autonomy, p := 2, 0.
+	switch s.Begins {
+	case event.BeginsPost:
+		p = a.Policy.PostProbability
+	case event.BeginsInvite:
+		p = a.Policy.InviteProbability
+	case event.BeginsThread:
+		autonomy, p = 3, a.Policy.StartThreadProbability
+	}
+	switch {
+	case s.Killed:
+		return no(ReasonKilled)
+	case s.Begins == event.BeginsOpening:
+		return true, 1, single[event.BeginsOpening]
+	case s.Paused:
+		return no(ReasonPaused)
+	case s.Protected:
+		return no(ReasonProtected)
+	case a.Autonomy < autonomy:
+		return no(ReasonAutonomy)
+	case s.Unwelcome:
+		return no(ReasonUnwelcome)
+	case s.Quiet:
+		return no(ReasonQuiet)
+	case s.Autonomous >= a.Policy.MaxAutonomousActionsPerDay:
+		return no(ReasonDailyCap)
+	}
+	p = clamp(p, 0, 1)
+	return s.Draw < p, p, single[s.Begins]
 }
 
 func (a ActionController) frequency(place string) float64 {

@@ -21,6 +21,7 @@ type Persona struct {
 	Backstory   string    `json:"backstory,omitempty"`
 	Scenario    string    `json:"scenario,omitempty"` // where the talk begins
 	Examples    []Example `json:"examples,omitempty"`
+	Openings    []string  `json:"openings,omitempty"` // first words in a new talk: spoken as they are, no part of a prompt
 }
 
 // Example is one exchange that shows how the agent speaks.
