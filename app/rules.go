@@ -92,7 +92,7 @@ func (a *App) rulesRoutes() {
 			Trait    string `json:"trait" maxLength:"40"`
 			Provider string `json:"provider,omitempty" maxLength:"64" doc:"Name of a configured provider; absent for the first."`
 			Model    string `json:"model,omitempty" maxLength:"200" doc:"Absent for the provider's own."`
-			Prompts  int    `json:"prompts,omitempty" minimum:"2" maximum:"12" doc:"8 when absent; fewer cannot say that a trait is not heard."`
+			Prompts  int    `json:"prompts,omitempty" minimum:"2" maximum:"12" doc:"12 when absent; fewer cannot say that a trait is not heard."`
 			Steps    int    `json:"steps,omitempty" minimum:"2" maximum:"9" doc:"5 when absent."`
 		}
 	}) (gateway.HeardCurve, error) {

@@ -122,18 +122,24 @@ func (s *Service) MeasureAudible(ctx context.Context, m Measurement) (HeardCurve
 		return HeardCurve{}, err
 	}
 	out := HeardCurve{Provider: v.provider, Model: v.model, RulesVersion: set.inForce.Version, At: s.now(), Curve: c}
-	body, err := json.Marshal(c)
-	if err != nil {
-		return HeardCurve{}, err
-	}
 	return out, s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		if _, err := tx.Exec(`insert into audible (provider, model, trait, rules_version, at, body) values ($1, $2, $3, $4, $5, $6)
-			on conflict (provider, model, trait) do update set rules_version = excluded.rules_version, at = excluded.at, body = excluded.body`,
-			out.Provider, out.Model, c.Trait, out.RulesVersion, out.At, string(body)); err != nil {
+		if err := keepCurve(tx, out); err != nil {
 			return err
 		}
 		return s.changed(tx)
 	})
+}
+
+// keepCurve stores a curve in place of the one before.
+func keepCurve(tx *sqldb.Tx, c HeardCurve) error {
+	body, err := json.Marshal(c.Curve)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`insert into audible (provider, model, trait, rules_version, at, body) values ($1, $2, $3, $4, $5, $6)
+		on conflict (provider, model, trait) do update set rules_version = excluded.rules_version, at = excluded.at, body = excluded.body`,
+		c.Provider, c.Model, c.Trait, c.RulesVersion, c.At, string(body))
+	return err
 }
 
 // atOnce is how many replies of the test set are made at the same time.

@@ -250,7 +250,7 @@ func (s *Service) tendRules(ctx context.Context) error {
 // How a proposal is put to the persona test set, and how long that may take: with a
 // slow model only some traits are measured.
 const (
-	proposalPrompts = 8
+	proposalPrompts = audible.EnoughPrompts
 	proposalSteps   = 3
 	measureTimeout  = 10 * time.Minute
 )
@@ -298,7 +298,7 @@ func (s *Service) measureProposal(ctx context.Context) error {
 			slog.WarnContext(ctx, "a trait of proposed mapping rules could not be measured", "trait", policy.Trait(i), "reason", codeOf(err))
 			continue
 		}
-		effects = append(effects, Effect{c, was[c.Trait]})
+		effects = append(effects, Effect{v.provider, v.model, c, was[c.Trait]})
 	}
 	body, err := json.Marshal(effects)
 	if err != nil {

@@ -47,9 +47,11 @@ type RuleVersion struct {
 	Rules   json.RawMessage `json:"rules,omitempty"`   // not in lists
 }
 
-// Effect is what a trait's level does to replies with a version, and did with the one
-// in force where that was measured.
+// Effect is what a trait's level does to a model's replies with a version, and did with
+// the one in force where that was measured.
 type Effect struct {
+	Provider string `json:"provider"`
+	Model    string `json:"model"`
 	audible.Curve
 	Was *audible.Curve `json:"was,omitempty"`
 }
@@ -243,8 +245,14 @@ func (s *Service) move(tx *sqldb.Tx, r *stored, to, outcome string) error {
 	return s.changed(tx)
 }
 
-// publish puts a version in force.
+// publish puts a version in force. What was measured of it is now what the model is
+// heard to do.
 func (s *Service) publish(tx *sqldb.Tx, r *stored, outcome string) error {
+	for _, e := range r.shown().Effects {
+		if err := keepCurve(tx, HeardCurve{e.Provider, e.Model, r.Version, r.Since, e.Curve}); err != nil {
+			return err
+		}
+	}
 	if err := s.move(tx, r, RulesPublished, outcome); err != nil {
 		return err
 	}

@@ -107,8 +107,14 @@ func TestRulesFromProposalToRollback(t *testing.T) {
 	if _, err := w.s.ProposeRules(t.Context(), edited(t, graver), ""); !fault.Is(err, "rules_proposal_open") {
 		t.Error("a second proposal:", err)
 	}
+	if all, err := w.s.AudibleCurves(t.Context()); err != nil || len(all) != 0 {
+		t.Errorf("a proposal says what is heard now: %+v %v", all, err)
+	}
 	if v, err := w.s.ApproveRules(t.Context(), 2); err != nil || !v.InForce || v.Status != RulesPublished {
 		t.Fatal(v, err)
+	}
+	if all, err := w.s.AudibleCurves(t.Context()); err != nil || len(all) != policy.NTraits || all[0].RulesVersion != 2 || all[0].Model != "offline-demo" {
+		t.Errorf("heard with version 2: %+v %v", all, err)
 	}
 	funny := func(s *Service) (string, int64) {
 		w.said(person(ann), "hello again")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 
 	"rapport/gateway"
@@ -69,7 +70,7 @@ type rulesAudibleCmd struct {
 	Provider string `help:"Name of a configured provider, the first when absent." placeholder:"NAME"`
 	Model    string `help:"A model there, its own when absent." placeholder:"MODEL"`
 	Trait    string `help:"One trait; all when absent." placeholder:"TRAIT"`
-	Prompts  int    `help:"How many prompts of the test set, 2 to 12; fewer than 8 cannot say that a trait is not heard." default:"8"`
+	Prompts  int    `help:"How many prompts of the test set, 2 to 12; fewer than 12 cannot say that a trait is not heard." default:"12"`
 	Steps    int    `help:"How many levels from .1 to .9." default:"5"`
 }
 
@@ -244,6 +245,9 @@ func (c rulesAudibleCmd) Run(ctx context.Context, g *globals) error {
 				g.bar("measure", int64(i+1), policy.NTraits)
 			}
 		}
+		all = slices.DeleteFunc(all, func(one gateway.HeardCurve) bool {
+			return c.Provider != "" && one.Provider != c.Provider || c.Model != "" && one.Model != c.Model || c.Trait != "" && one.Trait != c.Trait
+		})
 		if g.JSON {
 			return g.print(all)
 		}
@@ -252,9 +256,6 @@ func (c rulesAudibleCmd) Run(ctx context.Context, g *globals) error {
 		}
 		model := ""
 		for _, one := range all {
-			if c.Model != "" && one.Model != c.Model || c.Trait != "" && one.Trait != c.Trait {
-				continue
-			}
 			if m := one.Model + " by " + one.Provider; m != model {
 				model = m
 				g.say("%s", m)

@@ -31,6 +31,9 @@ func TestRules(t *testing.T) {
 	if out := say(); !strings.HasPrefix(out, "1  published, in force") || strings.Count(out, "\n") != 1 {
 		t.Errorf("at first:\n%s", out)
 	}
+	if out := say("audible"); !strings.Contains(out, "nothing was measured yet") {
+		t.Errorf("before measuring:\n%s", out)
+	}
 	file := filepath.Join(t.TempDir(), "rules.json")
 	write := func(text string) {
 		t.Helper()
@@ -146,17 +149,17 @@ func TestRules(t *testing.T) {
 		t.Errorf("version %d", d.Version)
 	}
 
-	if out := say("audible"); !strings.Contains(out, "nothing was measured yet") {
-		t.Errorf("before measuring:\n%s", out)
-	}
 	if out := say("audible", "--measure", "--trait", "brevity"); !strings.Contains(out, "brevity") || !strings.Contains(out, "  heard\n") || strings.Contains(out, "humor") {
 		t.Errorf("measured:\n%s", out)
 	}
-	if out := say("audible"); !strings.Contains(out, "offline-demo") || !strings.Contains(out, "8 prompts") {
+	if out := say("audible", "--trait", "brevity"); !strings.Contains(out, "offline-demo") || !strings.Contains(out, "12 prompts") || strings.Contains(out, "humor") {
 		t.Errorf("shown:\n%s", out)
 	}
 	var curves []gateway.HeardCurve
-	if read(&curves, "audible"); len(curves) != 1 || curves[0].Trait != "brevity" || len(curves[0].Points) != 5 {
+	if read(&curves, "audible", "--trait", "brevity"); len(curves) != 1 || curves[0].Trait != "brevity" || len(curves[0].Points) != 5 {
+		t.Errorf("%+v", curves)
+	}
+	if read(&curves, "audible"); len(curves) != policy.NTraits { // measured of version 2 before it was published
 		t.Errorf("%+v", curves)
 	}
 	no(`no trait "charm"`, "audible", "--measure", "--trait", "charm")

@@ -83,7 +83,7 @@ const (
 
 // What it takes to say that a trait is not heard.
 const (
-	EnoughPrompts = 8
+	EnoughPrompts = 12
 	EnoughSteps   = 3
 )
 

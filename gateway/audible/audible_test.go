@@ -31,14 +31,14 @@ func TestCurves(t *testing.T) {
 		heard    string
 		monotone bool
 	}{
-		{"shorter and shorter", 8, Steps(5), func(p int, x float64) string { return words(60 + noise(p, x) - int(50*x)) }, Heard, true},
-		{"longer and longer", 8, Steps(5), func(p int, x float64) string { return words(10 + noise(p, x) + int(50*x)) }, Reversed, true},
-		{"deaf", 8, Steps(5), func(p int, x float64) string { return words(30 + noise(p, x)) }, Unheard, false},
-		{"all the same", 8, Steps(3), func(int, float64) string { return words(30) }, Unheard, true},
-		{"too few to be deaf", 3, Steps(5), func(p int, x float64) string { return words(30 + noise(p, x)) }, Unsure, false},
+		{"shorter and shorter", EnoughPrompts, Steps(5), func(p int, x float64) string { return words(60 + noise(p, x) - int(50*x)) }, Heard, true},
+		{"longer and longer", EnoughPrompts, Steps(5), func(p int, x float64) string { return words(10 + noise(p, x) + int(50*x)) }, Reversed, true},
+		{"deaf", EnoughPrompts, Steps(5), func(p int, x float64) string { return words(30 + noise(p, x)) }, Unheard, false},
+		{"all the same", EnoughPrompts, Steps(3), func(int, float64) string { return words(30) }, Unheard, true},
+		{"too few to be deaf", EnoughPrompts - 1, Steps(5), func(p int, x float64) string { return words(30 + noise(p, x)) }, Unsure, false},
 		{"one prompt", 1, Steps(5), func(p int, x float64) string { return words(60 - int(50*x)) }, Unsure, true},
-		{"says nothing", 8, Steps(3), func(int, float64) string { return "" }, Unheard, true},
-		{"up and down", 8, Steps(5), func(p int, x float64) string {
+		{"says nothing", EnoughPrompts, Steps(3), func(int, float64) string { return "" }, Unheard, true},
+		{"up and down", EnoughPrompts, Steps(5), func(p int, x float64) string {
 			return words(80 - int(60*x) + map[bool]int{true: 25}[x == .7] + noise(p, 0))
 		}, Heard, false},
 	} {
