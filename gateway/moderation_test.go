@@ -116,18 +116,24 @@ func TestModeration(t *testing.T) {
 func TestModerationFails(t *testing.T) {
 	t.Parallel()
 	for name, broken := range map[string]func(w http.ResponseWriter, r *http.Request){
-		"hangs":        func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
-		"an error":     func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "WORDS-FROM-OUTSIDE", 500) },
-		"a refusal":    func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "WORDS-FROM-OUTSIDE", 401) },
-		"too many":     func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(429) },
-		"no verdict":   func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"results":[{}]}`) },
-		"no results":   func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"results":[]}`) },
-		"a web page":   func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") },
-		"elsewhere":    func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/other", 307) },
-		"ten million":  func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat(" ", 10<<20)) },
-		"dies":         func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
-		"half of it":   func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"results":[{"flag`) },
-		"another form": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"results":[{"flagged":"no"}]}`) },
+		"hangs":    func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"an error": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "WORDS-FROM-OUTSIDE", 500) },
+		"a refusal": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "WORDS-FROM-OUTSIDE", http.StatusUnauthorized)
+		},
+		"too many":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(429) },
+		"no verdict": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"results":[{}]}`) },
+		"no results": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"results":[]}`) },
+		"a web page": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") },
+		"elsewhere": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/other", http.StatusTemporaryRedirect)
+		},
+		"ten million": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat(" ", 10<<20)) },
+		"dies":        func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"half of it":  func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"results":[{"flag`) },
+		"another form": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"results":[{"flagged":"no"}]}`)
+		},
 	} {
 		for _, open := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, open), func(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"rapport/gateway/compile"
 	"rapport/gateway/guard"
@@ -55,8 +57,13 @@ func (s *Service) speak(ctx context.Context, p *plan, talk []provider.Message, c
 	}
 	held := s.o.Moderation.holds()
 	enforcer := guard.NewEnforcer(guard.Limits{MaxWords: p.profile.Flags.MaxWords, Canary: p.made.Canary(), Banned: banned, Name: p.made.Name(), Others: p.others, Stop: p.stop})
+	left := maxRunes
 	pass := func(piece string) error {
-		if piece == "" {
+		if text.Len() == 0 {
+			piece = strings.TrimLeftFunc(piece, unicode.IsSpace)
+		}
+		piece = clip(piece, left)
+		if left -= utf8.RuneCountInString(piece); piece == "" {
 			return nil
 		}
 		if held {
@@ -75,7 +82,7 @@ func (s *Service) speak(ctx context.Context, p *plan, talk []provider.Message, c
 		if err := pass(enforcer.Push(piece)); err != nil {
 			return err
 		}
-		if enforcer.Done() || text.Len() > maxRunes {
+		if enforcer.Done() || left == 0 {
 			return errEnough
 		}
 		return nil
@@ -99,13 +106,13 @@ func (s *Service) speak(ctx context.Context, p *plan, talk []provider.Message, c
 		if out.finish == "" { // we stopped it
 			out.finish = provider.FinishStop
 		}
-		if slices.Contains(did, guard.CutLength) {
+		if slices.Contains(did, guard.CutLength) || left == 0 {
 			out.finish = provider.FinishLength
 		}
 		if slices.Contains(did, guard.CutCanary) {
 			out.finish = provider.FinishFilter
 		}
-		if out.text = clip(strings.TrimSpace(text.String()), maxRunes); out.text == "" {
+		if out.text = strings.TrimSpace(text.String()); out.text == "" {
 			out.code = provider.CodeEmpty
 			if out.finish == provider.FinishFilter {
 				out.code = provider.FinishFilter
