@@ -228,7 +228,7 @@ func (a *act) say(r *room, d draft) (bool, error) {
 		}
 	}
 	r.seq++
-	a.emitAs(event.HashID("chat", "message.created", string(d.id)), event.MessageCreated{
+	a.emit(event.MessageCreated{
 		RoomID: r.id, MessageID: d.id, Author: d.author, Sequence: r.seq, ReplyTo: d.replyTo, Addressed: r.addressed(d, to, known),
 		Sessions: stamps, DecisionID: d.decision, Features: features, Turn: turn, Direct: r.alone(), People: r.people(), Members: len(r.members),
 		Consent: consent, Protected: r.protected(), Imported: d.imported, OccurredAt: d.occurred,

@@ -111,7 +111,7 @@ func (c *consumer) sort(st *part, b *batch) (items []item, last eventlog.Positio
 	return items, last
 }
 
-// together takes items in one transaction, or when the handler fails one by one.
+// together takes items in one transaction, or when the handler fails in two.
 func (c *consumer) together(ctx context.Context, st *part, items []item, to eventlog.Position) error {
 	for i := range items {
 		items[i].queue(st)
@@ -127,7 +127,7 @@ func (c *consumer) together(ctx context.Context, st *part, items []item, to even
 		case errors.As(err, new(handlerError)) && len(items) == 1:
 			return c.one(ctx, st, &items[0], to, err)
 		case errors.As(err, new(handlerError)):
-			return c.each(ctx, st, items, to)
+			return c.halves(ctx, st, items, to)
 		}
 		if err := c.pause(ctx, &back, err, nil); err != nil {
 			return err
@@ -142,19 +142,14 @@ func (it *item) queue(st *part) {
 	}
 }
 
-// each takes items one by one.
-func (c *consumer) each(ctx context.Context, st *part, items []item, to eventlog.Position) error {
-	for i := range items {
-		until := items[i].rec.Position
-		if i == len(items)-1 {
-			until = to
-		}
-		items[i].queue(st)
-		if err := c.one(ctx, st, &items[i], until, nil); err != nil {
-			return err
-		}
+// halves takes the first half of some items and then the second, so that of many
+// events few are tried often when one fails.
+func (c *consumer) halves(ctx context.Context, st *part, items []item, to eventlog.Position) error {
+	half := len(items) / 2
+	if err := c.together(ctx, st, items[:half], items[half-1].rec.Position); err != nil {
+		return err
 	}
-	return nil
+	return c.together(ctx, st, items[half:], to)
 }
 
 // one takes a single item to its fate. err is what its last try gave, nil when it

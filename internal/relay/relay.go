@@ -55,8 +55,8 @@ func Migrate(ctx context.Context, db *sqldb.DB) error {
 
 // Handler applies events to a context's tables in one transaction: nothing else
 // is done on an event. It is given events of one partition, in order, each id
-// once. An error undoes the whole batch; it is then tried one event at a time,
-// and the failing event meets its fate by fault.KindOf: Unavailable, Conflict and
+// once. An error undoes the whole batch; its halves are then tried, down to
+// the failing event, which meets its fate by fault.KindOf: Unavailable, Conflict and
 // RateLimited are retried with back-off, Internal (and a panic) parks the event's
 // key, every other kind (and the errors of event.As) is set aside. The slice is
 // used again after the call; the events in it are not.

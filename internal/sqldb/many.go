@@ -8,8 +8,10 @@ import (
 )
 
 // manyRows are the numbers of rows that one statement takes, so that few
-// different ones are prepared.
+// different ones are prepared; manyPlaces bounds what they hold together.
 var manyRows = [...]int{64, 16, 4, 1}
+
+const manyPlaces = 512
 
 // ExecMany runs a statement for many rows: before, the places of as many rows of
 // so many columns as fit, after; again until args are used up. It gives the number
@@ -51,6 +53,9 @@ func (tx *Tx) QueryMany(before string, columns int, after string, args []any, ea
 func many(before string, columns int, after string, args []any, run func(query string, args []any) error) error {
 	wide := max(1, columns)
 	for _, n := range manyRows {
+		if n > 1 && n*wide > manyPlaces {
+			continue
+		}
 		for len(args) >= n*wide {
 			if err := run(before+places(n, columns)+after, args[:n*wide]); err != nil {
 				return err
