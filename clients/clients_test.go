@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,8 +52,7 @@ func TestClients(t *testing.T) {
 	broken := providertest.NewFake(t, cut...)
 
 	whole := start(t, program, "RAPPORT_PROVIDER_OFFLINE=true")
-	frail := start(t, program, "RAPPORT_PROVIDER_BASE_URL="+broken.URL, "RAPPORT_PROVIDER_MODEL=llama-test")
-	env := append(environment(), "AGENT=agent/mira", "SILENT=agent/otto", "URL="+whole.url, "TOKEN="+whole.owner(), "FRAIL_URL="+frail.url, "FRAIL_TOKEN="+frail.owner())
+	env := append(environment(), "AGENT=agent/mira", "SILENT=agent/otto", "URL="+whole.url, "TOKEN="+whole.owner())
 
 	steps := []string{"models", "chat", "stream", "refusals", "broken", "feedback", "session"}
 	for _, c := range []struct {
@@ -65,8 +65,9 @@ func TestClients(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
+			frail := start(t, program, "RAPPORT_PROVIDER_BASE_URL="+broken.URL, "RAPPORT_PROVIDER_MODEL=llama-test") // one each: it leaves a model alone that fails again and again
 			cmd := exec.CommandContext(t.Context(), c.command, filepath.Join(scripts, c.script))
-			cmd.Env = env
+			cmd.Env = append(slices.Clone(env), "FRAIL_URL="+frail.url, "FRAIL_TOKEN="+frail.owner())
 			var errs bytes.Buffer
 			cmd.Stderr = &errs
 			out, err := cmd.Output()
