@@ -107,3 +107,39 @@ func TestAgentBegins(t *testing.T) {
 	r.settle()
 	begins("while paused", 40*time.Hour, 0)
 }
+
+// TestSilenceIsTold: what an agent kept to itself is recorded with its reasons, and its
+// owner can look them up; nobody else can.
+func TestSilenceIsTold(t *testing.T) {
+	t.Parallel()
+	r := run(t, t.TempDir())
+	ada, bob := r.person("Ada"), r.person("Bob")
+	luna := ada.make("Luna", nil)
+	var room struct{ ID string }
+	ada.must("POST", "/v1/rooms", map[string]any{"people": []event.PersonID{bob.ID}, "agents": []event.AgentID{luna.ID}}, &room)
+	bob.must("POST", "/v1/rooms/"+room.ID+"/messages", map[string]string{"text": "What a day, everybody."}, nil)
+	r.settle()
+	var did struct {
+		LastNActions []struct {
+			DecisionID event.DecisionID
+			Action     string
+		}
+	}
+	r.ask("the silence is listed", func() bool {
+		ada.must("GET", luna.path("/learning"), nil, &did)
+		return len(did.LastNActions) == 1
+	})
+	var d struct {
+		Action   string
+		Decision *event.ReplyGenerated
+	}
+	at := "/v1/decisions/" + string(did.LastNActions[0].DecisionID)
+	ada.must("GET", at, nil, &d)
+	if d.Action != "silence" || d.Decision == nil || !slices.Equal(d.Decision.Reasons, []string{"autonomy"}) {
+		t.Errorf("%+v", d)
+	}
+	var seen struct{ Decision *event.ReplyGenerated }
+	if bob.must("GET", at, nil, &seen); seen.Decision != nil {
+		t.Error("who was not answered sees why the owner's agent was silent")
+	}
+}
