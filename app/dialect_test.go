@@ -3,7 +3,9 @@ package app
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -66,5 +68,54 @@ func TestTheDialectOfTheWhole(t *testing.T) {
 			t.Errorf("Authorization %q: %d %+v", header, resp.StatusCode, doc)
 		}
 		resp.Body.Close()
+	}
+}
+
+// However people name models, agents, paths and methods, the number of series that
+// Prometheus is given stays what it is.
+func TestMetricsAreBounded(t *testing.T) {
+	t.Parallel()
+	r := run(t, t.TempDir())
+	ada := r.person("Ada")
+	mira := ada.make("Mira", nil)
+	hostile := func(name string) {
+		q, err := json.Marshal(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hi := `[{"role":"user","content":"Hi"}]`
+		ada.raw("POST", "/v1/chat/completions", []byte(`{"model":`+string(q)+`,"messages":`+hi+`}`))
+		ada.send("PUT", mira.path("/settings"), map[string]any{"runtime": map[string]any{"preferredProvider": name, "preferredModel": name}})
+		r.settle()
+		ada.raw("POST", "/v1/chat/completions", []byte(`{"model":"agent/mira","messages":`+hi+`}`))
+		ada.raw("GET", "/"+url.PathEscape(name), nil)
+		ada.raw("ZQ"+strconv.Itoa(len(name)), "/v1/models", nil)
+		ada.raw("GET", "/v1/models/"+url.PathEscape(name), nil)
+	}
+	series := func() (names []string) {
+		for line := range strings.SplitSeq(string(r.admin.raw("GET", "/metrics", nil).body), "\n") {
+			if line != "" && line[0] != '#' {
+				names = append(names, line[:strings.LastIndexByte(line, ' ')])
+			}
+		}
+		return names
+	}
+	odd := "zanzibar-" + strings.Repeat("é\"}{", 40)
+	hostile("zanzibar")
+	hostile(odd)
+	series() // is a request, too
+	before := series()
+	for i := range 8 {
+		hostile("zanzibar-" + strconv.Itoa(i))
+		hostile(odd[:9+5*i])
+	}
+	after := series()
+	if len(before) < 50 || len(after) != len(before) {
+		t.Errorf("%d series, then %d, with %q", len(before), len(after), slices.DeleteFunc(slices.Clone(after), func(s string) bool { return slices.Contains(before, s) }))
+	}
+	for _, name := range after {
+		if strings.Contains(name, "zanzibar") {
+			t.Errorf("a person's word is a label: %s", name)
+		}
 	}
 }

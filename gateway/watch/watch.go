@@ -91,7 +91,7 @@ func (w *Watch) labels(r provider.Request) (vendor, model string) {
 	return vendor, model
 }
 
-// Reply is one reply on its way, or one silence.
+// Reply is one reply on its way, or one silence; nil is one that nobody watches.
 type Reply struct {
 	w    *Watch
 	span trace.Span // nil when nobody traces
@@ -101,7 +101,10 @@ type Reply struct {
 // (W3C traceparent), and may be nil. Calls of models that are made with the context
 // that it gives are parts of it.
 func (w *Watch) Reply(ctx context.Context, header http.Header) (context.Context, *Reply) {
-	if w == nil || w.o.Tracer == nil {
+	switch {
+	case w == nil:
+		return ctx, nil
+	case w.o.Tracer == nil:
 		return ctx, &Reply{w: w}
 	}
 	if header.Get("traceparent") != "" {
@@ -117,8 +120,8 @@ func (r *Reply) Decided(d event.ReplyGenerated) *Reply {
 	if d.Action != "" {
 		action = "silence"
 	}
-	if r.w == nil {
-		return r
+	if r == nil {
+		return nil
 	}
 	if n := r.w.numbers; n != nil {
 		for _, reason := range d.Reasons {
@@ -137,10 +140,9 @@ func (r *Reply) Decided(d event.ReplyGenerated) *Reply {
 	return r
 }
 
-// Ended says how a reply went: code is empty for well. A nil Reply is one that nobody
-// watches.
+// Ended says how a reply went: code is empty for well.
 func (r *Reply) Ended(code, finish string) {
-	if r == nil || r.w == nil {
+	if r == nil {
 		return
 	}
 	outcome := code
@@ -164,7 +166,7 @@ func (r *Reply) Ended(code, finish string) {
 
 // End closes it.
 func (r *Reply) End() {
-	if r.span != nil {
+	if r != nil && r.span != nil {
 		r.span.End()
 	}
 }
