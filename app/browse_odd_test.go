@@ -140,17 +140,17 @@ func browseMarkup(t *testing.T, ctx context.Context, r *rig) {
 	b.until("the name is changed", `window.renamed === 200`)
 	b.open("/talk/" + a.Slug)
 	b.live()
-	b.until("the greeting is text", `document.querySelector("#empty").textContent.includes("onerror")`)
+	b.untilSaid(1)
 	b.write("#text", script+image+kb.Enter)
-	b.untilSaid(2)
-	if said := b.texts()[0]; said != script+image {
-		t.Errorf("said %q", said)
+	b.untilSaid(3)
+	if said := b.texts(); said[0] != script+image || said[1] != script+image {
+		t.Errorf("greeted and said %q", said)
 	}
 	last := a.say("and " + image)
 	p.must("POST", "/v1/feedback", map[string]string{"kind": "comment", "comment": script + image, "messageId": string(last.ID)}, nil)
 	p.must("POST", "/v1/feedback", map[string]string{"kind": "correction", "correction": script + image, "messageId": string(last.ID)}, nil)
 	r.settle()
-	b.untilSaid(4)
+	b.untilSaid(5)
 	b.open("/growth/" + a.Slug)
 	b.open("/mine")
 	b.until("comments and corrections are text", `[...document.querySelectorAll("#mine .words")].filter(x => x.textContent.includes("onerror")).length === 2`)

@@ -173,7 +173,7 @@ func ratingsOf(x *learning.Explanation, given feedback.Page, versions []agent.Ve
 			if b.Did != "" {
 				one.What = b.Did
 			}
-			one.Yours = i.By == "you" && i.Status == feedback.Stored
+			one.Yours, one.Noticed = i.By == "you" && i.Status == feedback.Stored, i.Source == "implicit"
 			if i.Status == feedback.Retracted && i.Effect != nil {
 				one.Effect = i.Effect.Says
 			}
@@ -183,7 +183,7 @@ func ratingsOf(x *learning.Explanation, given feedback.Page, versions []agent.Ve
 	for _, i := range given.Items {
 		if i.Status == feedback.Retracted && i.By == "you" && !known[string(i.FeedbackID)] && i.Effect != nil {
 			id := string(i.FeedbackID)
-			all = append(all, web.Rating{ID: i.FeedbackID, At: time.UnixMicro(i.CreatedAt), By: i.By, What: whatOf(i), Effect: i.Effect.Says, UsedIn: used[id], OutIn: out[id]})
+			all = append(all, web.Rating{ID: i.FeedbackID, At: time.UnixMicro(i.CreatedAt), By: i.By, What: whatOf(i), Effect: i.Effect.Says, UsedIn: used[id], OutIn: out[id], Noticed: i.Source == "implicit"})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b web.Rating) int { return b.At.Compare(a.At) })
@@ -195,7 +195,7 @@ func whatOf(i feedback.Item) string {
 	kind, value := strings.ReplaceAll(i.Kind, "_", " "), strings.ReplaceAll(i.Value, "_", " ")
 	switch {
 	case i.Source == "implicit":
-		return "noticed: " + cmp.Or(learning.Did(i.Signal), "what you did")
+		return cmp.Or(learning.Did(i.Signal), "what you did")
 	case i.PartOf != "" && i.Direction != nil && i.Direction.Sign > 0:
 		return "your correction asks for more " + i.Direction.Trait
 	case i.PartOf != "" && i.Direction != nil:
@@ -235,14 +235,32 @@ func versionsOf(versions []agent.Version, x *learning.Explanation) []web.Version
 				n[c]++
 			}
 		}
+		if len(one.Moved) > 0 { // what moved stands beside it
+			one.Reason, _, _ = strings.Cut(one.Reason, ": ")
+		}
 		var parts []string
 		for _, c := range slices.Sorted(maps.Keys(n)) {
-			parts = append(parts, fmt.Sprintf("%d %s", n[c], c))
+			parts = append(parts, counted(n[c], c))
 		}
 		one.Because = strings.Join(parts, ", ")
 		out = append(out, one)
 	}
 	return out
+}
+
+// counted says in plain words how many signals of a channel there were.
+func counted(n int, channel string) string {
+	says, ok := map[string][2]string{
+		"session": {"rating of a talk", "ratings of talks"}, "thumb": {"thumb", "thumbs"}, "tone": {"tone button", "tone buttons"}, "reaction": {"emoji", "emoji"},
+		"behaviour": {"thing noticed", "things noticed"}, "review": {"review", "reviews"}, "check in": {"check-in", "check-ins"}, "more less": {"“more” or “less”", "“more” or “less”"},
+	}[channel]
+	switch {
+	case !ok:
+		return fmt.Sprintf("%d %s", n, channel)
+	case n == 1:
+		return "1 " + says[0]
+	}
+	return fmt.Sprintf("%d %s", n, says[1])
 }
 
 // moves lists a change in the order of the vocabulary.

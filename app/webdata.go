@@ -129,7 +129,7 @@ func (r reader) givenOf(ctx context.Context, items []feedback.Item) (out []web.G
 	}
 	names, err := r.nameAgents(ctx, about)
 	for _, i := range items {
-		g := web.Given{ID: i.FeedbackID, At: time.UnixMicro(i.CreatedAt), Agent: names[i.AgentID], What: whatOf(i), Text: i.Comment, Status: i.Status, Part: i.PartOf != ""}
+		g := web.Given{ID: i.FeedbackID, At: time.UnixMicro(i.CreatedAt), Agent: names[i.AgentID], What: whatOf(i), Text: i.Comment, Status: i.Status, Part: i.PartOf != "", Noticed: i.Source == "implicit"}
 		if i.Correction != "" {
 			g.Text = i.Correction
 		}

@@ -96,6 +96,23 @@ type Rating struct {
 	UsedIn []int64 // versions it is a cause of
 	OutIn  []int64 // versions from which it was taken out again
 	Yours  bool    // may be taken back
+
+	Noticed bool // what somebody did, not what they said
+}
+
+// Said are the ratings that somebody gave.
+func (g Growth) Said() []Rating { return ratings(g.Ratings, false) }
+
+// Noticed are the signals that nobody had to give.
+func (g Growth) Noticed() []Rating { return ratings(g.Ratings, true) }
+
+func ratings(all []Rating, noticed bool) (out []Rating) {
+	for _, r := range all {
+		if r.Noticed == noticed {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // Version is one version of the policy.

@@ -89,6 +89,23 @@ type Given struct {
 	Text   string // a comment or correction
 	Status string // stored, superseded, retracted, waiting, lost
 	Part   bool   // of a correction, with which it goes
+
+	Noticed bool // what they did, not what they said
+}
+
+// Said is the feedback that the visitor gave.
+func (h Holding) Said() []Given { return given(h.Given, false) }
+
+// Noticed are the signals that they did not have to give.
+func (h Holding) Noticed() []Given { return given(h.Given, true) }
+
+func given(all []Given, noticed bool) (out []Given) {
+	for _, g := range all {
+		if g.Noticed == noticed {
+			out = append(out, g)
+		}
+	}
+	return out
 }
 
 // Standing says a status in plain words; nothing where it counts.

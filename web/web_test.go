@@ -89,7 +89,7 @@ func (w world) Growth(ctx context.Context, ref string) (Growth, error) {
 			{Name: "humor", Level: .62, Start: .5, Target: .6, Interval: [2]float64{-.01, .07}, Word: "trying", Standing: "trying, about 5 more ratings before it moves", History: []Past{{Level: .5}, {Level: .58, Ideal: .7, SD: .2, P: .8}, {Level: .62, Ideal: .66, SD: .1, P: .97}}},
 			{Name: "empathy", Level: .5, Start: .5, Target: .5, Word: "start", Standing: "pinned", Pinned: true, History: []Past{{Level: .5}, {Level: .5}, {Level: .5}}},
 		},
-		Ratings:  []Rating{{ID: "f1", At: at, By: "you", What: w.words, Effect: "moved humor +0.020", UsedIn: []int64{3}, Yours: true}},
+		Ratings:  []Rating{{ID: "f1", At: at, By: "you", What: w.words, Effect: "moved humor +0.020", UsedIn: []int64{3}, Yours: true}, {ID: "f2", At: at, By: "you", What: w.words, Noticed: true}},
 		Versions: []Version{{Number: 3, At: at, By: "learning", Reason: w.words, Because: "1 thumb", Moved: []Move{{"humor", .04}}}, {Number: 2, At: at, By: "you", Reason: "edited", Other: []string{"pinned"}}},
 		Card:     []string{w.words}, Suggested: &Suggestion{ID: "s1", Model: w.words, Fields: []Filled{{"backstory", w.words, w.words}, {"traits.humor", "0.5", "0.61"}}},
 		Notes:   []Review{{ID: "v1", At: at, Marks: [3]string{"clearly", "mostly", "clearly"}, Note: w.words}},
@@ -101,7 +101,7 @@ func (w world) Holding(_ context.Context, cursor string) (Holding, error) {
 	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	return Holding{
 		Handle: "ada", Since: at, Parts: []Part{{"Your account", []string{"Who you are here."}}}, Rooms: []Room{{"r1", w.words, true}}, Words: []Word{{"a1", w.words, false}},
-		Given:  []Given{{ID: "f1", At: at, Agent: w.words, What: "comment", Text: w.words, Status: "stored"}, {ID: "f2", At: at, What: "thumb up", Status: "retracted"}},
+		Given:  []Given{{ID: "f1", At: at, Agent: w.words, What: "comment", Text: w.words, Status: "stored"}, {ID: "f2", At: at, What: "thumb up", Status: "retracted"}, {ID: "f3", At: at, What: w.words, Noticed: true}},
 		Emoji:  []Meaning{{w.words, -.4}},
 		Tokens: []Token{{"t1", w.words, "chat", at}}, More: cursor + "next",
 	}, nil
@@ -220,6 +220,8 @@ func TestWhoSeesWhat(t *testing.T) {
 		{"/operator", "ada", 200, `id="back-1"`},
 		{"/operator", "ada", 200, "being put to the test questions"},
 		{"/mine", "ada", 200, "</b> displeased"},
+		{"/mine", "ada", 200, "Noticed from what you did"},
+		{"/growth/luna", "ada", 200, "Noticed from what people did"},
 		{"/", "ada", 200, "Operating"},
 		{"/", "bob", 200, "Adopt a copy"},
 		{"/mine", "ada", 200, "Erase everything"},
