@@ -48,11 +48,11 @@ func (m *moderations) seen() []string {
 }
 
 // moderated makes a world with a moderation server before it.
-func moderated(t *testing.T, how Moderation) (*world, *moderations) {
+func moderated(t *testing.T, how Moderation, patience time.Duration) (*world, *moderations) {
 	m := &moderations{}
 	srv := httptest.NewServer(m)
 	t.Cleanup(srv.Close)
-	judge, err := provider.NewModerator(provider.Config{Name: "moderation", BaseURL: srv.URL + "/v1", Key: "k", Total: 100 * time.Millisecond}, "judge-1")
+	judge, err := provider.NewModerator(provider.Config{Name: "moderation", BaseURL: srv.URL + "/v1", Key: "k", Total: patience}, "judge-1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func moderated(t *testing.T, how Moderation) (*world, *moderations) {
 
 func TestModeration(t *testing.T) {
 	t.Parallel()
-	w, m := moderated(t, Moderation{Before: true, After: true})
+	w, m := moderated(t, Moderation{Before: true, After: true}, time.Minute)
 	srv := w.serve()
 	ask := func(text string, more string) (int, string) {
 		resp, raw := call(t, srv, "ann", "POST", "/v1/chat/completions", strings.Replace(`{`+more+hi[1:], "Hi", text, 1))
@@ -138,7 +138,7 @@ func TestModerationFails(t *testing.T) {
 		for _, open := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, open), func(t *testing.T) {
 				t.Parallel()
-				w, m := moderated(t, Moderation{Before: true, Open: open})
+				w, m := moderated(t, Moderation{Before: true, Open: open}, 100*time.Millisecond)
 				m.broken = broken
 				resp, raw := call(t, w.serve(), "ann", "POST", "/v1/chat/completions", hi)
 				switch {
