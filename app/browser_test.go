@@ -212,7 +212,7 @@ func (b *tab) shots(name string) {
 				return err
 			}), chromedp.Sleep(100*time.Millisecond))
 			png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
-			if slices.Contains([]string{"growth", "mine", "points", "aside", "fill", "home-more", "operator", "rules", "rules-tried"}, name) {
+			if slices.Contains([]string{"growth", "mine", "unasked", "points", "aside", "fill", "home-more", "operator", "rules", "rules-tried"}, name) {
 				png, err = chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 			}
 			if err == nil {

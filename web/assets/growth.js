@@ -1,5 +1,6 @@
 import { acts, again } from './act.js';
 import { call, element, once, pause, tell } from './api.js';
+import './unasked.js';
 
 const box = document.querySelector('#growth');
 const status = document.querySelector('#status');
