@@ -239,7 +239,7 @@ func TestWhatIsNotHeardIsNotLearned(t *testing.T) {
 	if s = luna.say(question); s.x(policy.Brevity) < .6 || !policy.Mask(s.Body.Inaudible).Has(policy.Brevity) {
 		t.Errorf("after shorter: %v, inaudible %b", s.x(policy.Brevity), s.Body.Inaudible)
 	}
-	if e := luna.explanation(); e.Traits[policy.Brevity].Target != .5 {
+	if e := luna.explanation(); e.Traits[policy.Brevity].Target != .5 || e.Traits[policy.Brevity].N != 0 || e.Traits[policy.Brevity].Ratings != 0 {
 		t.Errorf("after shorter: %+v", e.Traits[policy.Brevity])
 	}
 	if odd := deaf.Odd(); len(odd) > 0 {
