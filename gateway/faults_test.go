@@ -224,6 +224,9 @@ func TestHalfOfAllCallsAreTurnedAway(t *testing.T) {
 
 // After every fault, nothing is left running, and no memory is held. It is not parallel.
 func TestFaultsLeaveNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("counts what is left after every fault; cut for -short")
+	}
 	before := runtime.NumGoroutine()
 	heap := func() uint64 {
 		var m runtime.MemStats
