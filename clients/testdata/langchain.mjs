@@ -39,6 +39,8 @@ await refused("NotFoundError", 404, "model_not_found", () => model({ model: "age
 await refused("AuthenticationError", 401, "invalid_api_key", () => model({ apiKey: "wrong" }).invoke(hi));
 await refused("BadRequestError", 400, "invalid_value", () => model().invoke([]));
 await refused("BadRequestError", 400, "invalid_value", () => model({ n: 2 }).invoke(hi));
+await refused("BadRequestError", 400, "unsupported_value", () => model().invoke(hi, { response_format: { type: "json_object" } }));
+assert.ok((await model({ temperature: 2, stop: ["\nUser:"], presencePenalty: 1 }).invoke(hi)).text);
 await refused("ConflictError", 409, "agent_silenced", () => model({ model: SILENT }).invoke(hi));
 ok("refusals");
 

@@ -47,6 +47,7 @@ await refused(OpenAI.NotFoundError, 404, "model_not_found", () => client.models.
 await refused(OpenAI.AuthenticationError, 401, "invalid_api_key", () => client.withOptions({ apiKey: "wrong" }).chat.completions.create({ model: AGENT, messages: hi }));
 await refused(OpenAI.BadRequestError, 400, "invalid_value", () => chat.create({ model: AGENT, messages: [] }));
 await refused(OpenAI.BadRequestError, 400, "invalid_value", () => chat.create({ model: AGENT, messages: hi, n: 2 }));
+await refused(OpenAI.BadRequestError, 400, "unsupported_value", () => chat.create({ model: AGENT, messages: hi, response_format: { type: "json_object" } }));
 await refused(OpenAI.ConflictError, 409, "agent_silenced", () => chat.create({ model: SILENT, messages: hi }));
 ok("refusals");
 

@@ -51,6 +51,10 @@ refused(openai.NotFoundError, 404, "model_not_found", lambda: client.models.retr
 refused(openai.AuthenticationError, 401, "invalid_api_key", lambda: client.with_options(api_key="wrong").chat.completions.create(model=agent, messages=hi))
 refused(openai.BadRequestError, 400, "invalid_value", lambda: chat.create(model=agent, messages=[]))
 refused(openai.BadRequestError, 400, "invalid_value", lambda: chat.create(model=agent, messages=hi, n=2))
+refused(openai.BadRequestError, 400, "unsupported_value", lambda: chat.create(model=agent, messages=hi, response_format={"type": "json_object"}))
+picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+refused(openai.BadRequestError, 400, "unsupported_value", lambda: chat.create(model=agent, messages=[{"role": "user", "content": [picture]}]))
+assert chat.create(model=agent, messages=[{"role": "user", "content": [picture, {"type": "text", "text": "What is it?"}]}], stop=["\nUser:"], temperature=1.5, seed=7).choices[0].message.content
 refused(openai.ConflictError, 409, "agent_silenced", lambda: chat.create(model=os.environ["SILENT"], messages=hi))
 ok("refusals")
 
