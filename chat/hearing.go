@@ -217,6 +217,9 @@ func (a *act) recall(r *room, upTo int64, group bool) (*hearing, error) {
 		at           event.Micros
 		text         string
 	}
+	if err := a.settle(); err != nil {
+		return nil, err
+	}
 	rows, err := a.tx.Query(`select seq, message_id, kind, author_id, about, at, text from messages where room_id = $1 and seq > $2 and seq <= $3 order by seq`, r.id, upTo-hearingReach, upTo)
 	list, err := collect(rows, err, func(x *row) []any {
 		return []any{&x.seq, &x.id, &x.kind, &x.author, &x.about, &x.at, &x.text}

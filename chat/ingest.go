@@ -106,6 +106,9 @@ func (s *Service) Ingest(ctx context.Context, source string, items []Ingested) (
 	}
 	results := make([]Result, len(items))
 	err = s.write(ctx, func(a *act) error {
+		if err := a.foresee(source, items); err != nil {
+			return err
+		}
 		for i := range items {
 			results[i] = Result{Err: checks[i]}
 			if checks[i] != nil {

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"database/sql"
 	"log/slog"
 	"slices"
 	"strings"
@@ -203,11 +204,10 @@ func (a *act) say(r *room, d draft) (bool, error) {
 	}
 	toAgent, about := surely(turn)
 	features := d.read.Features()
-	n, err := a.tx.Exec(`insert into messages (message_id, room_id, seq, changed, kind, author_id, text, reply_to, decision_id, at, occurred_at,
-		edited_at, deleted_at, chars, sentiment, consent, to_agent, about) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, $12, $13, $14, $15, $16) on conflict do nothing`,
-		d.id, r.id, r.seq+1, r.change+1, d.author.Kind, d.author.ID(), d.text, d.replyTo, d.decision, a.at, d.occurred,
-		features.Chars, features.Sentiment, consent, toAgent, about)
-	if err != nil || n == 0 {
+	put, err := a.put(stored{room: r.id, seq: r.seq + 1, author: d.author, text: d.text, replyTo: d.replyTo, about: about},
+		[]any{string(d.id), string(r.id), r.seq + 1, r.change + 1, d.author.Kind, d.author.ID(), d.text, string(d.replyTo), string(d.decision), a.at, d.occurred,
+			0, 0, features.Chars, features.Sentiment, consent, string(toAgent), string(about)})
+	if err != nil || !put {
 		return false, err
 	}
 	h.hear(a.s, heard{seq: r.seq + 1, id: d.id, author: d.author, about: about}, a.at, d.read)
@@ -337,12 +337,28 @@ func (a *act) message(id event.MessageID) (m stored, found bool, err error) {
 	if id == "" {
 		return m, false, nil
 	}
+	if kept, is := a.messages[id]; is {
+		if kept == nil {
+			return m, false, nil
+		}
+		return *kept, true, nil
+	}
+	err = a.tx.QueryMany(selectStored, 0, `)`, []any{id}, func(rows *sql.Rows) error {
+		found = true
+		_, m, err = scanStored(rows)
+		return err
+	})
+	return m, found, err
+}
+
+const selectStored = `select message_id, room_id, seq, kind, author_id, text, reply_to, about, edited_at, deleted_at from messages where message_id in (`
+
+func scanStored(rows *sql.Rows) (id event.MessageID, m stored, err error) {
 	var kind, author string
 	var edited, deleted event.Micros
-	found, err = a.tx.Get(`select room_id, seq, kind, author_id, text, reply_to, about, edited_at, deleted_at from messages where message_id = $1`, []any{id},
-		&m.room, &m.seq, &kind, &author, &m.text, &m.replyTo, &m.about, &edited, &deleted)
+	err = rows.Scan(&id, &m.room, &m.seq, &kind, &author, &m.text, &m.replyTo, &m.about, &edited, &deleted)
 	m.author, m.edited, m.deleted = memberOf(kind, author), edited > 0, deleted > 0
-	return m, found, err
+	return id, m, err
 }
 
 // Edit gives a message of the caller another text.
@@ -392,6 +408,9 @@ func (s *Service) Edit(ctx context.Context, id event.RoomID, message event.Messa
 
 // edit gives a person's message another text and says anew what it is in its talk.
 func (a *act) edit(r *room, m stored, d draft) error {
+	if err := a.rewrites(d.id); err != nil {
+		return err
+	}
 	e := event.MessageEdited{RoomID: r.id, MessageID: d.id, Features: d.read.Features(), Was: m.about, PersonID: d.author.PersonID,
 		Consent: r.consents(d.author.PersonID), Protected: r.protected()}
 	if e.Consent && !e.Protected && r.count(event.KindAgent) > 0 {
@@ -465,6 +484,9 @@ func (s *Service) Delete(ctx context.Context, id event.RoomID, message event.Mes
 
 // wipe takes a message's text and reactions away.
 func (a *act) wipe(r *room, id event.MessageID) error {
+	if err := a.rewrites(id); err != nil {
+		return err
+	}
 	m, _, err := a.message(id)
 	if err != nil {
 		return err

@@ -54,7 +54,10 @@ func (a *act) react(r *room, message event.MessageID, p event.PersonID, emoji st
 
 // touch marks a message as changed.
 func (a *act) touch(r *room, id event.MessageID) error {
-	_, err := a.tx.Exec(`update messages set changed = $1 where message_id = $2`, r.next(), id)
+	if a.changes(id, r.next()) {
+		return nil
+	}
+	_, err := a.tx.Exec(`update messages set changed = $1 where message_id = $2`, r.change, id)
 	return err
 }
 

@@ -378,7 +378,7 @@ func (a *act) join(r *room, who event.Member, inviter event.PersonID) error {
 		r.id, who.ID(), who.Kind, inviter, a.at); err != nil {
 		return err
 	}
-	rows, err := a.tx.Query(selectMembers+`and m.member_id = $2`, r.id, who.ID())
+	rows, err := a.tx.Query(selectMembers+`$1) and m.member_id = $2`, r.id, who.ID())
 	if err != nil {
 		return err
 	}

@@ -27,12 +27,16 @@ type session struct {
 	endedAt event.Micros
 }
 
+const selectSessions = `select room_id, session_id, agent_id, started_by, started_at, first_seq, last_seq, last_at, heard_at, protected, imported
+	from sessions where room_id in (`
+
+func (s *session) columns() []any {
+	return []any{&s.id, &s.agent, &s.startedBy, &s.startedAt, &s.firstSeq, &s.lastSeq, &s.lastAt, &s.heardAt, &s.protected, &s.imported}
+}
+
 func sessionsOf(tx *sqldb.Tx, id event.RoomID) ([]*session, error) {
-	rows, err := tx.Query(`select session_id, agent_id, started_by, started_at, first_seq, last_seq, last_at, heard_at, protected, imported
-		from sessions where room_id = $1 and ended_at = 0 order by agent_id`, id)
-	list, err := collect(rows, err, func(s *session) []any {
-		return []any{&s.id, &s.agent, &s.startedBy, &s.startedAt, &s.firstSeq, &s.lastSeq, &s.lastAt, &s.heardAt, &s.protected, &s.imported}
-	})
+	rows, err := tx.Query(selectSessions+`$1) and ended_at = 0 order by agent_id`, id)
+	list, err := collect(rows, err, func(s *session) []any { return append([]any{new(string)}, s.columns()...) })
 	out := make([]*session, len(list))
 	for i := range list {
 		out[i] = &list[i]
@@ -107,6 +111,9 @@ func (a *act) depart(r *room, s *session, m *member) error {
 	if s.endedAt != 0 {
 		return nil
 	}
+	if err := a.settle(); err != nil {
+		return err
+	}
 	var author string
 	if _, err := a.tx.Get(`select author_id from messages where room_id = $1 and seq = $2`, []any{r.id, r.seq}, &author); err != nil {
 		return err
@@ -179,6 +186,9 @@ type line struct {
 }
 
 func (a *act) lines(r *room, s *session) ([]line, error) {
+	if err := a.settle(); err != nil {
+		return nil, err
+	}
 	rows, err := a.tx.Query(`select message_id, reply_to, to_agent, kind, author_id, chars, sentiment, consent, case when occurred_at > 0 then occurred_at else at end
 		from messages where room_id = $1 and seq >= $2 and seq <= $3 order by seq`, r.id, s.firstSeq, s.lastSeq)
 	return collect(rows, err, func(l *line) []any {

@@ -28,6 +28,7 @@ type act struct {
 	events []event.Event
 	rooms  map[event.RoomID]*room
 	order  []*room
+	batch
 }
 
 // write runs fn as one transaction.
@@ -43,6 +44,9 @@ func (s *Service) write(ctx context.Context, fn func(*act) error) error {
 
 // close stores what is left to store and hands the events to the outbox.
 func (a *act) close() error {
+	if err := a.settle(); err != nil {
+		return err
+	}
 	for _, r := range a.order {
 		if err := a.save(r); err != nil {
 			return err
@@ -101,27 +105,50 @@ type member struct {
 	consent   *bool          // of a person, their word
 }
 
-// open locks a room and reads all that verbs need of it; nil when absent.
-// Opening again gives the same one.
+// open reads all that verbs need of a room; nil when absent. It is alone with the
+// room until the transaction ends. Opening again gives the same one.
 func (a *act) open(id event.RoomID) (*room, error) {
 	if r := a.rooms[id]; r != nil {
 		return r, nil
 	}
-	r := &room{id: id}
-	found, err := a.tx.Get(`update rooms set last_seq = last_seq where room_id = $1
-		returning title, direct, source, created_by, created_at, last_seq, last_change, theme, ends_at`, []any{id},
-		&r.title, &r.direct, &r.source, &r.createdBy, &r.createdAt, &r.seq, &r.change, &r.theme, &r.endsAt)
-	if err != nil || !found {
-		return nil, err
+	err := a.openAll([]event.RoomID{id})
+	return a.rooms[id], err
+}
+
+// openAll opens rooms that are not open; absent ones are passed over.
+func (a *act) openAll(ids []event.RoomID) error {
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = string(id)
 	}
-	if r.members, err = membersOf(a.tx, id, a.at); err != nil {
-		return nil, err
+	if err := a.tx.QueryMany(`select room_id, title, direct, source, created_by, created_at, last_seq, last_change, theme, ends_at from rooms where room_id in (`, 0, `)`, args, func(rows *sql.Rows) error {
+		r := &room{}
+		err := rows.Scan(&r.id, &r.title, &r.direct, &r.source, &r.createdBy, &r.createdAt, &r.seq, &r.change, &r.theme, &r.endsAt)
+		a.keep(r)
+		return err
+	}); err != nil {
+		return err
 	}
-	if r.sessions, err = sessionsOf(a.tx, id); err != nil {
-		return nil, err
+	if err := a.tx.QueryMany(selectMembers, 0, `) order by m.joined_at, m.member_id`, args, func(rows *sql.Rows) error {
+		room, m, err := scanMember(rows, a.at)
+		if err == nil {
+			r := a.rooms[room]
+			r.members = append(r.members, m)
+		}
+		return err
+	}); err != nil {
+		return err
 	}
-	a.keep(r)
-	return r, nil
+	return a.tx.QueryMany(selectSessions, 0, `) and ended_at = 0 order by agent_id`, args, func(rows *sql.Rows) error {
+		var room event.RoomID
+		s := &session{}
+		if err := rows.Scan(append([]any{&room}, s.columns()...)...); err != nil {
+			return err
+		}
+		r := a.rooms[room]
+		r.sessions = append(r.sessions, s)
+		return nil
+	})
 }
 
 func (a *act) keep(r *room) {
@@ -149,16 +176,16 @@ func (a *act) save(r *room) error {
 	return nil
 }
 
-const selectMembers = `select m.kind, m.member_id, m.inviter, a.owner_id, a.alive, p.protected, p.until, c.consent
+const selectMembers = `select m.room_id, m.kind, m.member_id, m.inviter, a.owner_id, a.alive, p.protected, p.until, c.consent
 	from members m
 	left join agents a on a.agent_id = m.member_id
 	left join people p on p.person_id = m.member_id
 	left join consents c on c.room_id = m.room_id and c.person_id = m.member_id
-	where m.room_id = $1 and m.left_at = 0 `
+	where m.left_at = 0 and m.room_id in (`
 
 // membersOf reads who is in a room, with what the projections know of them.
 func membersOf(tx *sqldb.Tx, id event.RoomID, now event.Micros) ([]*member, error) {
-	rows, err := tx.Query(selectMembers+`order by m.joined_at, m.member_id`, id)
+	rows, err := tx.Query(selectMembers+`$1) order by m.joined_at, m.member_id`, id)
 	if err != nil {
 		return nil, err
 	}
@@ -169,23 +196,31 @@ func scanMembers(rows *sql.Rows, now event.Micros) ([]*member, error) {
 	defer rows.Close()
 	var out []*member
 	for rows.Next() {
-		var m member
-		var kind, memberID string
-		var owner *event.PersonID
-		var alive, protected *bool
-		var until *event.Micros
-		if err := rows.Scan(&kind, &memberID, &m.inviter, &owner, &alive, &protected, &until, &m.consent); err != nil {
+		_, m, err := scanMember(rows, now)
+		if err != nil {
 			return nil, err
 		}
-		m.Member = memberOf(kind, memberID)
-		if owner != nil {
-			m.owner = *owner
-		}
-		m.alive = alive == nil || *alive // an agent nothing is known of yet may speak
-		m.protected = protected != nil && *protected && (*until == 0 || *until > now)
-		out = append(out, &m)
+		out = append(out, m)
 	}
 	return out, rows.Err()
+}
+
+func scanMember(rows *sql.Rows, now event.Micros) (room event.RoomID, m *member, err error) {
+	m = &member{}
+	var kind, memberID string
+	var owner *event.PersonID
+	var alive, protected *bool
+	var until *event.Micros
+	if err := rows.Scan(&room, &kind, &memberID, &m.inviter, &owner, &alive, &protected, &until, &m.consent); err != nil {
+		return "", nil, err
+	}
+	m.Member = memberOf(kind, memberID)
+	if owner != nil {
+		m.owner = *owner
+	}
+	m.alive = alive == nil || *alive // an agent nothing is known of yet may speak
+	m.protected = protected != nil && *protected && (*until == 0 || *until > now)
+	return room, m, nil
 }
 
 func memberOf(kind, id string) event.Member {

@@ -78,6 +78,9 @@ func (a *act) compare(t *event.Turn, lines []heard, about int, d draft, to store
 		}
 	} else {
 		before = textsignal.Read(to.text).Past
+		if err := a.settle(); err != nil {
+			return err
+		}
 		earlier, err := a.tx.Get(`select 1 from messages where about = $1 and author_id = $2 and message_id <> $3`, []any{t.About, d.author.ID(), d.id}, new(int))
 		if err != nil {
 			return err
