@@ -27,7 +27,11 @@ func (t Trait) Standing() string {
 		parts = append(parts, t.Waits)
 	}
 	if t.Needs > 0 && t.Needs < manyRatings {
-		parts = append(parts, fmt.Sprintf("about %d more ratings before it moves", t.Needs))
+		ratings := "ratings"
+		if t.Needs == 1 {
+			ratings = "rating"
+		}
+		parts = append(parts, fmt.Sprintf("about %d more %s before it moves", t.Needs, ratings))
 	}
 	return strings.Join(parts, ", ")
 }
