@@ -16,6 +16,7 @@ import (
 type session struct {
 	*client.Client
 	close func() error
+	own   bool // the server ends with the command, and what it does beside with it
 }
 
 // connect finds or starts a server on the configured data directory.
@@ -25,7 +26,7 @@ func connect(ctx context.Context, cfg app.Config) (*session, error) {
 		if err != nil {
 			return nil, fault.New(fault.Unavailable, "no_local_token", "A server runs on %s, but its token file cannot be read: are you the user who started it?", cfg.Data).Because(err)
 		}
-		return &session{&client.Client{Base: base, Token: strings.TrimSpace(string(token))}, func() error { return nil }}, nil
+		return &session{&client.Client{Base: base, Token: strings.TrimSpace(string(token))}, func() error { return nil }, false}, nil
 	}
 	cfg.Listen = "127.0.0.1:0"
 	cfg.Learning.Jobs = 0 // a command is over before a night is
@@ -37,5 +38,5 @@ func connect(ctx context.Context, cfg app.Config) (*session, error) {
 		a.Close()
 		return nil, err
 	}
-	return &session{&client.Client{Base: a.URL(), Token: a.LocalToken()}, a.Close}, nil
+	return &session{&client.Client{Base: a.URL(), Token: a.LocalToken()}, a.Close, true}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"rapport/gateway"
 	"rapport/gateway/audible"
@@ -169,6 +170,9 @@ func (g *globals) rules(ctx context.Context, method, path string, body any) erro
 		if err := cl.Do(ctx, method, path, body, &v); err != nil {
 			return err
 		}
+		if err := g.measured(ctx, cl, &v); err != nil {
+			return err
+		}
 		if g.JSON {
 			return g.print(v)
 		}
@@ -186,6 +190,28 @@ func (g *globals) rules(ctx context.Context, method, path string, body any) erro
 		}
 		return nil
 	})
+}
+
+// measured waits until a proposal was put to the persona test set, where no server
+// does that after the command.
+func (g *globals) measured(ctx context.Context, cl *session, v *gateway.RuleVersion) error {
+	if !cl.own || v.Status != gateway.RulesProposed || v.Measured {
+		return nil
+	}
+	fmt.Fprintf(g.err, "version %d is being put to the persona test set; that takes some minutes with a slow model\n", v.Version)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !v.Measured {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		if err := cl.Do(ctx, http.MethodGet, fmt.Sprintf("%s/%d", rulesPath, v.Version), nil, v); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (g *globals) sayRules(v gateway.RuleVersion) {

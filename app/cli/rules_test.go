@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
+	"rapport/app"
 	"rapport/gateway"
 	"rapport/gateway/rule"
 	"rapport/policy"
@@ -43,24 +43,14 @@ func TestRules(t *testing.T) {
 	}
 	first := say("print", "1")
 	write(strings.Replace(first, "stay serious;", "be grave;", 1))
-	if out := say("propose", file, "--note", "graver"); !strings.Contains(out, "2  proposed, made from 1 by operator") || !strings.Contains(out, "+ 0.00 to 0.20: Humor {level}/100: be grave;") {
+	if out := say("propose", file, "--note", "graver"); !strings.Contains(out, "2  proposed, made from 1 by operator") || !strings.Contains(out, "+ 0.00 to 0.20: Humor {level}/100: be grave;") || !strings.Contains(out, "  heard") {
 		t.Errorf("proposed:\n%s", out)
 	}
-	measured := func(version string) {
-		t.Helper()
-		for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-			if out := say("show", version); strings.Contains(out, "heard") {
-				break
-			} else if time.Now().After(end) {
-				t.Fatalf("never put to the test set:\n%s", out)
-			}
-		}
-	}
-	measured("2")
 	no("approve or refuse it first", "propose", file)
 	if out := say("approve", "2"); !strings.HasPrefix(out, "2  published, in force") {
 		t.Errorf("approved:\n%s", out)
 	}
+	serving(t, dir) // from here on the commands speak with a server
 	no("published already", "approve", "2")
 	no("published already", "refuse", "2")
 	no("published already", "try", "2")
@@ -120,7 +110,9 @@ func TestRules(t *testing.T) {
 	if read(&v, "propose", file); v.Version != 3 || v.Base != 1 || v.Status != gateway.RulesProposed || len(v.Changes) == 0 {
 		t.Errorf("%+v", v)
 	}
-	measured("3")
+	for !v.Measured {
+		read(&v, "show", "3")
+	}
 	if read(&v, "show", "3"); !v.Measured || len(v.Effects) != policy.NTraits {
 		t.Errorf("%+v", v)
 	}
@@ -165,4 +157,21 @@ func TestRules(t *testing.T) {
 	no(`no trait "charm"`, "audible", "--measure", "--trait", "charm")
 	no(`no trait "charm"`, "audible", "--trait", "charm")
 	no(`No provider "nobody"`, "audible", "--measure", "--trait", "humor", "--provider", "nobody")
+}
+
+// serving runs a server on a directory until the test ends.
+func serving(t *testing.T, dir string) {
+	t.Helper()
+	cfg, err := app.LoadConfig(map[string]any{"data": dir, "listen": "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := app.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close() })
+	if err := a.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 }
