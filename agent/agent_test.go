@@ -775,6 +775,22 @@ func TestFaces(t *testing.T) {
 func second[T any](_ T, err error) error { return err }
 
 // TestLists: by name or by time, page after page, nothing twice, nothing missed.
+func TestCalled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, name := range []string{"Cy", "Al", "Bo"} {
+		must(t)(w.Create(owner, agent.Draft{Texts: agent.Texts{Name: name}}))
+	}
+	must(t)(w.Create(stranger, agent.Draft{Texts: agent.Texts{Name: "Bz"}}))
+	list, err := w.Called(owner, 2)
+	if err != nil || len(list) != 2 || list[0].Name != "Al" || list[1].Slug != "bo" || list[0].ID == "" {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if _, err := w.Called(context.Background(), 2); err == nil {
+		t.Error("nobody has a list")
+	}
+}
+
 func TestLists(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

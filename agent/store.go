@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
@@ -177,6 +178,37 @@ func ownedAfter(tx *sqldb.Tx, owner event.PersonID, sort string, after event.Age
 	}
 	return several(tx.Query(`select `+columns+` from agents where owner_id = $1 and not retired and (name, id) > ($2, $3) order by name, id limit $4`,
 		owner, from.name, from.id, limit))
+}
+
+// Called is what an agent is called.
+type Called struct {
+	ID   event.AgentID
+	Slug string
+	Name string
+}
+
+// Called lists what the caller's agents are called, by name and id, at most limit.
+func (s *Service) Called(ctx context.Context, limit int) (out []Called, err error) {
+	p := authz.From(ctx)
+	if err := p.Check(authz.Agent, authz.List, (&record{owner: p.Person}).relation(p)...); err != nil {
+		return nil, err
+	}
+	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
+		rows, err := tx.Query(`select id, slug, name from agents where owner_id = $1 and not retired order by name, id limit $2`, p.Person, limit)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var c Called
+			if err := rows.Scan(&c.ID, &c.Slug, &c.Name); err != nil {
+				return err
+			}
+			out = append(out, c)
+		}
+		return rows.Err()
+	})
+	return out, err
 }
 
 func ownedBy(tx *sqldb.Tx, owner event.PersonID) ([]*record, error) {

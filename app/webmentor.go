@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"rapport/agent"
 	"rapport/event"
 	"rapport/feedback"
 	"rapport/feedback/mentor"
@@ -52,13 +51,13 @@ func (r reader) Ledger(ctx context.Context, cursor string) (l web.Ledger, err er
 	for _, x := range own.Looks {
 		l.Looks = append(l.Looks, web.Look{Name: x.Look, Costs: x.Costs, Missing: max(0, x.Costs-own.Points)})
 	}
-	list, err := r.parts.Agents.List(ctx, agent.SortName, "", shownRooms)
+	list, err := r.parts.Agents.Called(ctx, shownRooms)
 	if err != nil {
 		return l, err
 	}
 	wears := map[event.AgentID]string{}
 	for _, a := range list {
-		l.Agents = append(l.Agents, cardOf(a))
+		l.Agents = append(l.Agents, web.Card{ID: a.ID, Slug: a.Slug, Name: a.Name})
 		wears[a.ID] = a.Name
 	}
 	for _, e := range own.Entries {

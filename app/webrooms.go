@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"rapport/agent"
 	"rapport/chat"
 	"rapport/event"
 	"rapport/internal/authz"
@@ -34,10 +33,10 @@ func (r reader) Group(ctx context.Context, id event.RoomID) (web.Group, error) {
 		return web.Group{}, err
 	}
 	g := groupOf(room, me)
-	list, err := r.parts.Agents.List(ctx, agent.SortName, "", shownRooms)
+	list, err := r.parts.Agents.Called(ctx, shownRooms)
 	for _, a := range list {
 		if !slices.ContainsFunc(room.Members, func(m chat.RoomMember) bool { return m.AgentID == a.ID }) {
-			g.Others = append(g.Others, cardOf(a))
+			g.Others = append(g.Others, web.Card{ID: a.ID, Slug: a.Slug, Name: a.Name})
 		}
 	}
 	return g, err

@@ -48,7 +48,7 @@ type Archetype struct {
 }
 
 // perPage is how many agents a page lists.
-const perPage = 60
+const perPage = 30
 
 type homeView struct {
 	Cards []Card

@@ -190,8 +190,8 @@ func TestWhoSeesWhat(t *testing.T) {
 		{"/talk/luna", "old", 303, "/login?ended=1&next=%2Ftalk%2Fluna"},
 		{"/login?next=%2Ftalk%2Fluna", "", 200, `data-next="/talk/luna"`},
 		{"/login?ended=1", "", 200, "Your login has ended"},
-		{"/", "ada", 200, `href="/?after=a059"`},
-		{"/?after=a059", "ada", 200, "Back to the first"},
+		{"/", "ada", 200, `href="/?after=a029"`},
+		{"/?after=a029", "ada", 200, "Back to the first"},
 		{"/", "bob", 200, "You have none yet"},
 		{"/talk/luna", "ada", 200, "How was Luna today?"},
 		{"/talk/luna", "bob", 200, "not an AI model"},
@@ -264,7 +264,7 @@ func TestWhoSeesWhat(t *testing.T) {
 	}
 }
 
-var pages = []string{"/", "/?after=a059", "/login", "/login?ended=1", "/talk/luna", "/room/r1", "/join", "/growth/luna", "/reviews", "/points", "/goals", "/mine", "/operator", "/nothing"}
+var pages = []string{"/", "/?after=a029", "/login", "/login?ended=1", "/talk/luna", "/room/r1", "/join", "/growth/luna", "/reviews", "/points", "/goals", "/mine", "/operator", "/nothing"}
 
 // TestMarkupIsText: no words make an element, an attribute or a script.
 func TestMarkupIsText(t *testing.T) {

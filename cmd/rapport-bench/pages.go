@@ -36,10 +36,14 @@ func pages(ctx context.Context) (metrics, error) {
 	if err := c.Settle(ctx, nil); err != nil {
 		return nil, err
 	}
+	var room struct{ ID string }
+	if err := c.Do(ctx, http.MethodPost, "/v1/rooms", map[string]string{"title": "One of several"}, &room); err != nil {
+		return nil, err
+	}
 	m := metrics{"agents": pagesAgents}
 	var all []float64
-	for name, path := range map[string]string{"home": "/", "talk": "/talk/agent-500", "growth": "/growth/agent-500", "login": "/login",
-		"reviews": "/reviews", "points": "/points", "goals": "/goals", "mine": "/mine"} {
+	for name, path := range map[string]string{"home": "/", "talk": "/talk/agent-500", "room": "/room/" + room.ID, "growth": "/growth/agent-500", "login": "/login",
+		"reviews": "/reviews", "points": "/points", "goals": "/goals", "mine": "/mine", "operator": "/operator"} {
 		var took []float64
 		for range pagesEach {
 			start := time.Now()
