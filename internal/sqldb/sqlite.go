@@ -42,7 +42,8 @@ func openSQLite(ctx context.Context, o Options) (*DB, error) {
 		"_synchronous": {sync},
 		// Fewer and larger checkpoints, and room for a large transaction's pages.
 		// What is deleted or replaced is overwritten with zeros: see Scrub.
-		"_pragma": {"wal_autocheckpoint(4000)", "cache_size(-16000)", "journal_size_limit(67108864)", "secure_delete(1)"},
+		// What undoes a statement of many rows lies in memory.
+		"_pragma": {"wal_autocheckpoint(4000)", "cache_size(-16000)", "journal_size_limit(67108864)", "secure_delete(1)", "temp_store(memory)"},
 	}); err != nil {
 		return nil, err
 	}
