@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// FeedbackCreated and ReplyGenerated come far more often than all others. Their
-// readers take the form that json.Marshal writes: fields in the order of the
+// FeedbackCreated, ReplyGenerated and MessageCreated come far more often than all
+// others. Their readers take the form that json.Marshal writes: fields in the order of the
 // struct, no spaces, no escapes, and no tone button's direction; where anything differs, As asks encoding/json.
 // FuzzHot holds them to its values.
 
@@ -112,6 +112,67 @@ func (p *ReplyGenerated) readHot(data []byte) bool {
 	hotText(&r, `"finish":`, &p.Finish)
 	hotText(&r, `"error":`, &p.Error)
 	return r.done()
+}
+
+func (p *MessageCreated) readHot(data []byte) bool {
+	r := hotReader{rest: string(data)}
+	hotText(&r, `"roomId":`, &p.RoomID)
+	hotText(&r, `"messageId":`, &p.MessageID)
+	if r.field(`"author":`) {
+		r.object(func() {
+			hotText(&r, `"kind":`, &p.Author.Kind)
+			hotText(&r, `"personId":`, &p.Author.PersonID)
+			hotText(&r, `"agentId":`, &p.Author.AgentID)
+		})
+	}
+	hotInt(&r, `"sequence":`, &p.Sequence)
+	hotText(&r, `"replyTo":`, &p.ReplyTo)
+	hotList(&r, `"addressed":`, &p.Addressed, func(id *AgentID) { *id = AgentID(r.text()) })
+	hotList(&r, `"sessions":`, &p.Sessions, func(s *MessageSession) {
+		r.object(func() {
+			hotText(&r, `"agentId":`, &s.AgentID)
+			hotText(&r, `"sessionId":`, &s.SessionID)
+		})
+	})
+	hotText(&r, `"decisionId":`, &p.DecisionID)
+	if r.field(`"features":`) {
+		r.object(func() { p.Features.readHot(&r) })
+	}
+	if r.field(`"turn":`) {
+		p.Turn = &Turn{}
+		r.object(func() { p.Turn.readHot(&r) })
+	}
+	r.bool(`"direct":`, &p.Direct)
+	hotInt(&r, `"people":`, &p.People)
+	hotInt(&r, `"members":`, &p.Members)
+	r.bool(`"consent":`, &p.Consent)
+	r.bool(`"protected":`, &p.Protected)
+	r.bool(`"imported":`, &p.Imported)
+	hotInt(&r, `"occurredAt":`, &p.OccurredAt)
+	return r.done()
+}
+
+func (f *Features) readHot(r *hotReader) {
+	hotInt(r, `"detector":`, &f.Detector)
+	hotInt(r, `"chars":`, &f.Chars)
+	hotInt(r, `"words":`, &f.Words)
+	hotInt(r, `"sentences":`, &f.Sentences)
+	hotInt(r, `"questions":`, &f.Questions)
+	r.float(`"sentiment":`, &f.Sentiment)
+	r.float(`"sentimentVariance":`, &f.Variance)
+	hotList(r, `"tags":`, &f.Tags, func(tag *string) { *tag = r.text() })
+}
+
+func (t *Turn) readHot(r *hotReader) {
+	hotInt(r, `"detector":`, &t.Detector)
+	hotText(r, `"to":`, &t.To)
+	r.float(`"chance":`, &t.Chance)
+	r.bool(`"named":`, &t.Named)
+	hotText(r, `"about":`, &t.About)
+	r.bool(`"next":`, &t.Next)
+	r.bool(`"first":`, &t.First)
+	r.float(`"shift":`, &t.Shift)
+	r.float(`"trouble":`, &t.Trouble)
 }
 
 // hotReader takes fields off the front of an object, each with the comma behind

@@ -5,13 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 )
 
 // hotPayloads are payloads as they are written, by what they are read as.
-func hotPayloads(t testing.TB) (feedback, reply [][]byte) {
+func hotPayloads(t testing.TB) (feedback, reply, message [][]byte) {
 	t.Helper()
-	for pattern, to := range map[string]*[][]byte{"feedback.created.v1*.json": &feedback, "ai.reply.generated.v1*.json": &reply} {
+	for pattern, to := range map[string]*[][]byte{"feedback.created.v1*.json": &feedback, "ai.reply.generated.v1*.json": &reply, "message.created.v1*.json": &message} {
 		names, err := filepath.Glob(filepath.Join("testdata", pattern))
 		if err != nil || len(names) == 0 {
 			t.Fatalf("no sample %s: %v", pattern, err)
@@ -26,8 +27,11 @@ func hotPayloads(t testing.TB) (feedback, reply [][]byte) {
 				t.Fatal(err)
 			}
 			var p any = &FeedbackCreated{}
-			if to == &reply {
+			switch to {
+			case &reply:
 				p = &ReplyGenerated{}
+			case &message:
+				p = &MessageCreated{}
 			}
 			if err := json.Unmarshal(e.Data, p); err != nil {
 				t.Fatal(err)
@@ -39,7 +43,7 @@ func hotPayloads(t testing.TB) (feedback, reply [][]byte) {
 			*to = append(*to, b)
 		}
 	}
-	return feedback, reply
+	return feedback, reply, message
 }
 
 func agreeHot[T any](t *testing.T, data []byte, read func(*T) bool) {
@@ -51,14 +55,16 @@ func agreeHot[T any](t *testing.T, data []byte, read func(*T) bool) {
 }
 
 func FuzzHot(f *testing.F) {
-	feedback, reply := hotPayloads(f)
-	for _, b := range append(feedback, reply...) {
+	feedback, reply, message := hotPayloads(f)
+	for _, b := range slices.Concat(feedback, reply, message) {
 		f.Add(b)
 	}
 	for _, seed := range []string{
 		`{}`, `{,"feedbackId":"f"}`, `{"feedbackId":"f",}`, `{"feedbackId":"f"}}`, `{"feedbackId":"f\n"}`, `{"feedbackId":null}`, `{"score":-0,"shares":[]}`,
 		`{"score":1e999}`, `{"score":01}`, `{"shares":[{}]}`, `{"shares":[{},]}`, `{"shares":[{"episodeId":"e","start":1.5}]}`, `{"shares":[,{}]}`, `{"sentiment":null}`, `{"sentiment":.5}`,
 		`{"measured":{"meter":1,"levels":{"a":1,"a":2}}}`, `{"measured":{}}`, `{"measured":{"levels":{}},"tags":[]}`, `{"protected":true,"imported":false}`, `{"protected":yes}`,
+		`{"roomId":"r","author":{"kind":"person","personId":"p"},"sequence":3,"addressed":[],"sessions":[{"agentId":"a","sessionId":"s"}],"features":{"detector":2,"sentiment":-.5,"tags":["x"]},"turn":{},"direct":true}`,
+		`{"roomId":"r","author":{},"features":{},"turn":{"detector":1,"to":"a","chance":0.75,"about":"m","first":true,"trouble":1e-3}}`, `{"author":null}`, `{"turn":null}`, `{"author":{"agentId":"a","kind":"agent"}}`, `{"turn":{"detector":1,}}`,
 		`{"free":65535}`, `{"free":65536}`, `{"free":-1}`, `{"free":1e1}`, `{"x":[1,2.5,-3e-7],"rendered":[]}`, `{"x":null}`, `{"action":"a","tags":["b","c"]}`, `{"promptTokens":9223372036854775808}`,
 	} {
 		f.Add([]byte(seed))
@@ -66,13 +72,14 @@ func FuzzHot(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		agreeHot(t, data, func(p *FeedbackCreated) bool { return p.readHot(data) })
 		agreeHot(t, data, func(p *ReplyGenerated) bool { return p.readHot(data) })
+		agreeHot(t, data, func(p *MessageCreated) bool { return p.readHot(data) })
 	})
 }
 
 // What json.Marshal writes of the samples takes the fast way, but a direction.
 func TestHotIsTheCommonForm(t *testing.T) {
 	t.Parallel()
-	feedback, reply := hotPayloads(t)
+	feedback, reply, message := hotPayloads(t)
 	for _, b := range feedback {
 		var p FeedbackCreated
 		if err := json.Unmarshal(b, &p); err != nil {
@@ -87,10 +94,15 @@ func TestHotIsTheCommonForm(t *testing.T) {
 			t.Errorf("not fast: %s", b)
 		}
 	}
+	for _, b := range message {
+		if !new(MessageCreated).readHot(b) {
+			t.Errorf("not fast: %s", b)
+		}
+	}
 }
 
 func BenchmarkHot(b *testing.B) {
-	feedback, reply := hotPayloads(b)
+	feedback, reply, _ := hotPayloads(b)
 	for name, data := range map[string][]byte{"feedback": feedback[0], "reply": reply[0]} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
