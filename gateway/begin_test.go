@@ -356,6 +356,17 @@ func TestABeginningIsSaidOnce(t *testing.T) {
 	}
 }
 
+// Who is erased leaves nothing that waits for a morning.
+func TestNothingWaitsForTheErased(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.hear(event.AgentCreated{AgentState: state(mira, 1, eager)})
+	w.hear(w.ended(1, false), event.AgentRetired{AgentID: mira, Erased: true})
+	if n := w.count(`select count(*) from turns`); n != 0 {
+		t.Errorf("%d turns", n)
+	}
+}
+
 // In a group of the owner's an agent may bring in another of theirs, and says so.
 func TestInvite(t *testing.T) {
 	t.Parallel()

@@ -76,7 +76,7 @@ func (s *Service) agentGone(tx *sqldb.Tx, p event.AgentRetired) error {
 		for _, q := range []string{
 			`delete from episodes where agent_id = $1`,
 			`delete from decisions where agent_id = $1 and state = 'done'`,
-			`delete from turns where agent_id = $1 and state = 'done'`,
+			`delete from turns where agent_id = $1 and (state = 'done' or kind = 'begin')`,
 			`delete from rule_ratings where agent_id = $1`,
 			`delete from rule_sessions where agent_id = $1`,
 		} {
