@@ -230,6 +230,10 @@ func TestTour(t *testing.T) {
 	var room struct{ ID string }
 	ada.must("POST", "/v1/rooms", map[string]any{"title": "Kitchen"}, &room)
 	in := "/v1/rooms/" + room.ID
+	var link struct{ Link string }
+	ada.must("POST", in+"/link", nil, &link)
+	bob.must("POST", "/v1/rooms/join", map[string]any{"link": link.Link}, nil)
+	ada.must("DELETE", in+"/link", nil, nil)
 	ada.must("POST", in+"/members", map[string]any{"personId": bob.ID}, nil)
 	ada.must("POST", in+"/members", map[string]any{"agentId": luna.ID}, nil)
 	ada.must("GET", "/v1/rooms", nil, nil)

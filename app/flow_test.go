@@ -56,7 +56,7 @@ func TestFlow(t *testing.T) {
 }
 
 // cases gives the event types that a context's handle.go decides by: in the case
-// clauses of a switch over the type, or as the keys of a table.
+// clauses of a switch over the type or the payload, or as the keys of a table.
 func cases(t *testing.T, context string) []event.Type {
 	t.Helper()
 	byName := map[string]event.Type{}
@@ -74,6 +74,9 @@ func cases(t *testing.T, context string) []event.Type {
 			if _, known := event.Lookup(event.Type(s)); known {
 				found[event.Type(s)] = true
 			}
+		}
+		if of, ok := e.(*ast.SelectorExpr); ok && byName[of.Sel.Name] != "" { // event.AgentCreated, of a type switch
+			found[byName[of.Sel.Name]] = true
 		}
 		call, ok := e.(*ast.CallExpr) // event.AgentCreated{}.EventType()
 		if !ok {
