@@ -48,15 +48,28 @@ func (s *Service) release(tx *sqldb.Tx, cause event.Event, ids ...string) error 
 	return nil
 }
 
-// releaseAt is release in a batch, which looks once whether anything waits.
+// releaseAt is release in a batch, which looks once whether anything waits, and writes
+// what it holds only before something that waited for these ids is settled.
 func (s *Service) releaseAt(h *habits, cause event.Event, ids ...string) error {
 	if none, err := h.nobodyWaits(); none || err != nil {
 		return err
 	}
-	if err := h.tell(); err != nil {
-		return err
+	for _, id := range ids {
+		awaited, err := h.tx.Get(`select 1 from waiting where awaits = $1 and reason = '' limit 1`, []any{id}, new(int))
+		if err != nil {
+			return err
+		}
+		if !awaited {
+			continue
+		}
+		if err := h.tell(); err != nil {
+			return err
+		}
+		if err := s.release(h.tx, cause, id); err != nil {
+			return err
+		}
 	}
-	return s.release(h.tx, cause, ids...)
+	return nil
 }
 
 // retry settles a waiting draft; true when it no longer waits for anything.
