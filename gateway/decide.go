@@ -72,14 +72,7 @@ func (s *Service) decide(ctx context.Context, q question) (p *plan, committed fu
 		made, done := make(chan *plan, 1), make(chan error, 1)
 		go func() {
 			err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-				p, err := s.decideIn(tx, q, v)
-				if err == nil {
-					select {
-					case made <- p:
-					default: // the transaction was tried again
-					}
-				}
-				return err
+				return s.decideIn(tx, q, v, func(p *plan) { made <- p })
 			})
 			done <- err
 			close(made)
@@ -120,30 +113,32 @@ func (s *Service) ShouldReply(ctx context.Context, e event.Event, agent event.Ag
 	return p.body, nil
 }
 
-func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view) (*plan, error) {
+// decideIn gives the plan to made before it is stored: who carries it out begins
+// meanwhile, and must not change it.
+func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view, made func(*plan)) error {
 	now := s.now()
 	var folded, rules int64
 	if ok, err := tx.Get(`select a.folded, r.n from agents a, rule_state r where a.agent_id = $1 and r.id = 1`, []any{q.agent}, &folded, &rules); err != nil {
-		return nil, err
+		return err
 	} else if !ok {
-		return nil, errUnknownAgent
+		return errUnknownAgent
 	} else if rules != v.set.n {
 		s.outdated.Store(true)
-		return nil, errStale
+		return errStale
 	} else if folded != v.folded {
-		return nil, errStale
+		return errStale
 	}
 	if q.turn != "" {
 		if ok, err := holds(tx, q.turn, q.lease); err != nil {
-			return nil, err
+			return err
 		} else if !ok {
-			return nil, errLeaseLost
+			return errLeaseLost
 		}
 	}
 	if q.caller != "" {
 		var err error
 		if q.session, err = s.sessionOf(tx, q, now); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if q.place == "" {
@@ -158,7 +153,7 @@ func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view) (*plan, error) {
 	m.Valence, m.Arousal, m.MoodOff = feels(v.mood, now)
 	var err error
 	if m.Situation, err = s.situation(tx, q, v, now); err != nil {
-		return nil, err
+		return err
 	}
 	m.Situation.Draw = float64(binary.BigEndian.Uint64(draw[:])>>11) / (1 << 53)
 	p.moment = m
@@ -167,28 +162,29 @@ func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view) (*plan, error) {
 	again := false
 	if q.turn != "" { // a caller's decision has an id of its own
 		if again, err = tx.Get(`select body from decisions where decision_id = $1`, []any{q.decision}, &old); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if again { // an earlier worker died: the same decision, the same variation
 		if err := json.Unmarshal([]byte(old), &p.body); err != nil {
-			return nil, err
+			return err
 		}
 		var x policy.Traits
 		copy(x[:], p.body.X)
 		p.made = v.compiledWith(p.body.RulesVersion)
 		p.profile = p.made.Compile(x, m)
-		return p, nil
+		made(p)
+		return nil
 	}
 	if q.begins == "" {
 		if m.Situation.Spent, err = s.spentReplies(tx, q.person, now); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	p.moment = m
 	ep, err := s.episode(tx, q, v, now)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var rulesShare float64
 	p.made, rulesShare = v.rulesOf(ep)
@@ -212,29 +208,31 @@ func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view) (*plan, error) {
 	if !f.ShouldReply {
 		state, p.body.Action = "done", "silence"
 	}
-	raw, err := json.Marshal(p.body)
+	stored := p.body // p is its user's from here on
+	made(p)
+	raw, err := json.Marshal(stored)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if _, err := tx.Exec(`insert into decisions (decision_id, agent_id, turn_id, at, state, action, unasked, body) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		q.decision, q.agent, q.turn, now, state, p.body.Action, unasked, string(raw)); err != nil {
-		return nil, err
+		q.decision, q.agent, q.turn, now, state, stored.Action, unasked, string(raw)); err != nil {
+		return err
 	}
 	if f.ShouldReply {
 		if rulesShare > 0 {
 			if err := onTrial(tx, q.agent, q.session, ep); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		if q.begins != "" {
-			return p, nil
+			return nil
 		}
-		return p, s.countReply(tx, q.person, now)
+		return s.countReply(tx, q.person, now)
 	}
 	if err := s.closeTurn(tx, q); err != nil {
-		return nil, err
+		return err
 	}
-	return p, relay.Emit(tx, replied(q, p.body, string(raw), now))
+	return relay.Emit(tx, replied(q, stored, string(raw), now))
 }
 
 // situation gathers what the decision to speak depends on, as the tables say it.

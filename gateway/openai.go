@@ -239,7 +239,8 @@ func (s *Service) complete(w http.ResponseWriter, r *http.Request) {
 		s.stream(w, r, q, plan, head, talk, committed, c.Options.IncludeUsage)
 		return
 	}
-	out := s.speak(r.Context(), plan, talk, committed, func(string) error { return nil })
+	nothing := func() error { return nil } // nothing leaves before all of it is there
+	out := s.speak(r.Context(), plan, talk, nothing, func(string) error { return nil })
 	if err := committed(); err != nil {
 		writeOpenAI(w, err)
 		return

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -83,6 +84,9 @@ const (
 	maxStream   = 64 << 20
 )
 
+// buffers are for reading streams.
+var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 16<<10) }}
+
 func (a *Answer) read(resp *http.Response) error {
 	var err error
 	body := &io.LimitedReader{R: resp.Body, N: maxStream}
@@ -94,7 +98,11 @@ func (a *Answer) read(resp *http.Response) error {
 		e.Status, e.Hint = resp.StatusCode, "its base URL answers with a web page; is the path right?"
 		return e
 	default:
-		err = a.events(bufio.NewReaderSize(body, 16<<10))
+		in := buffers.Get().(*bufio.Reader)
+		in.Reset(body)
+		err = a.events(in)
+		in.Reset(nil)
+		buffers.Put(in)
 	}
 	if err == nil {
 		err = a.close()
