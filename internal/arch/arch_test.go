@@ -194,6 +194,8 @@ func TestEveryRuleRejects(t *testing.T) {
 		{"vendors behind the gateway", "gateway/provider/openai", "x_test.go", src("", `"rapport/gateway/provider/openai"`, `"rapport/gateway/provider/providertest"`), false, ""},
 
 		{"test packages only from tests", "internal/relay", "x.go", src("", `"rapport/internal/sqldb/sqldbtest"`), true, "sqldbtest"},
+		{"test packages only from tests", "cmd/rapport", "x.go", src("", `"rapport/internal/sqldb/sqldbtest"`), true, "sqldbtest"},
+		{"test packages only from tests", "cmd/rapport-bench", "x.go", src("", `"rapport/internal/sqldb/sqldbtest"`), false, ""},
 		{"test packages only from tests", "internal/relay", "x_test.go", src("", `"rapport/internal/sqldb/sqldbtest"`), false, ""},
 		{"test packages only from tests", "internal/eventlog/eventlogtest", "x.go", src("", `"rapport/internal/sqldb/sqldbtest"`), false, ""},
 
