@@ -215,7 +215,7 @@ func (a *act) say(r *room, d draft) (bool, error) {
 	if d.occurred > 0 {
 		heard = d.occurred
 	}
-	stamps, err := a.stamp(r, d, heard)
+	stamps, err := a.stamp(r, d, known && d.aside(to), heard)
 	if err != nil {
 		return false, err
 	}
@@ -237,10 +237,18 @@ func (a *act) say(r *room, d draft) (bool, error) {
 	return true, nil
 }
 
-// stamp prolongs the sessions that a message belongs to and names them. A reply
-// belongs to the session of its decision, also when that has ended meanwhile.
-func (a *act) stamp(r *room, d draft, heard event.Micros) ([]event.MessageSession, error) {
+// aside says that an agent answers another agent: that is not said to a person, so it
+// prolongs no session and is left out of what sessions count of people.
+func (d draft) aside(to stored) bool {
+	return d.decision != "" && to.author.Kind == event.KindAgent && to.author != d.author
+}
+
+// stamp names the sessions that a message is for, and prolongs those that it belongs
+// to, unless it is an aside. A reply belongs to the session of its decision, also when
+// that has ended meanwhile, and is for the other agents that people talk with.
+func (a *act) stamp(r *room, d draft, aside bool, heard event.Micros) ([]event.MessageSession, error) {
 	var sessions []*session
+	var out []event.MessageSession
 	var err error
 	if d.begins {
 		if s := r.living(d.author.AgentID); s != nil { // it fell silent
@@ -261,13 +269,26 @@ func (a *act) stamp(r *room, d draft, heard event.Micros) ([]event.MessageSessio
 	} else if s := r.living(d.author.AgentID); s != nil && s.id == d.session {
 		sessions = []*session{s}
 	} else {
-		return []event.MessageSession{{AgentID: d.author.AgentID, SessionID: d.session}}, nil
+		out = append(out, event.MessageSession{AgentID: d.author.AgentID, SessionID: d.session})
 	}
-	var out []event.MessageSession
 	for _, s := range sessions {
-		s.lastSeq, s.lastAt, s.heardAt, s.moved = r.seq+1, a.at, max(s.heardAt, heard), true
+		s.lastSeq, s.moved = r.seq+1, true
+		if !aside {
+			s.lastAt, s.heardAt = a.at, max(s.heardAt, heard)
+		}
 		s.protected = s.protected || r.protected()
 		out = append(out, event.MessageSession{AgentID: s.agent, SessionID: s.id})
+	}
+	if d.decision == "" || d.begins || r.people() == 0 {
+		return out, nil
+	}
+	for _, m := range r.members {
+		if m.Kind != event.KindAgent || !m.alive || m.AgentID == d.author.AgentID {
+			continue
+		}
+		if s := r.living(m.AgentID); s != nil && heard-s.heardAt < silence {
+			out = append(out, event.MessageSession{AgentID: s.agent, SessionID: s.id})
+		}
 	}
 	return out, nil
 }

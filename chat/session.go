@@ -114,11 +114,12 @@ func (a *act) depart(r *room, s *session, m *member) error {
 	if err := a.settle(); err != nil {
 		return err
 	}
-	var author string
-	if _, err := a.tx.Get(`select author_id from messages where room_id = $1 and seq = $2`, []any{r.id, r.seq}, &author); err != nil {
+	var author string // of the last message, asides left out
+	if _, err := a.tx.Get(`select author_id from messages m where room_id = $1 and seq >= $2 and not `+isAside+` order by seq desc limit 1`,
+		[]any{r.id, s.firstSeq}, &author); err != nil {
 		return err
 	}
-	after := author == string(s.agent) && r.seq >= s.firstSeq
+	after := author == string(s.agent)
 	_, err := a.tx.Exec(`insert into departures (session_id, person_id, left_after) values ($1, $2, $3)
 		on conflict (session_id, person_id) do update set left_after = excluded.left_after`, s.id, m.PersonID, after)
 	return err
@@ -183,16 +184,20 @@ type line struct {
 	sentiment    float64
 	consent      bool
 	heard        event.Micros
+	aside        bool
 }
+
+// isAside is draft.aside of a message m that is stored.
+const isAside = `(m.decision_id <> '' and exists (select 1 from messages o where o.message_id = m.reply_to and o.kind = 'agent' and o.author_id <> m.author_id))`
 
 func (a *act) lines(r *room, s *session) ([]line, error) {
 	if err := a.settle(); err != nil {
 		return nil, err
 	}
-	rows, err := a.tx.Query(`select message_id, reply_to, to_agent, kind, author_id, chars, sentiment, consent, case when occurred_at > 0 then occurred_at else at end
-		from messages where room_id = $1 and seq >= $2 and seq <= $3 order by seq`, r.id, s.firstSeq, s.lastSeq)
+	rows, err := a.tx.Query(`select message_id, reply_to, to_agent, kind, author_id, chars, sentiment, consent, case when occurred_at > 0 then occurred_at else at end, `+isAside+`
+		from messages m where room_id = $1 and seq >= $2 and seq <= $3 order by seq`, r.id, s.firstSeq, s.lastSeq)
 	return collect(rows, err, func(l *line) []any {
-		return []any{&l.id, &l.replyTo, &l.to, &l.kind, &l.author, &l.chars, &l.sentiment, &l.consent, &l.heard}
+		return []any{&l.id, &l.replyTo, &l.to, &l.kind, &l.author, &l.chars, &l.sentiment, &l.consent, &l.heard, &l.aside}
 	})
 }
 
@@ -210,8 +215,8 @@ func (a *act) departed(s *session) (map[event.PersonID]bool, error) {
 	return out, err
 }
 
-// tally counts a session: how often the agent spoke, and each person's part,
-// people by id. In it is who spoke, who left, and who is present alone with the
+// tally counts a session: how often the agent spoke, asides left out, and each person's
+// part, people by id. In it is who spoke, who left, and who is present alone with the
 // agent.
 //
 //   - MedianChars, LatencyMilli: medians, the lower of the two middle values. A
@@ -246,7 +251,7 @@ func tally(lines []line, agent event.AgentID, present []event.PersonID, left map
 	spoke, lastAgent := 0, -1
 	for i, l := range lines {
 		if l.kind == event.KindAgent {
-			if l.author == string(agent) {
+			if l.author == string(agent) && !l.aside {
 				spoke++
 				lastAgent = i
 			}

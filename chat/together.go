@@ -11,6 +11,8 @@ import "rapport/event"
 //     after it; Others: what they said after it to others; Stood: how long it was there
 //     until the session ended, waited after its last message.
 //   - Spoken: messages of the agent after the person's last.
+//
+// What agents say to each other is none of it.
 func together(lines []line, agent event.AgentID, people []event.SessionPerson, left map[event.PersonID]bool, waited event.Micros) {
 	type part struct {
 		*event.SessionPerson
@@ -25,6 +27,9 @@ func together(lines []line, agent event.AgentID, people []event.SessionPerson, l
 	author := map[event.MessageID]string{}
 	speaker, end := "", event.Micros(0) // who spoke to the agent last
 	for _, l := range lines {
+		if l.aside {
+			continue
+		}
 		author[l.id], end = l.author, max(end, l.heard)
 		if l.kind == event.KindPerson {
 			p := parts[l.author]

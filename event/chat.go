@@ -219,7 +219,7 @@ type SessionEnded struct {
 	StartedAt     Micros          `json:"startedAt"`
 	EndedAt       Micros          `json:"endedAt"`                 // of one that fell silent: its last message
 	DurationMilli int64           `json:"durationMilli,omitempty"` // of an imported one, by the clock of its messages; see Duration
-	AgentMessages int             `json:"agentMessages"`
+	AgentMessages int             `json:"agentMessages"`           // without what it said to other agents
 	Messages      int             `json:"messages"`
 	People        []SessionPerson `json:"people"`
 	Direct        bool            `json:"direct"`

@@ -147,8 +147,9 @@ func (s *Service) decided(tx *sqldb.Tx, h *habits, e event.Event, p event.ReplyG
 	}
 	if p.SessionID != "" {
 		if _, err := tx.Exec(`insert into sessions (session_id, agent_id, room_id, context, protected, imported, last_at) values ($1, $2, $3, $4, $5, $6, $7)
-			on conflict (session_id) do update set context = excluded.context, last_at = excluded.last_at, protected = (sessions.protected or excluded.protected)`,
-			p.SessionID, p.AgentID, p.RoomID, p.Context, p.Protected, false, e.Time); err != nil {
+			on conflict (session_id) do update set context = excluded.context, last_at = case when $8 then sessions.last_at else excluded.last_at end,
+				protected = (sessions.protected or excluded.protected)`,
+			p.SessionID, p.AgentID, p.RoomID, p.Context, p.Protected, false, e.Time, p.PersonID == "" && p.Begins == ""); err != nil {
 			return err
 		}
 		if p.Action == "reply" {

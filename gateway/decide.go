@@ -248,7 +248,11 @@ func (s *Service) situation(tx *sqldb.Tx, q question, v *view, now event.Micros)
 	if q.direct && !q.fromAgent {
 		return c, nil // answered, whatever the rest says
 	}
-	rows, err := tx.Query(`select kind, author_id from tail where room_id = $1 and seq <= $2 order by seq desc limit 10`, q.room, q.seq)
+	until := q.seq
+	if q.fromAgent { // agents that answer at the same time count each other
+		until = math.MaxInt64
+	}
+	rows, err := tx.Query(`select kind, author_id from tail where room_id = $1 and seq <= $2 order by seq desc limit 10`, q.room, until)
 	if err != nil {
 		return c, err
 	}

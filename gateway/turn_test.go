@@ -468,6 +468,27 @@ func TestTwoAgentsDoNotTalkForever(t *testing.T) {
 	}
 }
 
+// Agents that heard the same message count what the others answered meanwhile.
+func TestAgentsThatAnswerTogetherStop(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.meet(mira, otto)
+	group := func(hear ...event.MessageSession) func(m *event.MessageCreated) {
+		return func(m *event.MessageCreated) {
+			m.Direct, m.People, m.Members, m.Addressed, m.Sessions = false, 1, 5, []event.AgentID{otto}, hear
+		}
+	}
+	w.said(person(ann), "Discuss!", group())
+	w.said(agently(mira), "Otto?", group(event.MessageSession{AgentID: otto, SessionID: "s-otto"}))
+	w.said(agently("fox"), "Me!", group())
+	w.said(agently("owl"), "Me too!", group())
+	w.work(w.s)
+	told := w.told()
+	if len(told) != 1 || told[0].Action != "silence" || !slices.Equal(told[0].Reasons, []string{compile.ReasonAgentTurns}) || told[0].PersonID != "" {
+		t.Errorf("%+v", told)
+	}
+}
+
 func TestSilenceIsADecision(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -27,6 +27,9 @@ func TestAnActionWeightIsLearned(t *testing.T) {
 		if k%10 == 9 {
 			reply.Reasons = append(reply.Reasons, "floor_share")
 		}
+		if reply.PersonID = "ann"; k%10 == 8 {
+			reply.PersonID = "" // to another agent
+		}
 		f := s.feedback(event.ChannelSession, 0)
 		switch {
 		case chance < .4:
@@ -51,8 +54,8 @@ func TestAnActionWeightIsLearned(t *testing.T) {
 			last = d.ActionPolicy
 		}
 	}
-	if block := b.state("a").Actions[fold.ReplyGroupSmall]; block.Episodes != 108 {
-		t.Errorf("%d episodes had a part of the weight, want 108", block.Episodes)
+	if block := b.state("a").Actions[fold.ReplyGroupSmall]; block.Episodes != 96 {
+		t.Errorf("%d episodes had a part of the weight, want 96", block.Episodes)
 	}
 	if f := s.doc.ActionPolicy.ReplyFrequency; moves == 0 || f.GroupSmall > .6 || f.GroupLarge != .4 {
 		t.Errorf("after %d moves the frequencies are %+v", moves, f)

@@ -90,7 +90,8 @@ func (w *work) decided(in *incoming, p *event.ReplyGenerated) error {
 	return err
 }
 
-// chanceOf says which action weight decided whether to speak; false when none did.
+// chanceOf says which action weight decided whether to speak; false when none did, or
+// when it was to another agent, which tells nothing of what people want.
 // With an agent that holds the floor the chance is another than the weight.
 func chanceOf(p *event.ReplyGenerated) (fold.Action, bool) {
 	if p.Chance == nil || len(p.Reasons) != 1 || !(*p.Chance >= 0 && *p.Chance <= 1) {
@@ -98,6 +99,9 @@ func chanceOf(p *event.ReplyGenerated) (fold.Action, bool) {
 	}
 	switch p.Begins {
 	case "":
+		if p.PersonID == "" {
+			return 0, false
+		}
 		return fold.Answering(p.Context)
 	case event.BeginsPost:
 		return fold.Post, true
