@@ -187,9 +187,6 @@ type line struct {
 	aside        bool
 }
 
-// isAside is draft.aside of a message m that is stored.
-const isAside = `(m.decision_id <> '' and exists (select 1 from messages o where o.message_id = m.reply_to and o.kind = 'agent' and o.author_id <> m.author_id))`
-
 func (a *act) lines(r *room, s *session) ([]line, error) {
 	if err := a.settle(); err != nil {
 		return nil, err
