@@ -33,7 +33,7 @@ func browseRoom(t *testing.T, ctx context.Context, r *rig) {
 	b.str(`(document.querySelector("#short").value = "", "")`)
 	b.write("#short", moss.Slug)
 	b.press(kb.Enter)
-	b.until("it is brought in", `document.querySelector("#status").textContent.includes("Moss is here")`)
+	b.until("it is brought in", `document.querySelector("#here").textContent.includes("3")`)
 	b.live()
 	b.click("#here")
 	b.click("#people details summary")
