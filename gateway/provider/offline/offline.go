@@ -208,13 +208,22 @@ func init() {
 	}
 }
 
-// topicOf is the longest telling word of a message, the first of several.
+// topicOf is the longest telling word of a message, the first of several. Names that
+// are spoken to (@luna) and that say who spoke (Ann:) tell nothing.
 func topicOf(message string) string {
+	if who, said, ok := strings.Cut(message, ": "); ok && len(strings.Fields(who)) <= 4 && !strings.ContainsAny(who, ".!?\n") {
+		message = said
+	}
 	best := ""
-	for w := range strings.FieldsFuncSeq(message, func(r rune) bool { return !unicode.IsLetter(r) && r != '-' }) {
-		w = strings.ToLower(strings.Trim(w, "-"))
-		if n := len([]rune(w)); n > 3 && n < 24 && !stopwords[w] && n > len([]rune(best)) {
-			best = w
+	for part := range strings.FieldsSeq(message) {
+		if strings.HasPrefix(part, "@") {
+			continue
+		}
+		for w := range strings.FieldsFuncSeq(part, func(r rune) bool { return !unicode.IsLetter(r) && r != '-' }) {
+			w = strings.ToLower(strings.Trim(w, "-"))
+			if n := len([]rune(w)); n > 3 && n < 24 && !stopwords[w] && n > len([]rune(best)) {
+				best = w
+			}
 		}
 	}
 	if best == "" {

@@ -113,3 +113,15 @@ func TestStream(t *testing.T) {
 		t.Error("a request without messages is answered")
 	}
 }
+
+func TestTopicOf(t *testing.T) {
+	t.Parallel()
+	for message, want := range map[string]string{
+		"How do tides work?": "tides", "@fernleaf what of rainbows?": "rainbows", "Jonathan: and the tides?": "tides", "Annabel (AI): @sol about music": "music",
+		"tea: yes": "that", "": "that", "well-being, or sleep": "well-being",
+	} {
+		if got := topicOf(message); got != want {
+			t.Errorf("%q: %q, not %q", message, got, want)
+		}
+	}
+}
