@@ -89,7 +89,7 @@ func (b *tab) another() *tab {
 
 func (b *tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	ctx, stop := context.WithTimeout(b.ctx, 20*time.Second)
+	ctx, stop := context.WithTimeout(b.ctx, time.Minute)
 	defer stop()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		b.t.Fatalf("%s: %v", what, err)
@@ -105,10 +105,19 @@ func focus(sel string) chromedp.Action[chromedp.Void] { return chromedp.Focus(se
 
 func sleep(d time.Duration) chromedp.Action[chromedp.Void] { return chromedp.Sleep(d) }
 
-// click clicks once the page's modules are there to hear it.
+// click clicks once the page's modules are there to hear it and the thing lies still:
+// a page that was read anew goes back to where the person was when it is there.
 func (b *tab) click(sel string) {
 	b.t.Helper()
-	b.until("the page is there", `document.readyState === "complete"`)
+	b.until(sel+" lies still", fmt.Sprintf(`(() => {
+		const x = document.querySelector(%q);
+		if (!x || document.readyState !== "complete") return false;
+		x.scrollIntoView({ block: "nearest", behavior: "instant" });
+		const { left, top } = x.getBoundingClientRect(), at = left + " " + top;
+		window.still = at === window.stillAt ? window.still + 1 : 0;
+		window.stillAt = at;
+		return window.still >= 3;
+	})()`, sel))
 	b.do("click "+sel, chromedp.Click(sel))
 }
 
@@ -156,12 +165,13 @@ func (b *tab) str(script string) string {
 	return s
 }
 
-// until waits for a script to be true, across pages.
+// until waits for a script to be true, across pages: long, since many tabs share a
+// machine that may be busy.
 func (b *tab) until(what, script string) {
 	b.t.Helper()
-	for end := time.Now().Add(15 * time.Second); !b.is(script); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !b.is(script); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			b.t.Fatalf("it never came about that %s; the page says:\n%s", what, b.str(`location.href + "\n" + JSON.stringify(document.querySelector("#text")?.value) + JSON.stringify(sessionStorage) + "\n" + document.body.innerText`))
+			b.t.Fatalf("it never came about that %s; the page says:\n%s", what, b.str(`location.href + "\n" + JSON.stringify(document.querySelector("#text")?.value) + JSON.stringify(sessionStorage) + " " + document.readyState + " " + document.visibilityState + " disabled " + document.querySelectorAll("button:disabled").length + "\n" + document.body.innerText`))
 		}
 	}
 }
