@@ -81,5 +81,5 @@ sessionStorage.removeItem(place);
 if (last) {
   window.scrollTo({ top: last.at });
   document.getElementById(last.id)?.focus({ preventScroll: true });
-  setTimeout(() => { status.textContent = last.note; }, 50); // a status is read out when it changes
+  setTimeout(() => { status.textContent ||= last.note; }, 50); // a status is read out when it changes; what was said meanwhile is newer
 }
