@@ -101,33 +101,13 @@ func number(n compile.Number) *float64 {
 	return (*float64)(&n)
 }
 
-type chunk struct {
-	ID      string `json:"id"`
-	Model   string `json:"model"`
-	Choices []struct {
-		Delta        content `json:"delta"`
-		Message      content `json:"message"`
-		FinishReason *string `json:"finish_reason"`
-	} `json:"choices"`
-	Usage *struct {
-		Prompt     int `json:"prompt_tokens"`
-		Completion int `json:"completion_tokens"`
-	} `json:"usage"`
-	Error json.RawMessage `json:"error"`
-}
-
-type content struct {
-	Content *string `json:"content"`
-	Refusal *string `json:"refusal"`
-}
-
 func (d dialect) Read(data []byte, whole bool, a *provider.Answer) error {
 	if string(data) == "[DONE]" {
 		a.End()
 		return nil
 	}
 	var ch chunk
-	if err := json.Unmarshal(data, &ch); err != nil {
+	if err := ch.read(data, a.Result); err != nil {
 		return a.Garbled()
 	}
 	if len(ch.Error) > 0 && string(ch.Error) != "null" {
