@@ -209,6 +209,42 @@ func TestSessionsOfChats(t *testing.T) {
 	}
 }
 
+// What no route of OpenAI's answers is refused in OpenAI's shape, with what to do.
+func TestRefusedAtTheDoor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	srv := w.serve()
+	for _, c := range []struct {
+		as, method, path string
+		header           []string
+		status           int
+		code, says       string
+	}{
+		{"ann", "PUT", "/v1/chat/completions", nil, 405, "method_not_allowed", "Allow"},
+		{"ann", "DELETE", "/v1/models/agent/mira", nil, 405, "method_not_allowed", "Allow"},
+		{"ann", "POST", "/v1/responses", nil, 404, "no_such_route", "/v1/chat/completions"},
+		{"ann", "POST", "/v1/embeddings", nil, 404, "no_such_route", "/v1/chat/completions"},
+		{"ann", "GET", "/v1/models/agent/a/b", nil, 404, "no_such_route", "/v1/models"},
+		{"ann", "POST", "/chat/completions", nil, 404, "no_such_route", "ends with /v1"},
+		{"ann", "POST", "/v1/v1/chat/completions", nil, 404, "no_such_route", "ends with /v1"},
+		{"", "POST", "/v1/chat/completions", []string{"Origin", "https://front.example", "Sec-Fetch-Site", "cross-site"}, 403, "cross_origin", "need a token"},
+		{"", "GET", "/v1/models", nil, 401, "invalid_api_key", "/mine"},
+		{"", "GET", "/v1/models", []string{"Authorization", "Bearer wrong"}, 401, "invalid_api_key", "no token of this server"},
+	} {
+		resp, raw := call(t, srv, c.as, c.method, c.path, "", c.header...)
+		e := into[openAIProblem](t, raw).Error
+		if resp.StatusCode != c.status || e.Code != c.code || !strings.Contains(e.Message, c.says) || e.Type != "invalid_request_error" || resp.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s %s: %d %s", c.method, c.path, resp.StatusCode, raw)
+		}
+		if c.header != nil && c.header[0] == "Origin" && resp.Header.Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%s %s: a page cannot read why: %v", c.method, c.path, resp.Header)
+		}
+	}
+	if resp, raw := call(t, srv, "ann", "GET", "/v1/nothing", ""); resp.StatusCode != 404 || resp.Header.Get("Content-Type") != "application/problem+json" {
+		t.Errorf("elsewhere: %d %s", resp.StatusCode, raw)
+	}
+}
+
 // A page of another site may talk with an agent by a token, and with nothing else.
 func TestOtherSites(t *testing.T) {
 	t.Parallel()
@@ -217,7 +253,7 @@ func TestOtherSites(t *testing.T) {
 	srv := w.serve()
 	site := []string{"Origin", "https://front.example", "Sec-Fetch-Site", "cross-site"}
 	resp, _ := call(t, srv, "", "OPTIONS", "/v1/chat/completions", "", append(site, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization,content-type")...)
-	if resp.StatusCode != http.StatusNoContent || resp.Header.Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(resp.Header.Get("Access-Control-Allow-Headers"), "authorization") ||
+	if resp.StatusCode != http.StatusNoContent || resp.Header.Get("Access-Control-Allow-Origin") != "*" || resp.Header.Get("Access-Control-Allow-Headers") != "authorization, content-type, *" ||
 		!strings.Contains(resp.Header.Get("Access-Control-Allow-Methods"), "POST") || resp.Header.Get("Access-Control-Allow-Credentials") != "" {
 		t.Errorf("preflight: %d %v", resp.StatusCode, resp.Header)
 	}

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"rapport/gateway/provider"
 	"rapport/internal/fault"
+	"rapport/internal/httpapi"
 )
 
 // failure says what became of a reply that failed, without words of the other side.
@@ -42,6 +45,9 @@ func failure(out outcome) error {
 		return upstream{502, "model_" + out.code, "The model is somewhere else: " + hint + "."}
 	case provider.CodeNoModel:
 		return upstream{502, "model_missing", "The model does not exist at its provider; the agent's owner or the administrator must name another."}
+	}
+	if out.hint != "" {
+		return upstream{502, "model_" + out.code, "The model could not answer: " + hint + "."}
 	}
 	return upstream{502, "model_" + out.code, "The model could not answer; try again."}
 }
@@ -101,6 +107,39 @@ func openAIError(err error) (int, openAIProblem) {
 		slog.Error("completion failed", "err", err)
 	}
 	return status, doc
+}
+
+// spoken are the paths of OpenAI's API, also those that agents do not serve.
+var spoken = []string{"/v1/chat/", "/v1/models", "/v1/completions", "/v1/responses", "/v1/embeddings", "/v1/moderations", "/v1/images/", "/v1/audio/", "/v1/files", "/v1/batches",
+	"/v1/assistants", "/v1/threads", "/v1/engines", "/v1/realtime", "/v1/fine_tuning/", "/v1/vector_stores"}
+
+// atDoor answers in OpenAI's shape what is refused before a route of OpenAI's was
+// found: no such path or method, another site's page without a token, a panic.
+func atDoor(w http.ResponseWriter, r *http.Request, p *httpapi.Problem) bool {
+	path := r.URL.Path
+	astray := strings.HasSuffix(path, "/chat/completions") && path != "/v1/chat/completions"
+	if !astray && !slices.ContainsFunc(spoken, func(s string) bool { return strings.HasPrefix(path, s) }) {
+		return false
+	}
+	said := p.Detail
+	switch {
+	case astray && p.Status == http.StatusNotFound:
+		said = "The base URL ends with /v1, once: agents answer at /v1/chat/completions."
+	case p.Status == http.StatusNotFound:
+		said = "Agents answer at POST /v1/chat/completions, and GET /v1/models lists them; nothing else of OpenAI's API is here."
+	case p.Code == "cross_origin":
+		said = "Pages of other sites need a token: Authorization: Bearer …"
+	}
+	var doc openAIProblem
+	doc.Error.Message, doc.Error.Type, doc.Error.Code = said, "invalid_request_error", p.Code
+	if p.Status >= 500 {
+		doc.Error.Type = "server_error"
+	}
+	if r.Header.Get("Origin") != "" { // else the page could not read why
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+	}
+	httpapi.WriteJSON(w, p.Status, doc)
+	return true
 }
 
 func writeOpenAI(w http.ResponseWriter, err error) {

@@ -43,6 +43,7 @@ func (s *Service) Routes(a *httpapi.API) {
 		func(context.Context, *struct{}) (json.RawMessage, error) { return rule.Schema(), nil })
 
 	// These speak the OpenAI dialect, errors too, so they check who asks themselves.
+	a.Dialect(atDoor)
 	open := func(summary string) httpapi.Op {
 		return httpapi.Op{Summary: summary, Tag: "openai", Public: true, AnySite: true, MaxBody: maxBody, Errors: []int{400, 401, 403, 404, 409, 413, 429, 502, 504}}
 	}

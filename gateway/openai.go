@@ -46,7 +46,10 @@ func cardOf(c Card) modelCard {
 func caller(r *http.Request) (authz.Principal, error) {
 	p := authz.From(r.Context())
 	if p.Person == "" {
-		return p, fault.New(fault.Unauthenticated, "invalid_api_key", "Send one of your tokens as the API key: Authorization: Bearer …")
+		if r.Header.Get("Authorization") != "" {
+			return p, fault.New(fault.Unauthenticated, "invalid_api_key", "This API key is no token of this server, or it has ended; the page /mine makes one.")
+		}
+		return p, fault.New(fault.Unauthenticated, "invalid_api_key", "Send one of your tokens as the API key, Authorization: Bearer …; the page /mine makes them.")
 	}
 	if !p.Has(authz.ScopeChat) {
 		return p, fault.New(fault.Forbidden, "scope_missing", "This token lacks the scope %q.", authz.ScopeChat)

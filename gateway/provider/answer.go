@@ -95,7 +95,7 @@ func (a *Answer) read(resp *http.Response) error {
 		err = a.document(body)
 	case strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html"):
 		e := a.fail(CodeRefused)
-		e.Status, e.Hint = resp.StatusCode, "its base URL answers with a web page; is the path right?"
+		e.Status, e.Hint = resp.StatusCode, "its base URL answers with a web page, so its path is wrong"
 		return e
 	default:
 		in := buffers.Get().(*bufio.Reader)

@@ -58,6 +58,7 @@ type API struct {
 	ops     map[string]Op // by method and path, of plain handlers as well
 	pages   []string      // "METHOD /path" of what people's browsers show
 	show    Shower
+	dialect Dialect
 	metrics *metrics
 	sites   map[string][]string // methods by path that pages of other sites may call
 }
@@ -367,6 +368,14 @@ func (a *API) Pages() []string { return a.pages }
 // anything outside /v1. Programs get a problem document.
 func (a *API) ShowProblems(show Shower) { a.show = show }
 
+// Dialect answers a refusal in the words of the path that was asked for, and says
+// whether it did.
+type Dialect func(w http.ResponseWriter, r *http.Request, p *Problem) bool
+
+// Dialect says how refusals look under paths that have a language of their own: those
+// that no route made, too (no such path or method, another site's page, a panic).
+func (a *API) Dialect(d Dialect) { a.dialect = d }
+
 var pathParam = regexp.MustCompile(`\{(\w+)[^}]*\}`)
 
 // Operation is a route's place in the API description.
@@ -383,7 +392,7 @@ func (a *API) Routes() map[string]Op { return a.ops }
 func (a *API) Handler() http.Handler {
 	guard := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{ResponseWriter: w, show: a.show, began: time.Now()}
+		x := &exchange{ResponseWriter: w, show: a.show, dialect: a.dialect, began: time.Now()}
 		x.r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 		defer a.metrics.observe(x)
 		defer x.finish()

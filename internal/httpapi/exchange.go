@@ -21,6 +21,7 @@ type exchange struct {
 	r       *http.Request
 	refused error // by the authenticator
 	show    Shower
+	dialect Dialect
 	status  int // 0 until decided
 	sent    bool
 	mute    bool // what follows is the mux's own text

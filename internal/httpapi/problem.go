@@ -98,16 +98,20 @@ func refusalOf(status int, msg string, errs ...error) huma.StatusError {
 	return p
 }
 
-// WriteError answers a plain handler's request with err's problem document, or
-// with a page where a person's browser asked for one.
+// WriteError answers a plain handler's request with err's problem document, with
+// a page where a person's browser asked for one, or in the dialect of the path.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	p := ProblemOf(err)
-	if x := exchangeOf(r.Context()); x != nil && x.show != nil && wantsPage(r) {
+	x := exchangeOf(r.Context())
+	if x != nil && x.show != nil && wantsPage(r) {
 		x.show(w, r, p)
 		return
 	}
 	for k, v := range p.GetHeaders() {
 		w.Header()[k] = v
+	}
+	if x != nil && x.dialect != nil && x.dialect(w, r, p) {
+		return
 	}
 	w.Header().Set("Content-Type", problemType)
 	w.WriteHeader(p.Status)
