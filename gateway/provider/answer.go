@@ -22,12 +22,14 @@ type Answer struct {
 	watch   *time.Timer
 	emit    func(string) error
 	request *Request
-	text    int // bytes said
+	text    int    // bytes said
+	ready   []byte // the last of them, not emitted yet
 	thought thought
 	ended   bool
 }
 
-// Say passes a piece of the reply on.
+// Say adds a piece of the reply. What arrived together is passed on together, as
+// soon as there is nothing more to read.
 func (a *Answer) Say(text string) error {
 	if text == "" {
 		return nil
@@ -42,6 +44,17 @@ func (a *Answer) Say(text string) error {
 		}
 	}
 	a.text += len(text)
+	a.ready = append(a.ready, text...)
+	return nil
+}
+
+// pass emits what was said.
+func (a *Answer) pass() error {
+	if len(a.ready) == 0 {
+		return nil
+	}
+	text := string(a.ready)
+	a.ready = a.ready[:0]
 	return a.emit(text)
 }
 
@@ -105,6 +118,12 @@ func (a *Answer) read(resp *http.Response) error {
 		buffers.Put(in)
 	}
 	if err == nil {
+		err = a.flush()
+	}
+	if failed := a.pass(); failed != nil { // what was said before an error was said
+		return failed
+	}
+	if err == nil {
 		err = a.close()
 	}
 	if e, ok := errors.AsType[*Error](err); ok && body.N <= 0 {
@@ -118,6 +137,12 @@ func (a *Answer) read(resp *http.Response) error {
 // an event: no vendor sends longer ones.
 func (a *Answer) events(in *bufio.Reader) error {
 	for !a.ended {
+		waits := !holdsLine(in)
+		if waits {
+			if err := a.pass(); err != nil {
+				return err
+			}
+		}
 		line, err := readLine(in)
 		if err != nil && len(line) == 0 {
 			switch {
@@ -128,7 +153,9 @@ func (a *Answer) events(in *bufio.Reader) error {
 			}
 			return a.c.broken(a.ctx, err, a.text > 0, CodeBroken)
 		}
-		a.watch.Reset(a.c.cfg.Idle)
+		if waits {
+			a.watch.Reset(a.c.cfg.Idle)
+		}
 		data, ok := bytes.CutPrefix(line, []byte("data:"))
 		if data = bytes.TrimSpace(data); !ok || len(data) == 0 {
 			continue // comments, event names, blank lines
@@ -154,9 +181,6 @@ func (a *Answer) document(r io.Reader) error {
 
 // close completes the result.
 func (a *Answer) close() error {
-	if err := a.flush(); err != nil {
-		return err
-	}
 	res := &a.Result
 	if a.text == 0 && res.Finish != FinishFilter {
 		return a.fail(CodeEmpty)
@@ -175,6 +199,12 @@ func (a *Answer) close() error {
 }
 
 var errLong = errors.New("line too long")
+
+// holdsLine says whether a whole line has arrived already.
+func holdsLine(in *bufio.Reader) bool {
+	here, _ := in.Peek(in.Buffered())
+	return bytes.IndexByte(here, '\n') >= 0
+}
 
 // readLine reads one line of at most maxLine bytes.
 func readLine(in *bufio.Reader) ([]byte, error) {
