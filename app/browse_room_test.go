@@ -35,6 +35,12 @@ func browseRoom(t *testing.T, ctx context.Context, r *rig) {
 	b.press(kb.Enter)
 	b.until("it is brought in", `document.querySelector("#here").textContent.includes("3")`)
 	b.live()
+	b.until("it says so", `document.querySelector("#status").textContent === "Moss is here."`)
+	b.str(`(window.same = 1, document.dispatchEvent(new Event("members")), fetch("/v1/rooms").then(() => { window.asked = 1 }), "")`)
+	b.until("the server answered", `window.asked === 1 || window.same !== 1`)
+	if !b.is(`window.same === 1 && document.querySelector("#status").textContent === "Moss is here."`) {
+		t.Error("a page is read anew for somebody who is on it already, and what it said is lost")
+	}
 	b.click("#here")
 	b.click("#people details summary")
 	b.click("#link")

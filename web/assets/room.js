@@ -12,8 +12,11 @@ acts(box);
 document.querySelector('#here').addEventListener('click', () => box.showModal());
 document.querySelector('#close').addEventListener('click', () => box.close());
 
-// Others came or went.
-document.addEventListener('members', () => {
+// Others came or went. Who was brought in from this page may be on it already.
+const here = new Set([...box.querySelectorAll('[data-member]')].map((x) => x.dataset.member));
+document.addEventListener('members', async () => {
+  const now = await call('GET', path).catch(() => null); // a login that ended is the stream's to say
+  if (!now || now.members.length === here.size && now.members.every((m) => here.has(m.agentId ?? m.personId))) return;
   if (box.open || text.value) status.textContent = 'Somebody came or went. Reload this page to see who is here.';
   else location.reload();
 });

@@ -121,13 +121,14 @@ function trouble(t) {
   if (end) follow();
 }
 
+const broke = 'The connection broke off; trying again…';
 let wait = 250;
 function listen() {
   const stream = new EventSource(`/v1/rooms/${roomID}/stream?after=${cursor}`);
   stream.onopen = () => {
     wait = 250;
     room.dataset.live = 'yes';
-    status.textContent = '';
+    if (status.textContent === broke) status.textContent = ''; // what an act said stays
   };
   stream.addEventListener('message', (e) => {
     cursor = Number(e.lastEventId) || cursor;
@@ -149,7 +150,7 @@ function listen() {
       await call('GET', `/v1/rooms/${roomID}`);
     } catch (err) {
       if (err.status === 401 || err.status === 404) return tell(status, err);
-      status.textContent = 'The connection broke off; trying again…';
+      status.textContent = broke;
     }
     await pause(wait);
     wait = Math.min(wait * 2, 8000);
