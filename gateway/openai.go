@@ -140,36 +140,6 @@ func (s *Service) named(ctx context.Context, ref string) (event.AgentID, error) 
 	return id, nil
 }
 
-type usage struct {
-	Prompt     int `json:"prompt_tokens"`
-	Completion int `json:"completion_tokens"`
-	Total      int `json:"total_tokens"`
-}
-
-// completionAnswer is a whole answer or a chunk of one.
-type completionAnswer struct {
-	ID          event.DecisionID `json:"id"`
-	Object      string           `json:"object"`
-	Created     int64            `json:"created"`
-	Model       string           `json:"model"`
-	Fingerprint string           `json:"system_fingerprint"`
-	Episode     event.EpisodeID  `json:"episode_id,omitempty"`
-	Choices     []choice         `json:"choices"`
-	Usage       *usage           `json:"usage,omitempty"`
-}
-
-type choice struct {
-	Index   int            `json:"index"`
-	Message *answerMessage `json:"message,omitempty"`
-	Delta   *answerMessage `json:"delta,omitempty"`
-	Finish  *string        `json:"finish_reason"`
-}
-
-type answerMessage struct {
-	Role    string  `json:"role,omitempty"`
-	Content *string `json:"content,omitempty"`
-}
-
 func (s *Service) complete(w http.ResponseWriter, r *http.Request) {
 	p, err := caller(r)
 	if err != nil {
@@ -253,9 +223,7 @@ func (s *Service) complete(w http.ResponseWriter, r *http.Request) {
 		writeOpenAI(w, failure(out))
 		return
 	}
-	head.Choices = []choice{{Message: &answerMessage{Role: "assistant", Content: &out.text}, Finish: &out.finish}}
-	head.Usage = usageOf(out)
-	answer(w, head)
+	head.whole(w, out)
 }
 
 // completeChore answers what an application wants for itself.
@@ -278,13 +246,7 @@ func (s *Service) completeChore(w http.ResponseWriter, r *http.Request, p authz.
 		}
 		return
 	}
-	head.Choices = []choice{{Message: &answerMessage{Role: "assistant", Content: &out.text}, Finish: &out.finish}}
-	head.Usage = usageOf(out)
-	answer(w, head)
-}
-
-func usageOf(out outcome) *usage {
-	return &usage{Prompt: out.res.PromptTokens, Completion: out.res.ReplyTokens, Total: out.res.PromptTokens + out.res.ReplyTokens}
+	head.whole(w, out)
 }
 
 // stream answers piece by piece.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -18,6 +17,7 @@ type events struct {
 	control *http.ResponseController
 	mu      sync.Mutex // of what follows
 	head    completionAnswer
+	ready   []byte // not sent yet
 	started bool
 	last    time.Time // when something was sent
 }
@@ -47,17 +47,19 @@ func (e *events) beat(ctx context.Context, every time.Duration, may func() error
 			return
 		}
 		e.mu.Lock()
-		if time.Since(e.last) >= every && e.begin() == nil {
-			_ = e.write(": still here\n\n")
+		if time.Since(e.last) >= every {
+			e.begin()
+			e.ready = append(e.ready, ": still here\n\n"...)
+			_ = e.send()
 		}
 		e.mu.Unlock()
 	}
 }
 
-// begin sends the headers and the role, once.
-func (e *events) begin() error {
+// begin makes the headers and the role ready, once.
+func (e *events) begin() {
 	if e.started {
-		return nil
+		return
 	}
 	e.started = true
 	h := e.w.Header()
@@ -66,19 +68,22 @@ func (e *events) begin() error {
 	h.Set("X-Accel-Buffering", "no")
 	e.w.WriteHeader(http.StatusOK)
 	empty := ""
-	e.head.Choices = []choice{{Delta: &answerMessage{Role: "assistant", Content: &empty}}}
-	return e.send(e.head)
+	e.chunk(choice{Delta: &answerMessage{Role: "assistant", Content: &empty}})
+}
+
+// chunk makes a chunk ready.
+func (e *events) chunk(of ...choice) {
+	e.head.Choices = of
+	e.ready = append(e.head.append(append(e.ready, "data: "...), true), "\n\n"...)
 }
 
 // say sends a piece of the text.
 func (e *events) say(text string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.begin(); err != nil {
-		return err
-	}
-	e.head.Choices = []choice{{Delta: &answerMessage{Content: &text}}}
-	return e.send(e.head)
+	e.begin()
+	e.chunk(choice{Delta: &answerMessage{Content: &text}})
+	return e.send()
 }
 
 // fail ends the answer with an error: an ordinary one when nothing was sent, else a
@@ -91,7 +96,12 @@ func (e *events) fail(err error) {
 		return
 	}
 	_, doc := openAIError(err)
-	_ = e.send(doc)
+	data, err := json.Marshal(doc)
+	if err != nil {
+		return
+	}
+	e.ready = fmt.Appendf(e.ready, "data: %s\n\n", data)
+	_ = e.send()
 }
 
 // end ends the answer well. The usage comes once, as clients add up what comes: with
@@ -99,38 +109,26 @@ func (e *events) fail(err error) {
 func (e *events) end(out outcome, includeUsage bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.begin() != nil {
-		return
-	}
-	e.head.Choices = []choice{{Delta: &answerMessage{}, Finish: &out.finish}}
+	e.begin()
 	if !includeUsage {
 		e.head.Usage = usageOf(out)
 	}
-	if e.send(e.head) != nil {
-		return
-	}
+	e.chunk(choice{Delta: &answerMessage{}, Finish: &out.finish})
 	if includeUsage {
-		e.head.Choices, e.head.Usage = []choice{}, usageOf(out)
-		if e.send(e.head) != nil {
-			return
-		}
+		e.head.Usage = usageOf(out)
+		e.chunk()
 	}
-	_ = e.write("data: [DONE]\n\n")
+	e.ready = append(e.ready, "data: [DONE]\n\n"...)
+	_, _ = e.w.Write(e.ready) // and leaves with the end of the response
 }
 
-func (e *events) send(v any) error {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	return e.write(fmt.Sprintf("data: %s\n\n", data))
-}
-
-func (e *events) write(s string) error {
-	_ = e.control.SetWriteDeadline(time.Now().Add(peerPatience))
-	if _, err := io.WriteString(e.w, s); err != nil {
-		return err
-	}
+// send sends what is ready.
+func (e *events) send() error {
 	e.last = time.Now()
+	_ = e.control.SetWriteDeadline(e.last.Add(peerPatience))
+	_, err := e.w.Write(e.ready)
+	if e.ready = e.ready[:0]; err != nil {
+		return err
+	}
 	return e.control.Flush()
 }
