@@ -6,6 +6,7 @@
 package discover
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -55,13 +56,15 @@ type Found struct {
 	Why      string        // settings, environment, ollama, llama.cpp, vllm, offline-demo
 }
 
-// hosted are the vendors that a key in the environment is enough for.
-var hosted = []struct {
+// host is a vendor that a key in the environment is enough for.
+type host struct {
 	vendor, base, model string
 	keys                []string // names in the environment, the first that is set
 	baseName, modelName string
 	version             string // what the vendor's own libraries add to an address
-}{
+}
+
+var hosted = []host{
 	{compile.VendorOpenAI, "https://api.openai.com/v1", "gpt-6-luna", []string{"OPENAI_API_KEY"}, "OPENAI_BASE_URL", "OPENAI_MODEL", ""},
 	{compile.VendorAnthropic, "https://api.anthropic.com/v1", "claude-haiku-5-5", []string{"ANTHROPIC_API_KEY"}, "ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL", "/v1"},
 	{compile.VendorGemini, "https://generativelanguage.googleapis.com/v1beta", "gemini-3.5-flash-lite", []string{"GEMINI_API_KEY", "GOOGLE_API_KEY"},
@@ -82,55 +85,48 @@ func (o Options) complete(s Setting) Setting {
 		if s.Vendor != h.vendor {
 			continue
 		}
-		env := o.Getenv
-		if env == nil {
-			env = func(string) string { return "" }
-		}
-		own := s.BaseURL == "" || err == nil && u.Host == its.Host // a vendor's key goes to the vendor
-		if s.BaseURL == "" {
+		switch e := o.environment(h); {
+		case s.BaseURL == "" && s.Key == "": // all of it is the environment's
+			s.Vendor, s.BaseURL, s.Key, s.KeyName = e.Vendor, e.BaseURL, e.Key, e.KeyName
+		case s.BaseURL == "":
 			s.BaseURL = h.base
-		}
-		if s.Key == "" && own {
-			s.KeyName = h.keys[0]
-			for _, name := range h.keys {
-				if key := env(name); key != "" {
-					s.Key, s.KeyName = key, name
-					break
-				}
-			}
+		case s.Key == "" && err == nil && u.Host == its.Host: // a vendor's key goes to the vendor
+			s.Key, s.KeyName = e.Key, e.KeyName
 		}
 		if s.Model == "" {
-			s.Model = h.model
+			s.Model = cmp.Or(o.env(h.modelName), h.model)
+		}
+		break
+	}
+	return s
+}
+
+// environment is what the environment says of a vendor: its key and the address that
+// this goes to.
+func (o Options) environment(h host) Setting {
+	s := Setting{Name: h.vendor, Vendor: h.vendor, BaseURL: cmp.Or(o.env(h.baseName), h.base), KeyName: h.keys[0]}
+	if u, err := url.Parse(s.BaseURL); err == nil {
+		if u.Path == "" || u.Path == "/" {
+			s.BaseURL = strings.TrimRight(s.BaseURL, "/") + h.version
+		}
+		if its, _ := url.Parse(h.base); h.vendor == compile.VendorOpenAI && u.Host != its.Host {
+			s.Vendor = compile.VendorCompatible
+		}
+	}
+	for _, name := range h.keys {
+		if key := o.env(name); key != "" {
+			s.Key, s.KeyName = key, name
+			break
 		}
 	}
 	return s
 }
 
-// environment gives a setting for each hosted vendor that has a key there.
-func (o Options) environment() (out []Setting) {
-	for _, h := range hosted {
-		for _, name := range h.keys {
-			key := o.Getenv(name)
-			if key == "" {
-				continue
-			}
-			s := Setting{Name: h.vendor, Vendor: h.vendor, BaseURL: o.Getenv(h.baseName), Key: key, KeyName: name, Model: o.Getenv(h.modelName)}
-			if u, err := url.Parse(s.BaseURL); err == nil && s.BaseURL != "" {
-				if u.Path == "" || u.Path == "/" {
-					s.BaseURL = strings.TrimRight(s.BaseURL, "/") + h.version
-				}
-				if its, _ := url.Parse(h.base); h.vendor == compile.VendorOpenAI && u.Host != its.Host {
-					s.Vendor = compile.VendorCompatible
-				}
-			}
-			if s.Model == "" {
-				s.Model = h.model
-			}
-			out = append(out, o.complete(s))
-			break
-		}
+func (o Options) env(name string) string {
+	if o.Getenv == nil {
+		return ""
 	}
-	return out
+	return o.Getenv(name)
 }
 
 // Find looks in this order: settings; the keys OPENAI_API_KEY, ANTHROPIC_API_KEY,
@@ -184,10 +180,14 @@ func (o Options) choose(ctx context.Context) ([]Setting, string) {
 	if len(o.Settings) > 0 {
 		return o.Settings, "settings"
 	}
-	if o.Getenv != nil {
-		if list := o.environment(); len(list) > 0 {
-			return list, "environment"
+	var list []Setting
+	for _, h := range hosted {
+		if o.environment(h).Key != "" {
+			list = append(list, Setting{Name: h.vendor, Vendor: h.vendor})
 		}
+	}
+	if len(list) > 0 {
+		return list, "environment"
 	}
 	if o.NoProbe {
 		return nil, ""

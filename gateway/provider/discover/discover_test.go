@@ -89,6 +89,13 @@ func TestHosted(t *testing.T) {
 			{"anthropic", compile.VendorAnthropic, "https://proxy.example/v1", "k", "ANTHROPIC_API_KEY", "claude-haiku-5-5"}}},
 		{"a vendor and no more", map[string]string{"GEMINI_API_KEY": "k"}, []Setting{{Name: "configured", Vendor: compile.VendorGemini, KeyName: "x"}}, []Setting{
 			{"configured", compile.VendorGemini, "https://generativelanguage.googleapis.com/v1beta", "k", "GEMINI_API_KEY", "gemini-3.5-flash-lite"}}},
+		{"its address and model, too", map[string]string{"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "https://proxy.example", "ANTHROPIC_MODEL": "claude-opus-5-5", "OPENAI_API_KEY": "k2"},
+			[]Setting{{Name: "configured", Vendor: compile.VendorAnthropic, KeyName: "x"}}, []Setting{
+				{"configured", compile.VendorAnthropic, "https://proxy.example/v1", "k", "ANTHROPIC_API_KEY", "claude-opus-5-5"}}},
+		{"and a server that only speaks as it does", map[string]string{"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}, []Setting{{Name: "configured", Vendor: compile.VendorOpenAI, Model: "m"}}, []Setting{
+			{"configured", compile.VendorCompatible, "http://127.0.0.1:9/v1", "k", "OPENAI_API_KEY", "m"}}},
+		{"a key that was configured goes to the vendor", map[string]string{"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_MODEL": "m"}, []Setting{{Name: "configured", Vendor: compile.VendorOpenAI, Key: "mine", KeyName: "x"}}, []Setting{
+			{"configured", compile.VendorOpenAI, "https://api.openai.com/v1", "mine", "x", "m"}}},
 		{"a key that is missing is named", nil, []Setting{{Name: "configured", Vendor: compile.VendorAnthropic}}, []Setting{
 			{"configured", compile.VendorAnthropic, "https://api.anthropic.com/v1", "", "ANTHROPIC_API_KEY", "claude-haiku-5-5"}}},
 		{"an address tells whose it is", nil, []Setting{{Name: "configured", BaseURL: "https://api.openai.com/v1", Key: "k", KeyName: "x", Model: "gpt-5.1"}}, []Setting{
