@@ -37,7 +37,8 @@ const (
 // sentence that alone runs over the cap is cut at a word, with an ellipsis.
 type Enforcer struct {
 	limits  Limits
-	needles []needle
+	first   []needle  // are looked for before the fixed ones
+	last    []needle  // and after them
 	starts  [256]bool // a needle begins with this byte
 	longest int
 	name    string          // with the colon, while the reply may begin with it
@@ -59,42 +60,57 @@ type needle struct{ text, why string }
 // followed by people only.
 const image = "!["
 
-// NewEnforcer makes an enforcer for one reply.
-func NewEnforcer(l Limits) *Enforcer {
-	e := &Enforcer{limits: l}
-	if l.Canary != "" {
-		e.needles = append(e.needles, needle{strings.ToLower(l.Canary), CutCanary})
-	}
-	for _, p := range l.Banned {
-		if p != "" {
-			e.needles = append(e.needles, needle{strings.ToLower(p), CutBanned})
-		}
+// fixed are the needles of every reply, by their first byte, which is a sign: no
+// letter of two cases.
+var fixed = func() (f struct {
+	by      [256][]needle
+	starts  [256]bool
+	longest int
+}) {
+	add := func(n needle) {
+		f.by[n.text[0]] = append(f.by[n.text[0]], n)
+		f.starts[n.text[0]], f.longest = true, max(f.longest, len(n.text))
 	}
 	for _, t := range tokens {
 		if !slices.Contains(harmless, t) {
-			e.needles = append(e.needles, needle{t, CutTokens})
+			add(needle{t, CutTokens})
 		}
 	}
-	e.needles = append(e.needles, needle{image, CutImage})
+	add(needle{image, CutImage})
+	return f
+}()
+
+// NewEnforcer makes an enforcer for one reply.
+func NewEnforcer(l Limits) *Enforcer {
+	e := &Enforcer{limits: l, starts: fixed.starts, longest: fixed.longest}
+	add := func(to *[]needle, text, why string) {
+		*to = append(*to, needle{text, why})
+		e.longest = max(e.longest, len(text))
+		c := text[0]
+		if e.starts[c] = true; 'a' <= c && c <= 'z' {
+			e.starts[c-'a'+'A'] = true
+		}
+	}
+	if l.Canary != "" {
+		add(&e.first, strings.ToLower(l.Canary), CutCanary)
+	}
+	for _, p := range l.Banned {
+		if p != "" {
+			add(&e.first, strings.ToLower(p), CutBanned)
+		}
+	}
 	for _, s := range l.Stop {
 		if s != "" {
-			e.needles = append(e.needles, needle{s, CutStop})
+			add(&e.last, s, CutStop)
 		}
 	}
 	for _, o := range l.Others {
 		if o != "" {
-			e.needles = append(e.needles, needle{"\n" + strings.ToLower(o) + ":", CutOthers})
+			add(&e.last, "\n"+strings.ToLower(o)+":", CutOthers)
 		}
 	}
 	if l.Name != "" {
 		e.name = l.Name + ":"
-	}
-	for _, n := range e.needles {
-		e.longest = max(e.longest, len(n.text))
-		e.starts[n.text[0]] = true
-		if c := n.text[0]; 'a' <= c && c <= 'z' {
-			e.starts[c-'a'+'A'] = true
-		}
 	}
 	return e
 }
@@ -106,6 +122,7 @@ func (e *Enforcer) Push(piece string) string {
 		return ""
 	}
 	e.pending += piece
+	e.out.Grow(len(e.pending))
 	e.scan(false)
 	return e.take()
 }
@@ -209,22 +226,31 @@ func (e *Enforcer) undecided(s string) bool {
 	if !e.starts[s[0]] {
 		return s[0] >= utf8.RuneSelf && !utf8.FullRuneInString(s)
 	}
-	for i := range e.needles {
-		if n := e.needles[i].text; len(s) < len(n) && strings.EqualFold(s, n[:len(s)]) {
-			return true
+	for _, list := range e.needles(s[0]) {
+		for i := range list {
+			if n := list[i].text; len(s) < len(n) && strings.EqualFold(s, n[:len(s)]) {
+				return true
+			}
 		}
 	}
 	return !utf8.FullRuneInString(s)
+}
+
+// needles are those that may begin with a byte, the first that fits counts.
+func (e *Enforcer) needles(c byte) [3][]needle {
+	return [3][]needle{e.first, fixed.by[c], e.last}
 }
 
 func (e *Enforcer) match(s string) *needle {
 	if !e.starts[s[0]] {
 		return nil
 	}
-	for i := range e.needles {
-		n := &e.needles[i]
-		if len(s) >= len(n.text) && strings.EqualFold(s[:len(n.text)], n.text) && (n.why != CutStop || s[:len(n.text)] == n.text) {
-			return n
+	for _, list := range e.needles(s[0]) {
+		for i := range list {
+			n := &list[i]
+			if len(s) >= len(n.text) && strings.EqualFold(s[:len(n.text)], n.text) && (n.why != CutStop || s[:len(n.text)] == n.text) {
+				return n
+			}
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package guard
 import (
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
@@ -146,6 +147,27 @@ func TestEnforcementDoesNotDependOnPieces(t *testing.T) {
 			t.Fatalf("%d words, cap %d: %q", len(strings.Fields(whole)), l.MaxWords, whole)
 		}
 	})
+}
+
+func TestFixedNeedlesBeginWithSigns(t *testing.T) {
+	t.Parallel()
+	for c, is := range fixed.starts {
+		if is && (unicode.IsLetter(rune(c)) || c >= utf8.RuneSelf) {
+			t.Errorf("%q", rune(c))
+		}
+	}
+}
+
+func BenchmarkEnforce(b *testing.B) {
+	l := Limits{MaxWords: 300, Canary: "zebra-42", Banned: []string{"As an AI language model, "}, Name: "Mira"}
+	b.ReportAllocs()
+	for b.Loop() {
+		e := NewEnforcer(l)
+		for range 20 {
+			e.Push("that is a word ")
+		}
+		e.Finish()
+	}
 }
 
 func FuzzClean(f *testing.F) {
