@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +77,9 @@ func browseMine(t *testing.T, ctx context.Context, r *rig) {
 	b := browser(t, ctx, r.URL())
 	b.login(r, p, "/mine")
 	b.until("feedback is listed", `document.body.innerText.includes("thumb up on Iris") && document.body.innerText.includes("Lovely words")`)
+	if used := b.str(`document.querySelector("#spent ul").innerText`); !regexp.MustCompile(`^All together: \d+ of 1,000,000 tokens, cost 0\.0\d+\niris: \d+ tokens, cost 0\.0\d+$`).MatchString(used) {
+		t.Errorf("what was used: %q", used)
+	}
 	two := b.another()
 	two.open("/mine")
 	room := `#room-` + iris.room

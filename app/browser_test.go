@@ -244,7 +244,10 @@ func TestBrowser(t *testing.T) {
 		t.Skip("a browser is no part of the short suite")
 	}
 	ctx := startBrowser(t)
-	r := run(t, t.TempDir(), func(c *Config) { c.Points.Look, c.Points.Evening = 1, 1 })
+	r := run(t, t.TempDir(), func(c *Config) {
+		c.Points.Look, c.Points.Evening = 1, 1
+		c.Gateway.OwnerTokens, c.Provider.Prices = 1_000_000, "offline-demo=1/2"
+	})
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, context.Context, *rig)

@@ -275,6 +275,7 @@ var allowed = map[string]string{
 	"GET /v1/agents.items[]: rows of several agents or people with profile, state":                                                                            "the caller's own agents",
 	"GET /v1/feedback.items[]: rows of several agents or people with direction, effect, score":                                                                "the caller's own, or single pieces on the caller's own agent",
 	"GET /v1/feedback.waiting[]: rows of several agents or people with direction, effect, score":                                                              "the caller's own",
+	"GET /v1/me/spending.agents[]: rows of several agents or people with cost, costLimit, tokenLimit, tokens":                                                 "the caller's own agents",
 	"GET /v1/natives.items[]: rows of several agents or people with position, profile, state":                                                                 "the platform's, in an editor's order; levels for their editor only, as TestListsTellNobodysNumbers sees",
 	"PUT /v1/natives/order.items[]: rows of several agents or people with position, profile, state":                                                           "the same, to their editor",
 	"GET /v1/points.entries[]: rows of several agents or people with amount":                                                                                  "the caller's own ledger",

@@ -36,6 +36,7 @@ var matrixRows = []matrixRow{
 	{pattern: "PUT /v1/me/emoji", body: `{"emoji":"🙃","meaning":-0.5}`, open: "the caller's own"},
 	{pattern: "GET /v1/me/places", open: "the caller's own"},
 	{pattern: "GET /v1/me/replies", open: "the caller's own"},
+	{pattern: "GET /v1/me/spending", open: "the caller's own"},
 	{pattern: "GET /v1/me/review-consent", open: "the caller's own"},
 	{pattern: "PUT /v1/me/review-consent", body: `{"consent":false}`, open: "the caller's own"},
 	{pattern: "POST /v1/people", body: `{"handle":"brand-new","name":"New"}`},

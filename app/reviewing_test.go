@@ -114,6 +114,7 @@ func (r *rig) reviewed(ada, bob, carl *person, luna *companion) (counted event.F
 	r.admin.must("DELETE", "/v1/admin/goals/"+goal.GoalID, nil, nil)
 	ada.must("GET", "/v1/me/places", nil, nil)
 	ada.must("GET", "/v1/me/replies", nil, nil)
+	ada.must("GET", "/v1/me/spending", nil, nil)
 	return given.ReviewID
 }
 

@@ -3,13 +3,16 @@ package app
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"rapport/chat"
 	"rapport/event"
 	"rapport/feedback"
+	"rapport/gateway"
 	"rapport/internal/authz"
 	"rapport/web"
 )
@@ -48,6 +51,9 @@ func (r reader) Holding(ctx context.Context, cursor string) (h web.Holding, err 
 	if h.Given, err = r.givenOf(ctx, append(page.Waiting, page.Items...)); err != nil {
 		return h, err
 	}
+	if h.Spent, err = r.spentOf(ctx); err != nil {
+		return h, err
+	}
 	tokens, err := r.Accounts.Tokens(ctx, p)
 	for _, t := range tokens {
 		scopes := make([]string, len(t.Scopes))
@@ -57,6 +63,46 @@ func (r reader) Holding(ctx context.Context, cursor string) (h web.Holding, err 
 		h.Tokens = append(h.Tokens, web.Token{ID: t.ID, Name: t.Name, Scopes: strings.Join(scopes, ", "), Since: time.UnixMicro(t.CreatedAt)})
 	}
 	return h, err
+}
+
+// spentOf says what the visitor's agents used today, where that is counted.
+func (r reader) spentOf(ctx context.Context) (out []string, err error) {
+	s, err := r.Gateway.SpendingOf(ctx)
+	if err != nil || !s.Counted {
+		return nil, err
+	}
+	out = append(out, "All together: "+usedWords(s.Spent))
+	for _, a := range s.Agents {
+		if a.Tokens > 0 || a.TokenLimit > 0 || a.CostLimit > 0 {
+			out = append(out, a.Slug+": "+usedWords(a.Spent))
+		}
+	}
+	return out, nil
+}
+
+// usedWords says what was used of what may be.
+func usedWords(s gateway.Spent) string {
+	words := ofLimit(grouped(s.Tokens), s.TokenLimit > 0, grouped(s.TokenLimit)) + " tokens"
+	if s.Cost > 0 || s.CostLimit > 0 {
+		money := func(x float64) string { return strconv.FormatFloat(x, 'f', 4, 64) }
+		words += ", cost " + ofLimit(money(s.Cost), s.CostLimit > 0, money(s.CostLimit))
+	}
+	return words
+}
+
+// grouped writes a number with a comma between thousands.
+func grouped(n int64) string {
+	if n < 1000 {
+		return strconv.FormatInt(n, 10)
+	}
+	return grouped(n/1000) + fmt.Sprintf(",%03d", n%1000)
+}
+
+func ofLimit(used string, limited bool, most string) string {
+	if !limited {
+		return used
+	}
+	return used + " of " + most
 }
 
 // heldParts says what each part of the service holds, in the words of the export.

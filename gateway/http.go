@@ -35,6 +35,9 @@ func (s *Service) Routes(a *httpapi.API) {
 	httpapi.Get(a, "/v1/me/replies", httpapi.Op{Summary: "Show how many replies you got today and may get", Tag: "gateway", Scope: authz.ScopeChat}, func(ctx context.Context, _ *struct{}) (Replies, error) {
 		return s.RepliesOf(ctx)
 	})
+	httpapi.Get(a, "/v1/me/spending", httpapi.Op{Summary: "Show what your agents used today, and may use", Tag: "gateway", Scope: authz.ScopeAgents}, func(ctx context.Context, _ *struct{}) (Spending, error) {
+		return s.SpendingOf(ctx)
+	})
 	httpapi.Get(a, "/v1/mapping-rules", httpapi.Op{Summary: "Show the mapping rules in force", Tag: "gateway"}, s.getRules)
 	httpapi.Get(a, "/v1/audible", httpapi.Op{Summary: "Show which traits are heard in which model's replies", Tag: "gateway"}, func(ctx context.Context, _ *struct{}) ([]HeardCurve, error) {
 		return s.AudibleCurves(ctx)

@@ -46,6 +46,17 @@ func TestBudgets(t *testing.T) {
 	if failed := w.told()[n]; failed.Action != "failed" || failed.Error != provider.CodeBudget {
 		t.Errorf("%+v", failed)
 	}
+	resp, raw := call(t, srv, "ann", "GET", "/v1/me/spending", "")
+	mine := into[Spending](t, raw)
+	if want := (Spent{Tokens: int64(n) * 8, TokenLimit: 3000, Cost: float64(n) * 11 / 1e6}); resp.StatusCode != 200 || !mine.Counted || mine.Spent != want || len(mine.Agents) == 0 || mine.Agents[0].Tokens != want.Tokens || mine.Agents[0].TokenLimit != 0 {
+		t.Errorf("%d %s", resp.StatusCode, raw)
+	}
+	if resp, raw := call(t, srv, "bob", "GET", "/v1/me/spending", ""); resp.StatusCode != 200 || into[Spending](t, raw).Tokens != 0 {
+		t.Errorf("somebody else's: %s", raw)
+	}
+	if resp, _ := call(t, srv, "", "GET", "/v1/me/spending", ""); resp.StatusCode != 401 {
+		t.Errorf("nobody's: %d", resp.StatusCode)
+	}
 	w.s = w.service(limits) // another process
 	srv = w.serve()
 	if resp, raw := call(t, srv, "ann", "POST", "/v1/chat/completions", hi); resp.StatusCode != 429 {

@@ -28,6 +28,7 @@ type Holding struct {
 	Given    []Given
 	More     string // cursor of older feedback, when there is some
 	Tokens   []Token
+	Spent    []string // what the visitor's agents used today, the sum first; none where it is not counted
 }
 
 // Part is what one part of the service holds, in sentences.

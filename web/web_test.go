@@ -103,7 +103,7 @@ func (w world) Holding(_ context.Context, cursor string) (Holding, error) {
 		Handle: "ada", Since: at, Parts: []Part{{"Your account", []string{"Who you are here."}}}, Rooms: []Room{{"r1", w.words, true}}, Words: []Word{{"a1", w.words, false}},
 		Given:  []Given{{ID: "f1", At: at, Agent: w.words, What: "comment", Text: w.words, Status: "stored"}, {ID: "f2", At: at, What: "thumb up", Status: "retracted"}, {ID: "f3", At: at, What: w.words, Noticed: true}},
 		Emoji:  []Meaning{{w.words, -.4}},
-		Tokens: []Token{{"t1", w.words, "chat", at}}, More: cursor + "next",
+		Tokens: []Token{{"t1", w.words, "chat", at}}, More: cursor + "next", Spent: []string{w.words},
 	}, nil
 }
 
