@@ -50,7 +50,8 @@ type Log interface {
 	// that looks at ids refuses an id that it has with another value: the error is
 	// an *IDConflict naming it, and all other records are durable. Any other error
 	// means that none or some are durable: append again, all of them in their
-	// order.
+	// order. The log may give the values to readers as they are: they are not
+	// changed afterwards.
 	Append(ctx context.Context, records []Record) error
 
 	// Read joins a group that shares the partitions of the topics. from is asked,
@@ -76,7 +77,8 @@ type Reader interface {
 	// is one. It ends with ctx's error, or ErrClosed; an error of kind unavailable
 	// passes, and nothing is lost by it. A partition may go to another reader of
 	// the group at any time, also between Next and what is done with its records:
-	// who keeps a position moves it only from the one it read.
+	// who keeps a position moves it only from the one it read. Readers may share
+	// the records, which are not to be changed.
 	Next(ctx context.Context, max int) ([]Record, error)
 
 	// Seek makes the partition's next record the one after position: used after

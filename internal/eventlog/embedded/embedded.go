@@ -6,9 +6,10 @@
 //
 // Invariants: Append returns after the write-ahead log is synced; a record's
 // position is larger than those of all records committed before it; an id is in
-// the log once.
+// the log once; memory holds nothing of an append before its commit.
 //
-// Start reading at Log.Append, then reader.go.
+// Start reading at Log.Append, then reader.go; newest.go is what readers at the end
+// share instead of the file.
 package embedded
 
 import (
@@ -16,8 +17,7 @@ import (
 	"context"
 	"embed"
 	"errors"
-	"strconv"
-	"strings"
+	"slices"
 	"sync"
 
 	"rapport/internal/eventlog"
@@ -35,7 +35,8 @@ type Log struct {
 
 	mu      sync.Mutex
 	closed  bool
-	ends    map[string]eventlog.Position // of the topics asked about
+	ends    map[string]eventlog.Position // of the topics asked about or appended to
+	newest  map[string]*newest           // of the topics appended to
 	readers map[*reader]bool
 	owners  map[owned]*reader
 }
@@ -61,7 +62,7 @@ func OpenOptions(ctx context.Context, o sqldb.Options) (*Log, error) {
 	}
 	return &Log{
 		db: db, done: make(chan struct{}),
-		ends: map[string]eventlog.Position{}, readers: map[*reader]bool{}, owners: map[owned]*reader{},
+		ends: map[string]eventlog.Position{}, newest: map[string]*newest{}, readers: map[*reader]bool{}, owners: map[owned]*reader{},
 	}, nil
 }
 
@@ -79,27 +80,34 @@ func (l *Log) Append(ctx context.Context, records []eventlog.Record) error {
 	}
 	var conflicts []string
 	err := l.db.Write(ctx, func(tx *sqldb.Tx) error {
-		conflicts = nil
-		for rest := records; len(rest) > 0; {
-			n := chunk(len(rest))
-			known, err := insert(tx, rest[:n])
-			if err != nil {
-				return err
-			}
-			conflicts = append(conflicts, known...)
-			rest = rest[n:]
+		before, err := last(tx)
+		if err != nil {
+			return err
+		}
+		added, err := insert(tx, records)
+		if err != nil {
+			return err
+		}
+		after, err := last(tx)
+		if err != nil {
+			return err
+		}
+		if n := len(records); added == n && after-before == eventlog.Position(n) {
+			tx.OnCommit(func() { l.grew(before, records) })
+			return nil
+		}
+		if conflicts, err = differing(tx, records); err != nil {
+			return err
 		}
 		ends := map[string]eventlog.Position{}
 		for i := range records {
 			if topic := records[i].Topic; ends[topic] == 0 {
-				end, err := end(tx, topic)
-				if err != nil {
+				if ends[topic], err = end(tx, topic); err != nil {
 					return err
 				}
-				ends[topic] = end
 			}
 		}
-		tx.OnCommit(func() { l.grew(ends) })
+		tx.OnCommit(func() { l.moved(ends) })
 		return nil
 	})
 	if err != nil {
@@ -111,48 +119,20 @@ func (l *Log) Append(ctx context.Context, records []eventlog.Record) error {
 	return nil
 }
 
-// Several rows a statement: half the cost of one each. Few sizes: few statements.
-var inserts = map[int]string{1: insertRows(1), 4: insertRows(4), 16: insertRows(16)}
-
-func chunk(n int) int {
-	switch {
-	case n >= 16:
-		return 16
-	case n >= 4:
-		return 4
-	}
-	return 1
-}
-
-func insertRows(n int) string {
-	var b strings.Builder
-	b.WriteString(`insert into records (topic, key, id, type, value) values `)
-	for i := range n {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		for j, sep := range []string{"($", ", $", ", $", ", $", ", $"} {
-			b.WriteString(sep)
-			b.WriteString(strconv.Itoa(5*i + j + 1))
-		}
-		b.WriteByte(')')
-	}
-	b.WriteString(` on conflict (id) do nothing`)
-	return b.String()
-}
-
-// insert adds the records whose ids are new and gives the ids of those that are
-// in the log with another value (or topic, key or type).
-func insert(tx *sqldb.Tx, records []eventlog.Record) (conflicts []string, err error) {
-	args := make([]any, 0, 5*16)
+// insert adds the records whose ids are new, and says how many were.
+func insert(tx *sqldb.Tx, records []eventlog.Record) (int, error) {
+	args := make([]any, 0, 5*len(records))
 	for i := range records {
 		r := &records[i]
 		args = append(args, r.Topic, r.Key, r.ID, r.Type, r.Value)
 	}
-	added, err := tx.Exec(inserts[len(records)], args...)
-	if err != nil || added == int64(len(records)) {
-		return nil, err
-	}
+	added, err := tx.ExecMany(`insert into records (topic, key, id, type, value) values `, 5, ` on conflict (id) do nothing`, args)
+	return int(added), err
+}
+
+// differing gives the ids that are in the log with another value (or topic, key or
+// type).
+func differing(tx *sqldb.Tx, records []eventlog.Record) (ids []string, err error) {
 	for i := range records {
 		var r eventlog.Record
 		want := &records[i]
@@ -161,10 +141,16 @@ func insert(tx *sqldb.Tx, records []eventlog.Record) (conflicts []string, err er
 			return nil, err
 		}
 		if r.Topic != want.Topic || r.Key != want.Key || r.Type != want.Type || !bytes.Equal(r.Value, want.Value) {
-			conflicts = append(conflicts, want.ID)
+			ids = append(ids, want.ID)
 		}
 	}
-	return conflicts, nil
+	return ids, nil
+}
+
+// last is the position of the last record of all topics, 0 without one.
+func last(tx *sqldb.Tx) (p eventlog.Position, err error) {
+	_, err = tx.Get(`select coalesce(max(position), 0) from records`, nil, &p)
+	return p, err
 }
 
 // end is the position of a topic's last record, 0 without one.
@@ -173,19 +159,41 @@ func end(tx *sqldb.Tx, topic string) (p eventlog.Position, err error) {
 	return p, err
 }
 
-// grew notes the new ends of topics and wakes their readers.
-func (l *Log) grew(ends map[string]eventlog.Position) {
+// grew keeps records that were committed right behind a position, and wakes their
+// readers.
+func (l *Log) grew(before eventlog.Position, records []eventlog.Record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, r := range records {
+		r.Partition, r.Position = 0, before+eventlog.Position(i)+1
+		n := l.newest[r.Topic]
+		if n == nil {
+			n = &newest{after: before}
+			l.newest[r.Topic] = n
+		}
+		n.add(r)
+		l.ends[r.Topic] = r.Position
+	}
+	l.rouse(func(topic string) bool { return l.ends[topic] > before })
+}
+
+// moved notes the new ends of topics whose new records are in the file alone, and
+// wakes their readers.
+func (l *Log) moved(ends map[string]eventlog.Position) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for topic, p := range ends {
 		l.ends[topic] = max(l.ends[topic], p)
+		l.newest[topic] = &newest{after: l.ends[topic]}
 	}
+	l.rouse(func(topic string) bool { return ends[topic] > 0 })
+}
+
+// rouse wakes the readers of topics.
+func (l *Log) rouse(of func(topic string) bool) {
 	for r := range l.readers {
-		for _, topic := range r.topics {
-			if ends[topic] > 0 {
-				r.rouse()
-				break
-			}
+		if slices.ContainsFunc(r.topics, of) {
+			r.rouse()
 		}
 	}
 }

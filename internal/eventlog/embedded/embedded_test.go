@@ -2,7 +2,9 @@ package embedded_test
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
+	"reflect"
 	"testing"
 	"testing/synctest"
 
@@ -10,6 +12,7 @@ import (
 	"rapport/internal/eventlog/embedded"
 	"rapport/internal/eventlog/eventlogtest"
 	"rapport/internal/fault"
+	"rapport/internal/sqldb"
 )
 
 func TestContract(t *testing.T) {
@@ -101,6 +104,95 @@ func TestTakingOver(t *testing.T) {
 			t.Errorf("the second reader got %d records, %v", len(rest), err)
 		}
 	})
+}
+
+// What is not durable is not read: neither before its commit nor after it failed.
+func TestReadersHearWhatIsCommitted(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log.db")
+	synctest.Test(t, func(t *testing.T) {
+		var heard []eventlog.Record
+		dies := false
+		l, err := embedded.OpenOptions(t.Context(), sqldb.Options{Path: path, Name: "log", Hook: func(op string) error {
+			if op == "commit" {
+				synctest.Wait() // all that could be read is
+				if len(heard) > 0 {
+					t.Errorf("%s was read before its commit", heard[0].ID)
+				}
+			}
+			if dies && op == "commit" {
+				return errors.New("boom")
+			}
+			return nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		r, err := l.Read(t.Context(), "g", []string{"agents"}, fromStart)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		for i := range 2 {
+			heard, dies = nil, i > 0
+			done := make(chan bool)
+			ctx, stop := context.WithCancel(t.Context())
+			go func() { defer close(done); heard, _ = r.Next(ctx, 10) }()
+			err := l.Append(t.Context(), batch(3, 10*i, "rising"))
+			synctest.Wait()
+			if want := 3 * (1 - i); len(heard) != want || (err != nil) != dies {
+				t.Errorf("append %d: %v, then %d records are read", i, err, len(heard))
+			}
+			stop()
+			<-done
+		}
+	})
+}
+
+// Who lags behind what memory holds meets the same records as who does not.
+func TestLaggingBehindMemory(t *testing.T) {
+	t.Parallel()
+	l := open(t)
+	const n = 12_000 // of more than 500 bytes: memory has the younger half
+	all := batch(n, 0, "rising")
+	read := func(r eventlog.Reader) (out []eventlog.Record) { // up to the end
+		ends, err := l.Partitions(t.Context(), "agents")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for len(out) == 0 || out[len(out)-1].Position < ends[eventlog.Partition{Topic: "agents"}] {
+			records, err := r.Next(t.Context(), 700)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, records...)
+		}
+		return out
+	}
+	first, err := l.Read(t.Context(), "first", []string{"agents"}, fromStart)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var live []eventlog.Record
+	for i := 0; i < n; i += 1000 {
+		if err := l.Append(t.Context(), all[i:i+1000]); err != nil {
+			t.Fatal(err)
+		}
+		live = append(live, read(first)...)
+	}
+	second, err := l.Read(t.Context(), "second", []string{"agents"}, fromStart)
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := read(second)
+	if len(live) != n || !reflect.DeepEqual(live, late) {
+		t.Error("a late reader met other records than a live one")
+	}
+	first.Seek(eventlog.Partition{Topic: "agents"}, live[n/3].Position)
+	if !reflect.DeepEqual(live[n/3+1:], read(first)) {
+		t.Error("the second time a reader met other records")
+	}
 }
 
 func TestIncompleteRecord(t *testing.T) {

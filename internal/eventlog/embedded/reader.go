@@ -166,14 +166,36 @@ func (r *reader) Next(ctx context.Context, most int) ([]eventlog.Record, error) 
 }
 
 // read gives the next records of a topic, without asking the file when there are
-// none.
+// none or memory has them.
 func (r *reader) read(ctx context.Context, topic string, most int) ([]eventlog.Record, error) {
 	after, mine := r.after[topic]
 	if end, ok := r.log.known(topic); !mine || ok && end <= after {
 		return nil, nil
 	}
-	var out []eventlog.Record
-	err := r.log.db.Read(ctx, func(tx *sqldb.Tx) error {
+	out, here := r.log.recent(topic, after, most)
+	if !here {
+		var err error
+		if out, err = r.log.stored(ctx, topic, after, most); err != nil {
+			return nil, err
+		}
+	}
+	if len(out) > 0 {
+		r.after[topic] = out[len(out)-1].Position
+	}
+	return out, nil
+}
+
+// recent gives up to most records of a topic beyond a position; false when the file
+// has to be asked.
+func (l *Log) recent(topic string, after eventlog.Position, most int) ([]eventlog.Record, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.newest[topic].next(after, most)
+}
+
+// stored reads up to most records of a topic beyond a position from the file.
+func (l *Log) stored(ctx context.Context, topic string, after eventlog.Position, most int) (out []eventlog.Record, err error) {
+	err = l.db.Read(ctx, func(tx *sqldb.Tx) error {
 		rows, err := tx.Query(`select position, key, id, type, value from records where topic = $1 and position > $2 order by position limit $3`,
 			topic, after, most)
 		if err != nil {
@@ -191,10 +213,7 @@ func (r *reader) read(ctx context.Context, topic string, most int) ([]eventlog.R
 		return rows.Err()
 	})
 	if err != nil {
-		return nil, r.log.orClosed(err)
-	}
-	if len(out) > 0 {
-		r.after[topic] = out[len(out)-1].Position
+		return nil, l.orClosed(err)
 	}
 	return out, nil
 }

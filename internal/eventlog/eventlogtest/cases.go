@@ -22,6 +22,7 @@ var Cases = []Case{
 	{"appending again keeps the order", again},
 	{"appenders at the same time", together},
 	{"groups do not disturb each other", groups},
+	{"whoever reads meets the same records", same},
 	{"a group shares its partitions", shared},
 	{"reading begins after the position given", from},
 	{"the position is asked for every partition", asked},
@@ -260,6 +261,61 @@ func together(t T, s *Stage) {
 	got := s.all("g", "agents")
 	exactly(t, got, want)
 	inOrder(t, got, want)
+}
+
+// Who hears of records as they come, who reads them later and who does so in another
+// process: all meet them at the same positions, also beside records that the log had.
+func same(t T, s *Stage) {
+	ends := func() (all map[eventlog.Partition]eventlog.Position) {
+		all = map[eventlog.Partition]eventlog.Position{}
+		for _, topic := range []string{"agents", "rooms"} {
+			for p, end := range s.ends(topic) {
+				if end > 0 {
+					all[p] = end
+				}
+			}
+		}
+		return all
+	}
+	met := func(r eventlog.Reader, sofar []eventlog.Record) []eventlog.Record {
+		for left := ends(); ; {
+			for _, rec := range sofar {
+				if p := (eventlog.Partition{Topic: rec.Topic, Index: rec.Partition}); left[p] <= rec.Position {
+					delete(left, p)
+				}
+			}
+			if len(left) == 0 {
+				return sofar
+			}
+			sofar = append(sofar, s.next(r, 7)...)
+		}
+	}
+	live := s.reader("live", start, "agents", "rooms")
+	var heard []eventlog.Record
+	for i := range 6 {
+		batch := append(some("agents", 3+5*i), some("rooms", 2*i+1)...)
+		s.append(batch[len(batch)/2:]...)
+		heard = met(live, heard)
+		s.append(batch...)
+		heard = met(live, heard)
+	}
+	later := met(s.reader("later", start, "agents", "rooms"), nil)
+	s.reopen()
+	for name, others := range map[string][]eventlog.Record{"a later reader": later, "another process": met(s.reader("third", start, "agents", "rooms"), nil)} {
+		for p := range ends() {
+			at := func(records []eventlog.Record) (out []string) {
+				for _, r := range records {
+					if r.Topic == p.Topic && r.Partition == p.Index {
+						out = append(out, fmt.Sprintf("%d:%s %s %s %s", r.Position, r.ID, r.Key, r.Type, r.Value))
+					}
+				}
+				return out
+			}
+			if a, b := at(heard), at(others); !slices.Equal(a, b) {
+				t.Fatalf("%s: a live reader met %s, %s %s", p, shorten(a), name, shorten(b))
+			}
+		}
+	}
 }
 
 func groups(t T, s *Stage) {

@@ -39,6 +39,8 @@ func TestSuiteRejectsBrokenLogs(t *testing.T) {
 		{"moves what is appended again", "appending again keeps the order"},
 		{"loses appends at the same time", "appenders at the same time"},
 		{"groups share one position", "groups do not disturb each other"},
+		{"counts known ids for who was there", "whoever reads meets the same records"},
+		{"gives who was there the last record alone", "whoever reads meets the same records"},
 		{"never hands a partition over", "a group shares its partitions"},
 		{"ignores from", "reading begins after the position given"},
 		{"swallows from's error", "reading begins after the position given"},
@@ -86,7 +88,8 @@ type disk struct {
 	parts   map[eventlog.Partition][]eventlog.Record
 	byID    map[string]eventlog.Record
 	last    eventlog.Position
-	changed chan bool // closed and made anew at every change
+	known   eventlog.Position // records that were skipped
+	changed chan bool         // closed and made anew at every change
 	shared  map[string]eventlog.Position
 	owner   map[string]*memReader
 }
@@ -168,6 +171,7 @@ func (l *memLog) Append(ctx context.Context, records []eventlog.Record) error {
 			if !bytes.Equal(old.Value, r.Value) {
 				conflicts = append(conflicts, r.ID)
 			}
+			l.known++
 			continue
 		}
 		l.byID[r.ID] = r
@@ -251,6 +255,9 @@ func (l *memLog) Partitions(_ context.Context, topic string) (map[eventlog.Parti
 
 func (l *memLog) Read(ctx context.Context, group string, topics []string, from func(context.Context, eventlog.Partition) (eventlog.Position, error)) (eventlog.Reader, error) {
 	r := &memReader{log: l, group: group, topics: topics, from: from, after: map[eventlog.Partition]eventlog.Position{}, done: make(chan bool)}
+	l.mu.Lock()
+	r.joined = l.last
+	l.mu.Unlock()
 	if l.closed() && !l.is("goes on after close") {
 		return nil, eventlog.ErrClosed
 	}
@@ -290,6 +297,7 @@ type memReader struct {
 	after  map[eventlog.Partition]eventlog.Position
 	done   chan bool
 	turn   int
+	joined eventlog.Position // the log's last then
 }
 
 func (r *memReader) claim(ctx context.Context) error {
@@ -361,6 +369,16 @@ func (r *memReader) Next(ctx context.Context, most int) ([]eventlog.Record, erro
 			for _, rec := range r.log.parts[p] {
 				if rec.Position > after && (len(out) < most || r.log.is("ignores max")) {
 					out = append(out, rec)
+				}
+			}
+			if n := len(out); n > 0 && out[0].Position > r.joined {
+				switch r.log.fault {
+				case "counts known ids for who was there":
+					for i := range out {
+						out[i].Position += r.log.known
+					}
+				case "gives who was there the last record alone":
+					out = out[n-1:]
 				}
 			}
 			if len(out) > 0 {
