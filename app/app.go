@@ -94,7 +94,7 @@ func (a *App) open(ctx context.Context) (err error) {
 	if a.log, err = a.openLog(ctx); err != nil {
 		return err
 	}
-	for _, name := range contexts {
+	for _, name := range databases {
 		if a.dbs[name], err = sqldb.Open(ctx, sqldb.Options{Path: a.path(name + ".db"), DSN: a.cfg.Postgres, Name: name}); err != nil {
 			return err
 		}
@@ -280,7 +280,7 @@ func (a *App) Close() error {
 		errs = append(errs, a.held.Release(ctx))
 		cancel()
 	}
-	for _, name := range contexts {
+	for _, name := range databases {
 		if db := a.dbs[name]; db != nil {
 			errs = append(errs, db.Close())
 		}

@@ -56,7 +56,10 @@ func (a *App) finishErasures(ctx context.Context) (left int, err error) {
 			return 0, err
 		}
 	}
-	for _, name := range contexts {
+	if err := a.Gateway.Settle(ctx); err != nil {
+		return len(people), err
+	}
+	for _, name := range databases {
 		if done, err := a.dbs[name].Scrub(ctx); err != nil || !done {
 			return len(people), err
 		}

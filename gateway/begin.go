@@ -136,7 +136,7 @@ func (s *Service) begin(ctx context.Context, t *turn) error {
 	if t.kind == kindBegin {
 		wentOn = place.Talking || place.LastAt > s.now()-waitOf(t.ended).Microseconds()
 	}
-	decided, err := s.decided(ctx, q.decision)
+	decided, err := s.begun(ctx, q.decision)
 	switch {
 	case err != nil:
 		return errors.Join(err, s.putBack(ctx, t, time.Second))
@@ -223,8 +223,8 @@ func wanted(err error) error {
 // a decision that was carried out, and refuses any other.
 const onlyIfSaid = -1
 
-// decided says whether a decision was made, by a worker that died over it.
-func (s *Service) decided(ctx context.Context, id event.DecisionID) (is bool, err error) {
+// begun says whether a decision was made, by a worker that died over it.
+func (s *Service) begun(ctx context.Context, id event.DecisionID) (is bool, err error) {
 	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
 		is, err = tx.Get(`select 1 from decisions where decision_id = $1 and state = 'open'`, []any{id}, new(int))
 		return err

@@ -102,12 +102,6 @@ func failed(err error) outcome {
 	return out
 }
 
-// tally is how many chores were done on a day.
-type tally struct {
-	day event.Micros
-	n   int
-}
-
 // mayChore counts a chore, in memory: a restart forgives.
 func (s *Service) mayChore(person event.PersonID) bool {
 	if s.o.Replies == 0 {

@@ -7,14 +7,11 @@ import (
 	"errors"
 	"math"
 	"slices"
-	"strconv"
 	"sync"
 
 	"rapport/event"
 	"rapport/gateway/compile"
 	"rapport/gateway/watch"
-	"rapport/internal/fault"
-	"rapport/internal/relay"
 	"rapport/internal/sqldb"
 	"rapport/policy"
 )
@@ -59,11 +56,53 @@ type plan struct {
 // errStale: the view is older than the table; decide again.
 var errStale = errors.New("the agent changed while it was being read")
 
-// decide makes the decision in one transaction and gives it as soon as it is
-// made. The decision must not be acted upon visibly before committed has answered
-// nil: only then is it durable. A decision to stay silent is carried out by the
-// same transaction.
+// decide makes the decision and gives it as soon as it is made. The decision must not
+// be acted upon visibly before committed has answered nil: only then is it durable. A
+// decision to stay silent is carried out when it is stored.
+//
+// A caller's decision is made from memory and is durable by the journal. That of a turn
+// is made and stored in one transaction, since other processes may have been at it.
 func (s *Service) decide(ctx context.Context, q question) (p *plan, committed func() error, err error) {
+	if q.turn != "" {
+		return s.decideTurn(ctx, q)
+	}
+	now := s.now()
+	v, err := s.view(ctx, q.agent)
+	if err != nil {
+		return nil, nil, err
+	}
+	var n *noted
+	for made := false; !made; { // again, when it went from memory in between
+		var seen sight
+		if l := s.lacks(q, now); l != (lacking{}) {
+			if err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
+				seen, err = s.look(tx, q, now, l)
+				return err
+			}); err != nil {
+				return nil, nil, err
+			}
+		}
+		p, n, made = s.consider(q, v, seen, now)
+	}
+	go func(body event.ReplyGenerated) { // p is its user's from here on
+		if err := n.write(body); err != nil {
+			n.durable <- err
+			return
+		}
+		s.backlog.add(ctx, n)
+	}(p.body)
+	return p, sync.OnceValue(func() error { return <-n.durable }), nil
+}
+
+// write fills in the body.
+func (n *noted) write(body event.ReplyGenerated) error {
+	raw, err := json.Marshal(body)
+	n.body = string(raw)
+	return err
+}
+
+// decideTurn is decide for a turn. errLeaseLost when another worker has it.
+func (s *Service) decideTurn(ctx context.Context, q question) (p *plan, committed func() error, err error) {
 	for {
 		v, err := s.view(ctx, q.agent)
 		if err != nil {
@@ -86,6 +125,80 @@ func (s *Service) decide(ctx context.Context, q question) (p *plan, committed fu
 		}
 		s.forget(q.agent)
 	}
+}
+
+// decideIn gives the plan to made before it is stored: who carries it out begins
+// meanwhile, and must not change it.
+func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view, made func(*plan)) error {
+	now := s.now()
+	if err := s.upToDate(tx, q.agent, v); err != nil {
+		return err
+	}
+	if ok, err := holds(tx, q.turn, q.lease); err != nil {
+		return err
+	} else if !ok {
+		return errLeaseLost
+	}
+	if err := s.catchUp(tx); err != nil {
+		return err
+	}
+	s.desk.forgetTurn(q)
+	seen, err := s.look(tx, q, now, s.lacks(q, now))
+	if err != nil {
+		return err
+	}
+	var old string
+	if again, err := tx.Get(`select body from decisions where decision_id = $1`, []any{q.decision}, &old); err != nil {
+		return err
+	} else if again { // an earlier worker died: the same decision, the same variation
+		p, err := s.decided(q, v, seen, old, now)
+		if err == nil {
+			made(p)
+		}
+		return err
+	}
+	p, n, ok := s.consider(q, v, seen, now)
+	if !ok {
+		return errStale
+	}
+	body := p.body
+	made(p)
+	if err := n.write(body); err != nil {
+		return err
+	}
+	return s.file(tx, []kept{{n, nil}}, nil)
+}
+
+// upToDate says whether a view is what the tables say: errStale when it is older.
+func (s *Service) upToDate(tx *sqldb.Tx, agent event.AgentID, v *view) error {
+	var folded, rules int64
+	ok, err := tx.Get(`select a.folded, r.n from agents a, rule_state r where a.agent_id = $1 and r.id = 1`, []any{agent}, &folded, &rules)
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		return errUnknownAgent
+	case rules != v.set.n:
+		s.outdated.Store(true)
+		return errStale
+	case folded != v.folded:
+		return errStale
+	}
+	return nil
+}
+
+// decided is a decision that was made before.
+func (s *Service) decided(q question, v *view, seen sight, body string, now event.Micros) (*plan, error) {
+	p := &plan{view: v}
+	if err := json.Unmarshal([]byte(body), &p.body); err != nil {
+		return nil, err
+	}
+	s.moment(q, p, seen, now)
+	var x policy.Traits
+	copy(x[:], p.body.X)
+	p.made = v.compiledWith(p.body.RulesVersion)
+	p.profile = p.made.Compile(x, p.moment)
+	return p, nil
 }
 
 // ShouldReply decides whether an agent answers a message, as its turn does: by the
@@ -113,33 +226,18 @@ func (s *Service) ShouldReply(ctx context.Context, e event.Event, agent event.Ag
 	return p.body, nil
 }
 
-// decideIn gives the plan to made before it is stored: who carries it out begins
-// meanwhile, and must not change it.
-func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view, made func(*plan)) error {
-	now := s.now()
-	var folded, rules int64
-	if ok, err := tx.Get(`select a.folded, r.n from agents a, rule_state r where a.agent_id = $1 and r.id = 1`, []any{q.agent}, &folded, &rules); err != nil {
-		return err
-	} else if !ok {
-		return errUnknownAgent
-	} else if rules != v.set.n {
-		s.outdated.Store(true)
-		return errStale
-	} else if folded != v.folded {
-		return errStale
-	}
-	if q.turn != "" {
-		if ok, err := holds(tx, q.turn, q.lease); err != nil {
-			return err
-		} else if !ok {
-			return errLeaseLost
-		}
-	}
-	if q.caller != "" {
-		var err error
-		if q.session, err = s.sessionOf(tx, q, now); err != nil {
-			return err
-		}
+// consider makes the decision from what is in memory; false when something it needs is
+// not there.
+func (s *Service) consider(q question, v *view, seen sight, now event.Micros) (*plan, *noted, bool) {
+	d := &s.desk
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	q.session = d.sessionOf(q, now)
+	old, known := d.episodes.get(talk{q.agent, q.session})
+	unasked, knownUnasked := d.unasked.get(q.agent)
+	replies, knownReplies := d.replies.get(q.person)
+	if !known || !knownUnasked && !q.asked() || !knownReplies && s.limited(q) {
+		return nil, nil, false
 	}
 	if q.place == "" {
 		q.place = event.ContextDMWithOthers
@@ -147,48 +245,15 @@ func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view, made func(*plan)) 
 			q.place = event.ContextDMWithOwner
 		}
 	}
-	draw := s.mac("reply", string(q.agent), string(q.decision))
-	p := &plan{view: v, seed: binary.BigEndian.Uint64(draw[8:])}
-	m := compile.Moment{MaxWords: q.maxWords}
-	m.Valence, m.Arousal, m.MoodOff = feels(v.mood, now)
-	var err error
-	if m.Situation, err = s.situation(tx, q, v, now); err != nil {
-		return err
-	}
-	m.Situation.Draw = float64(binary.BigEndian.Uint64(draw[:])>>11) / (1 << 53)
-	p.moment = m
+	p := &plan{view: v}
+	s.moment(q, p, seen, now)
+	p.moment.Situation.Autonomous = unasked.on(now / day)
+	p.moment.Situation.Spent = s.limited(q) && replies.on(now/day) >= s.allowed(replies, now)
 
-	var old string
-	again := false
-	if q.turn != "" { // a caller's decision has an id of its own
-		if again, err = tx.Get(`select body from decisions where decision_id = $1`, []any{q.decision}, &old); err != nil {
-			return err
-		}
-	}
-	if again { // an earlier worker died: the same decision, the same variation
-		if err := json.Unmarshal([]byte(old), &p.body); err != nil {
-			return err
-		}
-		var x policy.Traits
-		copy(x[:], p.body.X)
-		p.made = v.compiledWith(p.body.RulesVersion)
-		p.profile = p.made.Compile(x, m)
-		made(p)
-		return nil
-	}
-	if q.begins == "" {
-		if m.Situation.Spent, err = s.spentReplies(tx, q.person, now); err != nil {
-			return err
-		}
-	}
-	p.moment = m
-	ep, err := s.episode(tx, q, v, now)
-	if err != nil {
-		return err
-	}
+	ep := s.episode(q, v, old, now)
 	var rulesShare float64
 	p.made, rulesShare = v.rulesOf(ep)
-	p.profile = p.made.Compile(ep.x, m)
+	p.profile = p.made.Compile(ep.x, p.moment)
 	f := p.profile.Flags
 	p.body = event.ReplyGenerated{
 		DecisionID: q.decision, AgentID: q.agent, OwnerID: v.owner, PersonID: q.person, RoomID: q.room, SessionID: q.session,
@@ -201,251 +266,58 @@ func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view, made func(*plan)) 
 	if slices.Contains(f.Reasons, compile.ReasonFrequency) || q.opening == nil && q.begins != "" && slices.Contains(f.Reasons, q.begins) {
 		p.body.Chance = &f.Probability
 	}
-	state, unasked := "open", (q.fromAgent || q.begins != "" && q.opening == nil) && f.ShouldReply
 	if !f.ShouldReply || q.opening != nil { // no model speaks
 		p.body.Provider, p.body.Model, p.body.Dropped = "", "", nil
 	}
-	if !f.ShouldReply {
-		state, p.body.Action = "done", "silence"
+	n := &noted{durable: make(chan error, 1), entry: entry{
+		Decision: q.decision, Agent: q.agent, Session: q.session, At: now, Turn: q.turn, Lease: q.lease, Silence: !f.ShouldReply,
+		Unasked: (q.fromAgent || q.begins != "" && q.opening == nil) && f.ShouldReply, Tried: f.ShouldReply && rulesShare > 0, RulesTried: ep.rulesTried, RulesGot: ep.rulesGot,
+	}}
+	if !ep.stored {
+		n.episode, n.Episode = ep, ep.row()
 	}
-	stored := p.body // p is its user's from here on
-	made(p)
-	raw, err := json.Marshal(stored)
-	if err != nil {
-		return err
+	if d.spoke(q, now) {
+		n.Caller = q.caller
 	}
-	if _, err := tx.Exec(`insert into decisions (decision_id, agent_id, turn_id, at, state, action, unasked, body) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		q.decision, q.agent, q.turn, now, state, stored.Action, unasked, string(raw)); err != nil {
-		return err
-	}
-	if f.ShouldReply {
-		if rulesShare > 0 {
-			if err := onTrial(tx, q.agent, q.session, ep); err != nil {
-				return err
-			}
+	switch {
+	case n.Silence:
+		p.body.Action = "silence"
+		if q.cause != nil {
+			n.Cause = &cause{q.cause.ID, q.cause.Root, q.cause.TraceParent}
 		}
-		if q.begins != "" {
-			return nil
-		}
-		return s.countReply(tx, q.person, now)
+	case s.limited(q):
+		n.Counts = q.person
+		replies.tally = tally{now / day, replies.on(now/day) + 1}
+		d.replies.put(q.person, replies)
 	}
-	if err := s.closeTurn(tx, q); err != nil {
-		return err
+	if n.Unasked {
+		d.unasked.put(q.agent, tally{now / day, unasked.on(now/day) + 1})
 	}
-	return relay.Emit(tx, replied(q, stored, string(raw), now))
+	return p, n, true
 }
 
-// situation gathers what the decision to speak depends on, as the tables say it.
-func (s *Service) situation(tx *sqldb.Tx, q question, v *view, now event.Micros) (compile.Situation, error) {
-	c := compile.Situation{Place: q.place, Direct: q.direct, Addressed: q.addressed, AuthorIsAgent: q.fromAgent,
-		Killed: !v.alive, Protected: q.protected, Quiet: s.hushed(v, now) > 0}
+// moment fills in what the decision to speak depends on, and the draws that belong to
+// it.
+func (s *Service) moment(q question, p *plan, seen sight, now event.Micros) {
+	v, m := p.view, &p.moment
+	draw := s.mac("reply", string(q.agent), string(q.decision))
+	p.seed = binary.BigEndian.Uint64(draw[8:])
+	m.MaxWords = q.maxWords
+	m.Valence, m.Arousal, m.MoodOff = feels(v.mood, now)
+	m.Situation = compile.Situation{Place: q.place, Direct: q.direct, Addressed: q.addressed, AuthorIsAgent: q.fromAgent,
+		Killed: !v.alive, Protected: q.protected, Quiet: s.hushed(v, now) > 0, AgentTurns: seen.unbroken}
+	c := &m.Situation
 	if q.begins != "" {
 		c.Begins, c.Paused, c.Unwelcome, c.Quiet = q.begins, v.paused, !q.consent, v.asleep(now) > 0
-		var err error
-		c.Autonomous, err = unaskedToday(tx, q.agent, now)
-		return c, err
 	}
-	if q.direct && !q.fromAgent {
-		return c, nil // answered, whatever the rest says
+	if seen.said >= 4 { // before that a share says nothing
+		c.FloorShare = float64(seen.mine) / float64(seen.said)
 	}
-	until := q.seq
-	if q.fromAgent { // agents that answer at the same time count each other
-		until = math.MaxInt64
-	}
-	rows, err := tx.Query(`select kind, author_id from tail where room_id = $1 and seq <= $2 order by seq desc limit 10`, q.room, until)
-	if err != nil {
-		return c, err
-	}
-	defer rows.Close()
-	said, mine, unbroken := 0, 0, true
-	for rows.Next() {
-		var kind, author string
-		if err := rows.Scan(&kind, &author); err != nil {
-			return c, err
-		}
-		said++
-		if author == string(q.agent) {
-			mine++
-		}
-		unbroken = unbroken && kind == event.KindAgent
-		if unbroken {
-			c.AgentTurns++
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return c, err
-	}
-	if err := rows.Close(); err != nil {
-		return c, err
-	}
-	if said >= 4 { // before that a share says nothing
-		c.FloorShare = float64(mine) / float64(said)
-	}
-	c.Autonomous, err = unaskedToday(tx, q.agent, now)
-	return c, err
-}
-
-// unaskedToday counts what an agent did since midnight UTC that no person asked for.
-func unaskedToday(tx *sqldb.Tx, agent event.AgentID, now event.Micros) (n int, err error) {
-	_, err = tx.Get(`select count(*) from decisions where agent_id = $1 and unasked and at >= $2`, []any{agent, now / day * day}, &n)
-	return n, err
+	c.Draw = float64(binary.BigEndian.Uint64(draw[:])>>11) / (1 << 53)
 }
 
 // feels is a mood now: the distance from the baseline halves every six hours.
 func feels(m event.Mood, now event.Micros) (valence, arousal float64, off bool) {
 	left := math.Exp2(-float64(max(0, now-m.At)) / (6 * 3600e6))
 	return m.BaselineValence + float64((m.Valence-m.BaselineValence)*left), m.BaselineArousal + float64((m.Arousal-m.BaselineArousal)*left), m.Off
-}
-
-// episode is the part of a session under one variation.
-type episode struct {
-	id        event.EpisodeID
-	ordinal   int64
-	start     event.Micros
-	version   int64
-	revision  int64
-	ownerActs int64
-	protected bool
-	commanded bool
-	person    event.PersonID   // who commanded it
-	feedback  event.FeedbackID // by which press
-	x         policy.Traits
-	free      policy.Mask
-	density   *float64
-	mixture   string // what x was drawn from, as it was published; '' when it was not drawn
-
-	holdoutShare float64 // how likely the session was to be held out
-	holdout      bool    // it is: x is the owner's start
-
-	rulesTried int64 // version of the mapping rules that was on trial when the session began
-	rulesGot   bool  // the session was drawn to get it
-}
-
-// latest gives the newest episode of a session; nil for none.
-func latest(tx *sqldb.Tx, agent event.AgentID, session event.SessionID) (*episode, error) {
-	var e episode
-	var x string
-	ok, err := tx.Get(`select episode_id, ordinal, start, version, revision, owner_acts, protected, commanded, x, free, log_density, mixture, holdout_share, holdout, rules_tried, rules_got from episodes
-		where agent_id = $1 and session_id = $2 order by ordinal desc limit 1`, []any{agent, session},
-		&e.id, &e.ordinal, &e.start, &e.version, &e.revision, &e.ownerActs, &e.protected, &e.commanded, &x, &e.free, &e.density, &e.mixture, &e.holdoutShare, &e.holdout, &e.rulesTried, &e.rulesGot)
-	if err != nil || !ok {
-		return nil, err
-	}
-	return &e, json.Unmarshal([]byte(x), (*[policy.NTraits]float64)(&e.x))
-}
-
-// episode gives the session's episode, a new one when there is none yet, when the
-// owner acted since, or when protection began or ended. A learned version does
-// not open one.
-func (s *Service) episode(tx *sqldb.Tx, q question, v *view, now event.Micros) (*episode, error) {
-	old := v.recent.of(q.session)
-	if old == nil {
-		var err error
-		if old, err = latest(tx, q.agent, q.session); err != nil {
-			return nil, err
-		}
-	}
-	if old != nil && old.ownerActs == v.ownerActs && old.protected == q.protected {
-		tx.OnCommit(func() { v.recent.keep(q.session, old) })
-		return old, nil
-	}
-	e := &episode{start: now, protected: q.protected}
-	if old != nil {
-		e.ordinal, e.start = old.ordinal+1, max(now, old.start+1)
-		e.rulesTried, e.rulesGot = old.rulesTried, old.rulesGot
-	} else {
-		s.side(e, q.agent, q.session, v.set)
-	}
-	s.draw(e, q.agent, q.session, v)
-	tx.OnCommit(func() { v.recent.keep(q.session, e) })
-	return e, insert(tx, q.agent, q.session, e)
-}
-
-// draw fills in the variation. With no mixture around the version in force, and
-// where somebody is protected, it is the policy itself, nothing free. A session
-// that is held out sits at the owner's start, nothing free, with the log of how
-// likely that was for its density; all others have the density of the mixture
-// alone, because who is held out is drawn apart from what is varied.
-func (s *Service) draw(e *episode, agent event.AgentID, session event.SessionID, v *view) {
-	e.version, e.revision, e.ownerActs = v.doc.Version, v.revision, v.ownerActs
-	e.x, e.free, e.density = v.doc.Traits, 0, new(float64)
-	if v.mixture == nil || e.protected {
-		return
-	}
-	if e.holdoutShare = v.mixture.Holdout; v.mixture.HeldOut(s.mac("holdout", string(agent), string(session))) {
-		e.holdout, e.x, *e.density = true, v.mixture.Start, math.Log(v.mixture.Holdout)
-		return
-	}
-	key := s.mac("variation", string(agent), string(session), strconv.FormatInt(v.doc.Version, 10), strconv.FormatInt(v.revision, 10))
-	x, free := v.mixture.Draw(key)
-	if density := v.mixture.LogDensity(x, free); x.Valid() && !math.IsInf(density, 0) && !math.IsNaN(density) {
-		e.x, e.free, *e.density, e.mixture = x, free, density, v.published
-	} // else the mixture is no distribution: don't explore with it
-}
-
-func insert(tx *sqldb.Tx, agent event.AgentID, session event.SessionID, e *episode) error {
-	e.id = event.EpisodeID(event.HashID("gateway", "episode", string(agent), string(session), strconv.FormatInt(e.ordinal, 10)))
-	x, err := json.Marshal([policy.NTraits]float64(e.x))
-	if err != nil {
-		return err
-	}
-	_, err = tx.Exec(`insert into episodes (episode_id, agent_id, session_id, ordinal, start, version, revision, owner_acts, protected, commanded, person_id, feedback_id, x, free, log_density,
-			mixture, holdout_share, holdout, rules_tried, rules_got)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
-		e.id, agent, session, e.ordinal, e.start, e.version, e.revision, e.ownerActs, e.protected, e.commanded, e.person, e.feedback, string(x), int64(e.free), e.density,
-		e.mixture, e.holdoutShare, e.holdout, e.rulesTried, e.rulesGot)
-	return err
-}
-
-// Steer carries out a tone button: from the next reply on, for the rest of the
-// session, the trait is .15 further in the direction of the sign, within bounds.
-// It is a command, not exploration: the new episode has no density. Nothing
-// happens when the trait is pinned or already at its bound, or while somebody in
-// the room is protected. Whether the person may is the caller's to know. Carrying
-// out the same feedback again changes nothing.
-//
-// Faults: agent_unknown, unknown_trait.
-func (s *Service) Steer(ctx context.Context, id event.FeedbackID, agent event.AgentID, session event.SessionID, person event.PersonID, d event.Direction) error {
-	return s.db.Write(ctx, func(tx *sqldb.Tx) error { return s.steer(tx, id, agent, session, person, d) })
-}
-
-func (s *Service) steer(tx *sqldb.Tx, id event.FeedbackID, agent event.AgentID, session event.SessionID, person event.PersonID, d event.Direction) error {
-	trait, ok := policy.ParseTrait(d.Trait)
-	if !ok || d.Sign == 0 {
-		return fault.New(fault.Invalid, "unknown_trait", "There is no trait %q to ask more or less of.", d.Trait)
-	}
-	if done, err := tx.Get(`select 1 from episodes where agent_id = $1 and session_id = $2 and feedback_id = $3`, []any{agent, session, id}, new(int)); done || err != nil {
-		return err
-	}
-	v, err := load(tx, agent)
-	if err != nil {
-		return err
-	}
-	old, err := latest(tx, agent, session)
-	if err != nil || old != nil && old.protected {
-		return err
-	}
-	now := s.now()
-	if old == nil || old.ownerActs != v.ownerActs { // the press comes before the first decision of an episode
-		first := &episode{start: now}
-		first.ordinal = -1
-		set := s.set.Load()
-		s.hush(v, set)
-		if old != nil {
-			first.ordinal, first.rulesTried, first.rulesGot = old.ordinal, old.rulesTried, old.rulesGot
-		} else {
-			s.side(first, agent, session, set)
-		}
-		s.draw(first, agent, session, v)
-		old = first
-	}
-	x, moved := policy.Offset(old.x, trait, d.Sign, v.doc.Limits(), v.doc.Pinned)
-	if !moved {
-		return nil
-	}
-	e := *old
-	e.ordinal, e.start, e.commanded, e.person, e.feedback, e.x, e.density = old.ordinal+1, max(now, old.start+1), true, person, id, x, nil
-	e.mixture = ""
-	tx.OnCommit(func() { s.forget(agent) }) // with its episodes
-	return insert(tx, agent, session, &e)
 }

@@ -57,6 +57,9 @@ func (s *Service) Decision(ctx context.Context, id event.DecisionID) (Decided, e
 	var by event.PersonID
 	var commanded bool
 	var drawn string // the session's variation before the buttons
+	if err := s.settle(ctx); err != nil {
+		return d, err
+	}
 	err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
 		ok, err := tx.Get(`select agent_id, at, action, body from decisions where decision_id = $1`, []any{id}, &d.AgentID, &d.At, &d.Action, &body)
 		if err != nil {

@@ -32,6 +32,9 @@ const MaxDrawn = 5000
 func (s *Service) Drawn(ctx context.Context, agent event.AgentID) (out []Drawn, err error) {
 	var same string // mixtures repeat: sessions without feedback share one
 	var mixture *policy.Mixture
+	if err := s.settle(ctx); err != nil {
+		return nil, err
+	}
 	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
 		rows, err := tx.Query(`select episode_id, start, x, free, log_density, mixture from (
 			select episode_id, start, x, free, log_density, mixture from episodes

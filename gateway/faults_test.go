@@ -243,7 +243,7 @@ func TestFaultsLeaveNothing(t *testing.T) {
 				for range 2 {
 					call(t, srv, "ann", "POST", "/v1/chat/completions", `{"stream":true,`+hi[1:])
 				}
-				w.s.settle()
+				w.settle()
 				if after := heap(); after > held+8<<20 {
 					t.Errorf("%d bytes are held after three calls, %d before", after, held)
 				}

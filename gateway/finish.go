@@ -2,16 +2,13 @@ package gateway
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"rapport/event"
 	"rapport/gateway/provider"
-	"rapport/internal/relay"
 	"rapport/internal/sqldb"
 )
 
@@ -59,157 +56,34 @@ func (s *Service) finish(ctx context.Context, q question, p *plan, out outcome, 
 	if err != nil {
 		return err
 	}
-	return s.end(ctx, e)
-}
-
-// end commits outcomes together. One that is stored already changes nothing.
-func (s *Service) end(ctx context.Context, all ...ending) error {
-	by := make(map[event.DecisionID]ending, len(all))
-	args := make([]any, 0, 3*len(all))
-	for _, e := range all {
-		by[e.body.DecisionID] = e
-		args = append(args, string(e.body.DecisionID), e.body.Action, e.raw)
-	}
 	return s.db.Write(context.WithoutCancel(ctx), func(tx *sqldb.Tx) error {
-		for _, e := range all {
-			if err := s.closeTurn(tx, e.q); err != nil {
-				return err
-			}
-		}
-		now := s.now()
-		var ended []ending
-		if err := tx.QueryMany(`update decisions set state = 'done', action = e.column2, body = e.column3 from (values `, 3,
-			`) e where decision_id = e.column1 and state = 'open' returning decision_id`, args, func(rows *sql.Rows) error {
-				var id event.DecisionID
-				err := rows.Scan(&id)
-				ended = append(ended, by[id])
-				return err
-			}); err != nil {
+		if err := s.closeTurn(tx, q); err != nil {
 			return err
 		}
-		told := make([]event.Event, 0, len(ended))
-		for _, e := range ended {
-			if err := s.spent(tx, e.body.OwnerID, e.body.AgentID, e.res); err != nil {
-				return err
-			}
-			told = append(told, replied(e.q, e.body, e.raw, now))
-		}
-		return relay.Emit(tx, told...)
+		return s.file(tx, nil, []ending{e})
 	})
 }
 
-// replied is the event of a decision and its outcome.
-// It is written in raw already.
-func replied(q question, body event.ReplyGenerated, raw string, now event.Micros) event.Event {
-	e := event.Written("gateway", event.DerivedID("gateway", 1, string(body.DecisionID), body.EventType(), string(body.AgentID), 0), now, body, []byte(raw))
-	if q.cause != nil {
-		e = e.CausedBy(*q.cause)
-	}
-	return e
-}
-
-// endings are outcomes that are committed beside their answers.
-type endings struct {
-	slots    chan struct{} // one for each that waits or is being committed
-	now      chan struct{} // has something when they are not to wait for more
-	mu       sync.Mutex
-	waiting  []ending
-	busy     bool       // somebody commits
-	settling sync.Mutex // one waits for the end at a time
-}
-
-const (
-	maxEndings  = 1024                  // on their way; after that answers wait
-	manyEndings = 256                   // are committed at once
-	gather      = 50 * time.Millisecond // what fewer wait for: nobody is in a hurry, and a commit costs more than its contents
-)
-
-func newEndings() endings {
-	return endings{slots: make(chan struct{}, maxEndings), now: make(chan struct{}, 1)}
-}
-
-// hurry ends the waiting for more of them.
-func (e *endings) hurry() {
-	select {
-	case e.now <- struct{}{}:
-	default:
-	}
-}
-
-// gather waits until there are many, or for a while.
-func (e *endings) gather() {
-	t := time.NewTimer(gather)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-e.now:
-	}
-}
-
-// Unsettled is the number of outcomes that are on their way to the database.
-func (s *Service) Unsettled() int { return len(s.ends.slots) }
-
 // finishLater commits the outcome beside the answer: the decision is durable, and
 // an outcome that a crash takes away is ended as interrupted by the next process.
-// Outcomes that come together are committed together. With many waiting, the
-// caller waits too.
+// With many waiting, the caller waits too.
 func (s *Service) finishLater(ctx context.Context, q question, p *plan, out outcome) {
 	e, err := endingOf(q, p, out, "")
 	if err != nil {
 		slog.ErrorContext(ctx, "an outcome was not stored", "decision", q.decision, "err", err)
 		return
 	}
-	s.ends.slots <- struct{}{}
-	s.ends.mu.Lock()
-	s.ends.waiting = append(s.ends.waiting, e)
-	lead := !s.ends.busy
-	s.ends.busy = true
-	many := len(s.ends.waiting) >= manyEndings
-	s.ends.mu.Unlock()
-	if many {
-		s.ends.hurry()
-	}
-	if lead {
-		go s.endAll(context.WithoutCancel(ctx))
-	}
+	s.backlog.ended(e)
 }
 
-// endAll commits what waits until nothing does.
-func (s *Service) endAll(ctx context.Context) {
-	for {
-		s.ends.gather()
-		s.ends.mu.Lock()
-		all := s.ends.waiting
-		s.ends.waiting = nil
-		s.ends.busy = len(all) > 0
-		s.ends.mu.Unlock()
-		if len(all) == 0 {
-			return
-		}
-		if err := s.end(ctx, all...); err != nil {
-			for _, e := range all { // one may have spoiled it for the others
-				if err := s.end(ctx, e); err != nil {
-					slog.ErrorContext(ctx, "an outcome was not stored", "decision", e.body.DecisionID, "err", err)
-				}
-			}
-		}
-		for range all {
-			<-s.ends.slots
-		}
+// replied is the event of a decision and its outcome.
+// It is written in raw already.
+func replied(from *event.Event, body event.ReplyGenerated, raw string, now event.Micros) event.Event {
+	e := event.Written("gateway", event.DerivedID("gateway", 1, string(body.DecisionID), body.EventType(), string(body.AgentID), 0), now, body, []byte(raw))
+	if from != nil {
+		e = e.CausedBy(*from)
 	}
-}
-
-// settle waits until the outcomes that are on their way are stored.
-func (s *Service) settle() {
-	s.ends.settling.Lock()
-	defer s.ends.settling.Unlock()
-	s.ends.hurry()
-	for range cap(s.ends.slots) {
-		s.ends.slots <- struct{}{}
-	}
-	for range cap(s.ends.slots) {
-		<-s.ends.slots
-	}
+	return e
 }
 
 // orphan is how old an open decision without a turn is when its process is surely
@@ -219,6 +93,9 @@ const orphan = 10 * time.Minute
 // closeOrphans ends decisions for callers that went away with an earlier process.
 func (s *Service) closeOrphans(ctx context.Context) error {
 	var bodies []string
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
 	err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
 		rows, err := tx.Query(`select body from decisions where state = 'open' and turn_id = '' and at < $1 order by decision_id`, s.now()-orphan.Microseconds())
 		if err != nil {

@@ -116,6 +116,8 @@ type Options struct {
 
 	QuietFrom, QuietTo int // hours UTC in which nobody is answered unasked; equal for none
 
+	Journal *sqldb.DB // of decisions until they are stored, so that they wait for nothing else; nil for the context's own
+
 	Profiles  Profiles
 	Talks     Talks
 	Poster    Poster
@@ -138,18 +140,16 @@ type Service struct {
 	outdated  atomic.Bool             // set is not what is stored any more
 	rulesWake chan struct{}
 
-	ends      endings
+	desk      desk
+	backlog   *backlog
 	keepAlive time.Duration // how long a stream stays silent
 
-	mu      sync.Mutex // of what follows: it is remembered, and can be forgotten at any time
-	views   map[event.AgentID]*view
-	callers map[string]session
-	names   map[string]name
-	chores  map[event.PersonID]tally
+	mu     sync.Mutex // of what follows: it is remembered, and can be forgotten at any time
+	views  map[event.AgentID]*view
+	loads  map[event.AgentID]*view // marks of who reads one
+	names  map[string]name
+	chores map[event.PersonID]tally
 }
-
-// remembered is how many of anything are kept in memory at most.
-const remembered = 10000
 
 // Migrate makes or updates the context's tables.
 func Migrate(ctx context.Context, db *sqldb.DB) error {
@@ -186,8 +186,18 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 	if o.Lease == 0 {
 		o.Lease = 30 * time.Second
 	}
-	s := &Service{db: db, o: o, wake: make(chan struct{}, 1), rulesWake: make(chan struct{}, 1), ends: newEndings(),
-		views: map[event.AgentID]*view{}, callers: map[string]session{}, names: map[string]name{}, chores: map[event.PersonID]tally{}, keepAlive: keepAlive}
+	s := &Service{db: db, o: o, wake: make(chan struct{}, 1), rulesWake: make(chan struct{}, 1),
+		views: map[event.AgentID]*view{}, loads: map[event.AgentID]*view{}, names: map[string]name{}, chores: map[event.PersonID]tally{}, keepAlive: keepAlive}
+	if o.Journal == nil {
+		s.o.Journal = db
+	}
+	var err error
+	if s.backlog, err = openBacklog(ctx, s.o.Journal, s.settle); err != nil {
+		return nil, err
+	}
+	if err := s.recover(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.loadSpending(ctx); err != nil {
 		return nil, err
 	}
@@ -277,28 +287,6 @@ type view struct {
 	unheard   policy.Mask       // traits that its model's replies do not change with
 	prepared  *compile.Prepared // by the rules in force
 	tried     *compile.Prepared // by those on trial; nil for none
-	recent    recent
-}
-
-// recent are the newest episodes of an agent's sessions, as they are stored.
-type recent struct {
-	mu sync.Mutex
-	by map[event.SessionID]*episode
-}
-
-func (r *recent) of(id event.SessionID) *episode {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.by[id]
-}
-
-func (r *recent) keep(id event.SessionID, e *episode) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.by == nil || len(r.by) >= remembered/10 {
-		r.by = map[event.SessionID]*episode{}
-	}
-	r.by[id] = e
 }
 
 var errUnknownAgent = fault.New(fault.NotFound, "agent_unknown", "There is no such agent here.")
@@ -309,8 +297,12 @@ func (s *Service) view(ctx context.Context, id event.AgentID) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
+	mark := new(view)
 	s.mu.Lock()
 	v := s.views[id]
+	if v == nil || v.set != set {
+		s.loads[id] = mark
+	}
 	s.mu.Unlock()
 	if v != nil && v.set == set {
 		return v, nil
@@ -334,11 +326,14 @@ func (s *Service) view(ctx context.Context, id event.AgentID) (*view, error) {
 	}
 	s.hush(v, set)
 	s.mu.Lock()
-	if len(s.views) >= remembered {
-		clear(s.views)
+	defer s.mu.Unlock()
+	if s.loads[id] == mark { // else it changed meanwhile, or somebody else reads it too
+		if len(s.views) >= remembered {
+			clear(s.views)
+		}
+		s.views[id] = v
+		delete(s.loads, id)
 	}
-	s.views[id] = v
-	s.mu.Unlock()
 	return v, nil
 }
 
@@ -399,11 +394,11 @@ func load(tx *sqldb.Tx, id event.AgentID) (*view, error) {
 	return v, nil
 }
 
-// forget drops an agent from memory: after a change, and when a transaction found
-// the view older than the table.
+// forget drops an agent from memory, after a change.
 func (s *Service) forget(id event.AgentID) {
 	s.mu.Lock()
 	delete(s.views, id)
+	delete(s.loads, id)
 	s.mu.Unlock()
 }
 

@@ -52,9 +52,9 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, e event.Event) error {
 	case event.SessionEnded{}.EventType():
 		return with(e, func(p event.SessionEnded) error { return s.over(tx, e, p) })
 	case event.PointsSpent{}.EventType():
-		return with(e, func(p event.PointsSpent) error { return boosted(tx, e, p) })
+		return with(e, func(p event.PointsSpent) error { return s.boosted(tx, e, p) })
 	case event.AccountErased{}.EventType():
-		return with(e, func(p event.AccountErased) error { return forgetPerson(tx, e, p.PersonID) })
+		return with(e, func(p event.AccountErased) error { return s.forgetPerson(tx, e, p.PersonID) })
 	case event.FeedbackCreated{}.EventType():
 		if set := s.set.Load(); !s.o.Watch.Rates() && set.tried == nil && !s.outdated.Load() && !bytes.Contains(e.Data, []byte(`"direction"`)) { // almost all of them: no need to decode
 			return nil
@@ -73,6 +73,10 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, e event.Event) error {
 // for it, which tells what they liked.
 func (s *Service) agentGone(tx *sqldb.Tx, p event.AgentRetired) error {
 	if p.Erased {
+		if err := s.catchUp(tx); err != nil {
+			return err
+		}
+		tx.OnCommit(func() { s.desk.forgetAgent(p.AgentID) })
 		for _, q := range []string{
 			`delete from episodes where agent_id = $1`,
 			`delete from decisions where agent_id = $1 and state = 'done'`,
@@ -94,7 +98,7 @@ func (s *Service) wished(tx *sqldb.Tx, p event.FeedbackCreated) error {
 	if !p.Commands() || p.SessionID == "" || p.Role != event.RoleOwner || p.Imported {
 		return nil
 	}
-	err := s.steer(tx, p.FeedbackID, p.AgentID, p.SessionID, p.RaterID, *p.Direction)
+	err := s.steer(tx, p.FeedbackID, talk{p.AgentID, p.SessionID}, p.RaterID, *p.Direction)
 	if fault.Is(err, "agent_unknown") {
 		return nil // retired since
 	}

@@ -203,7 +203,7 @@ func TestNumbersOfReplies(t *testing.T) {
 	for range 6 { // the breaker opens after five
 		call(t, srv, "ann", "POST", "/v1/chat/completions", hi)
 	}
-	w.s.settle()
+	w.settle()
 	got := see.series()
 	for name, want := range map[string]float64{
 		"rapport_decisions_total reply direct": 7, "rapport_replies_total ok": 1, "rapport_replies_total unreachable": 6,
@@ -241,12 +241,12 @@ func TestLabelsAreBounded(t *testing.T) {
 		call(t, srv, "ann", "POST", "/v1/chat/completions", hi)
 	}
 	ask("zanzibar")
-	w.s.settle()
+	w.settle()
 	before := see.series()
 	for i := range 40 {
 		ask(fmt.Sprintf("zanzibar-%d\n\"}{%s", i, strings.Repeat("é", i*7)))
 	}
-	w.s.settle()
+	w.settle()
 	after := see.series()
 	if len(before) == 0 || len(after) != len(before) {
 		t.Errorf("%d series, then %d", len(before), len(after))

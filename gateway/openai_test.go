@@ -501,7 +501,7 @@ func BenchmarkCompletion(b *testing.B) {
 			}
 			close(work)
 			done.Wait()
-			w.s.settle()
+			w.settle()
 		})
 	}
 }

@@ -34,6 +34,9 @@ func (s *Service) RepliesOf(ctx context.Context) (r Replies, err error) {
 	if err := p.Check(authz.Points, authz.Read, authz.Self); err != nil {
 		return r, err
 	}
+	if err := s.settle(ctx); err != nil {
+		return r, err
+	}
 	err = s.db.Read(ctx, func(tx *sqldb.Tx) (err error) {
 		r, err = s.repliesOf(tx, p.Person, s.now())
 		return err
@@ -42,37 +45,38 @@ func (s *Service) RepliesOf(ctx context.Context) (r Replies, err error) {
 }
 
 func (s *Service) repliesOf(tx *sqldb.Tx, person event.PersonID, now event.Micros) (r Replies, err error) {
-	r.EndsAt = (now/day + 1) * day
-	if _, err = tx.Get(`select n from replies where person_id = $1 and day = $2`, []any{person, now / day}, &r.Today); err != nil || s.o.Replies == 0 {
-		return r, err
-	}
-	r.Limit = s.o.Replies
-	var at event.Micros
-	doubled, err := tx.Get(`select at from boosts where person_id = $1 and at > $2 order by at desc limit 1`, []any{person, now - day}, &at)
-	if doubled {
-		r.Limit, r.Doubled = 2*s.o.Replies, at+day
+	a, err := allowanceOf(tx, person, now)
+	r.EndsAt, r.Today, r.Limit = (now/day+1)*day, a.n, s.allowed(a, now)
+	if r.Limit > s.o.Replies {
+		r.Doubled = a.boost + day
 	}
 	return r, err
 }
 
-// spentReplies says whether a person has had what a day holds.
-func (s *Service) spentReplies(tx *sqldb.Tx, person event.PersonID, now event.Micros) (bool, error) {
-	if person == "" || s.o.Replies == 0 {
-		return false, nil
+// allowanceOf reads what a person got today and when they last bought more.
+func allowanceOf(tx *sqldb.Tx, person event.PersonID, now event.Micros) (a allowance, err error) {
+	a.day = now / day
+	if _, err = tx.Get(`select n from replies where person_id = $1 and day = $2`, []any{person, a.day}, &a.n); err != nil {
+		return a, err
 	}
-	r, err := s.repliesOf(tx, person, now)
-	return r.Today >= r.Limit, err
+	_, err = tx.Get(`select at from boosts where person_id = $1 order by at desc limit 1`, []any{person}, &a.boost)
+	return a, err
 }
 
-// countReply counts one that somebody is about to get; days before are forgotten.
-func (s *Service) countReply(tx *sqldb.Tx, person event.PersonID, now event.Micros) error {
-	if person == "" || s.o.Replies == 0 {
-		return nil
+// allowed is how many replies somebody gets today.
+func (s *Service) allowed(a allowance, now event.Micros) int {
+	if a.boost > now-day {
+		return 2 * s.o.Replies
 	}
-	if _, err := tx.Exec(`delete from replies where person_id = $1 and day < $2`, person, now/day); err != nil {
+	return s.o.Replies
+}
+
+// countReplies counts what somebody is about to get; days before are forgotten.
+func countReplies(tx *sqldb.Tx, person event.PersonID, on event.Micros, n int64) error {
+	if _, err := tx.Exec(`delete from replies where person_id = $1 and day < $2`, person, on); err != nil {
 		return err
 	}
-	_, err := tx.Exec(`insert into replies (person_id, day, n) values ($1, $2, 1) on conflict (person_id, day) do update set n = replies.n + 1`, person, now/day)
+	_, err := tx.Exec(`insert into replies (person_id, day, n) values ($1, $2, $3) on conflict (person_id, day) do update set n = replies.n + excluded.n`, person, on, n)
 	return err
 }
 
@@ -88,17 +92,22 @@ func (s *Service) silenced(reasons []string) error {
 }
 
 // boosted takes in that somebody bought twice the replies.
-func boosted(tx *sqldb.Tx, e event.Event, p event.PointsSpent) error {
+func (s *Service) boosted(tx *sqldb.Tx, e event.Event, p event.PointsSpent) error {
 	if p.Item != event.ItemReplies {
 		return nil
 	}
+	tx.OnCommit(func() { s.desk.boosted(p.PersonID, e.Time) })
 	_, err := tx.Exec(`insert into boosts (spend_id, person_id, at) values ($1, $2, $3) on conflict do nothing`, p.SpendID, p.PersonID, e.Time)
 	return err
 }
 
 // forgetPerson drops what is held of a person here but decisions, which go with the
 // agents they were made for.
-func forgetPerson(tx *sqldb.Tx, e event.Event, person event.PersonID) error {
+func (s *Service) forgetPerson(tx *sqldb.Tx, e event.Event, person event.PersonID) error {
+	if err := s.catchUp(tx); err != nil {
+		return err
+	}
+	tx.OnCommit(func() { s.desk.forgetPerson(person) })
 	return erasure.Begin(tx, e, person).
 		Drop("replies", `delete from replies where person_id = $1`).
 		Drop("boosts", `delete from boosts where person_id = $1`).

@@ -42,7 +42,7 @@ func TestRepliesOfADay(t *testing.T) {
 	if resp.StatusCode != 429 || wait < 11*3600 || wait > 12*3600 {
 		t.Errorf("%d, again after %d s", resp.StatusCode, wait)
 	}
-	w.s.settle() // outcomes of callers are told a moment later
+	w.settle() // outcomes of callers are told a moment later
 	said := len(w.replies())
 	w.said(person(ann), "Are you there?")
 	w.work(w.s)

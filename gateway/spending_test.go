@@ -36,7 +36,7 @@ func TestBudgets(t *testing.T) {
 			t.Fatalf("%s", raw)
 		}
 	}
-	w.s.settle()
+	w.settle()
 	if spent := w.count(`select tokens from spending where kind = 'owner'`); n == 0 || spent != int64(n)*8 {
 		t.Errorf("%d replies of 8 tokens each, %d tokens stored", n, spent)
 	}

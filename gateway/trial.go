@@ -86,9 +86,9 @@ func (v *view) compiledWith(version int64) *compile.Prepared {
 }
 
 // onTrial notes a session that a trial may count.
-func onTrial(tx *sqldb.Tx, agent event.AgentID, session event.SessionID, e *episode) error {
+func onTrial(tx *sqldb.Tx, n entry) error {
 	_, err := tx.Exec(`insert into rule_sessions (agent_id, session_id, version, got, counted) values ($1, $2, $3, $4, $5) on conflict (agent_id, session_id) do nothing`,
-		agent, session, e.rulesTried, e.rulesGot, false)
+		n.Agent, n.Session, n.RulesTried, n.RulesGot, false)
 	return err
 }
 

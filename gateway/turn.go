@@ -45,8 +45,12 @@ func (s *Service) Run(ctx context.Context) error {
 		return err
 	}
 	var busy sync.WaitGroup
-	defer s.settle()
-	defer busy.Wait()
+	defer func() {
+		busy.Wait()
+		if err := s.settle(ctx); err != nil {
+			slog.ErrorContext(ctx, "decisions are left to the next start", "n", s.Unsettled(), "err", err)
+		}
+	}()
 	busy.Go(func() { s.runRules(ctx) })
 	slots := make(chan struct{}, s.o.Workers)
 	tick := time.NewTicker(250 * time.Millisecond)
@@ -82,7 +86,9 @@ func (s *Service) Run(ctx context.Context) error {
 
 // Idle waits until no turn is open, but those that come in their own time, and every outcome is stored: for tests and simulations.
 func (s *Service) Idle(ctx context.Context) error {
-	s.settle()
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
 	for {
 		var open int64
 		if err := s.db.Read(ctx, func(tx *sqldb.Tx) error {

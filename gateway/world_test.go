@@ -357,7 +357,7 @@ func (w *world) work(s *Service) {
 // told gives the decisions in the outbox, in order.
 func (w *world) told() (out []event.ReplyGenerated) {
 	w.t.Helper()
-	w.s.settle()
+	w.settle()
 	err := w.db.Read(w.t.Context(), func(tx *sqldb.Tx) error {
 		rows, err := tx.Query(`select body from outbox order by n, id`)
 		if err != nil {
@@ -396,4 +396,12 @@ func (w *world) count(query string, args ...any) (n int64) {
 		w.t.Fatal(err)
 	}
 	return n
+}
+
+// settle waits until what was decided is in the tables.
+func (w *world) settle() {
+	w.t.Helper()
+	if err := w.s.settle(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
 }

@@ -61,8 +61,13 @@ func shouldReply(ctx context.Context) (metrics, error) {
 		return nil, err
 	}
 	defer db.Close()
+	journal, err := sqldb.Open(ctx, sqldb.Options{Path: filepath.Join(dir, "journal.db"), Name: "journal"})
+	if err != nil {
+		return nil, err
+	}
+	defer journal.Close()
 	all := quietTalk{}
-	s, err := gateway.New(ctx, db, gateway.Options{Key: make([]byte, 32), Profiles: all, Talks: all, Poster: all, Directory: all, Finder: all,
+	s, err := gateway.New(ctx, db, gateway.Options{Journal: journal, Key: make([]byte, 32), Profiles: all, Talks: all, Poster: all, Directory: all, Finder: all,
 		Models: discover.Found{Registry: compile.Registry{Default: []compile.Model{{Provider: "none", ID: "none", Vendor: compile.VendorOllama}}}}})
 	if err != nil {
 		return nil, err

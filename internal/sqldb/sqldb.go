@@ -32,6 +32,9 @@ import (
 // ErrCrashed is the answer to every call after Options.Hook failed.
 var ErrCrashed = errors.New("database crashed by its test hook")
 
+// ErrClosed is why a call failed after Close.
+var ErrClosed = errors.New("closed")
+
 // DB is one context's database. Its methods may be called from many goroutines.
 type DB struct {
 	name   string
@@ -221,7 +224,7 @@ func (db *DB) enter() error {
 	case db.dead:
 		return ErrCrashed
 	case db.closed:
-		return db.unavailable(errors.New("closed"))
+		return db.unavailable(ErrClosed)
 	}
 	db.calls.Add(1)
 	return nil

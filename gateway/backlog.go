@@ -1,0 +1,317 @@
+package gateway
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"rapport/event"
+	"rapport/internal/sqldb"
+)
+
+// A decision is durable once it is in the journal: a row for all that come together,
+// which nothing else writes to. From there decisions, and their outcomes with them, are
+// stored in the tables many at a time. What the journal has and the tables have not is
+// stored when the program starts.
+
+//go:embed journal/*.sql
+var journalMigrations embed.FS
+
+// entry is what the tables get of a decision beside its body. It stands for itself:
+// what an earlier entry has that may not be stored yet, it has too.
+type entry struct {
+	Decision event.DecisionID `json:"decision"`
+	Agent    event.AgentID    `json:"agent"`
+	Session  event.SessionID  `json:"session"`
+	At       event.Micros     `json:"at"`
+	Turn     string           `json:"turn,omitempty"`
+	Lease    int64            `json:"lease,omitempty"`
+	Silence  bool             `json:"silence,omitempty"`
+	Unasked  bool             `json:"unasked,omitempty"`
+	Counts   event.PersonID   `json:"counts,omitempty"` // among the replies that they get
+	Caller   string           `json:"caller,omitempty"` // spoke in the session
+	Cause    *cause           `json:"cause,omitempty"`  // of a silence
+	Episode  *episodeRow      `json:"episode,omitempty"`
+
+	Tried      bool  `json:"tried,omitempty"` // the session is on one side of a trial of mapping rules
+	RulesTried int64 `json:"rules_tried,omitempty"`
+	RulesGot   bool  `json:"rules_got,omitempty"`
+}
+
+// cause is what an event keeps of the one that led to it.
+type cause struct {
+	ID          string `json:"id"`
+	Root        string `json:"root,omitempty"`
+	TraceParent string `json:"trace,omitempty"`
+}
+
+// noted is a decision on its way to the tables.
+type noted struct {
+	entry
+	body    string
+	episode *episode // that Episode is of; nil for none
+	row     int64    // of the journal
+	end     *ending  // its outcome, when that came first
+	durable chan error
+}
+
+// kept is a decision with its outcome, as they were at a moment.
+type kept struct {
+	*noted
+	end *ending
+}
+
+const (
+	maxWaiting = 8192                  // decisions and outcomes on their way; after that more wait
+	manyAtOnce = 256                   // are stored without waiting for more
+	maxRow     = 512                   // decisions in a row of the journal
+	gather     = 50 * time.Millisecond // what fewer wait for: nobody is in a hurry, and a commit costs more than its contents
+)
+
+// backlog is what is on its way to the tables.
+type backlog struct {
+	journal *sqldb.DB
+	slots   chan struct{} // one for each
+	now     chan struct{} // has something when they are not to wait for more
+
+	mu        sync.Mutex
+	unwritten []*noted // not durable yet
+	writing   bool
+	waiting   []*noted // durable, in the order of the journal
+	by        map[event.DecisionID]*noted
+	ends      []ending // outcomes of what is stored
+	storing   bool
+	row       int64 // the newest of the journal
+
+	store func(context.Context) error // what waits
+}
+
+// openBacklog makes the journal's table. store stores what waits, and takes it out.
+func openBacklog(ctx context.Context, journal *sqldb.DB, store func(context.Context) error) (*backlog, error) {
+	files, err := fs.Sub(journalMigrations, "journal")
+	if err == nil {
+		err = journal.Migrate(ctx, "journal", files)
+	}
+	return &backlog{journal: journal, slots: make(chan struct{}, maxWaiting), now: make(chan struct{}, 1), by: map[event.DecisionID]*noted{}, store: store}, err
+}
+
+// read gives what the journal holds.
+func (b *backlog) read(ctx context.Context) (all []kept, err error) {
+	err = b.journal.Read(ctx, func(tx *sqldb.Tx) error {
+		rows, err := tx.Query(`select n, decisions from journal order by n`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var lines string
+			if err := rows.Scan(&b.row, &lines); err != nil {
+				return err
+			}
+			for lines != "" {
+				n := &noted{row: b.row}
+				var head string
+				head, lines, _ = strings.Cut(lines, "\n")
+				n.body, lines, _ = strings.Cut(lines, "\n")
+				if err := json.Unmarshal([]byte(head), &n.entry); err != nil {
+					return fmt.Errorf("row %d of the journal: %w", b.row, err)
+				}
+				all = append(all, kept{n, nil})
+			}
+		}
+		return rows.Err()
+	})
+	return all, err
+}
+
+// add makes a decision durable and lets it be stored; n.durable hears of it. Those that
+// come while one is being written share the next row.
+func (b *backlog) add(ctx context.Context, n *noted) {
+	select {
+	case b.slots <- struct{}{}:
+	case <-ctx.Done():
+		n.durable <- ctx.Err()
+		return
+	}
+	b.mu.Lock()
+	b.unwritten = append(b.unwritten, n)
+	lead := !b.writing
+	b.writing = true
+	b.mu.Unlock()
+	for lead {
+		lead = b.write()
+	}
+}
+
+// write makes a row of decisions durable; false when there were none.
+func (b *backlog) write() bool {
+	b.mu.Lock()
+	group := b.unwritten[:min(len(b.unwritten), maxRow)]
+	b.unwritten = b.unwritten[len(group):]
+	b.writing = len(group) > 0
+	b.mu.Unlock()
+	if len(group) == 0 {
+		return false
+	}
+	row, err := b.append(group)
+	b.mu.Lock()
+	if err == nil {
+		b.row = row
+		b.waiting = append(b.waiting, group...)
+		for _, n := range group {
+			n.row, b.by[n.Decision] = row, n
+		}
+		b.begin()
+	}
+	b.mu.Unlock()
+	for _, n := range group {
+		if err != nil {
+			<-b.slots
+		}
+		n.durable <- err
+	}
+	return true
+}
+
+// append writes a row of the journal.
+func (b *backlog) append(group []*noted) (row int64, err error) {
+	var lines strings.Builder
+	for _, n := range group {
+		head, err := json.Marshal(&n.entry)
+		if err != nil {
+			return 0, err
+		}
+		lines.Grow(len(head) + len(n.body) + 2)
+		lines.Write(head)
+		lines.WriteByte('\n')
+		lines.WriteString(n.body)
+		lines.WriteByte('\n')
+	}
+	err = b.journal.Write(context.Background(), func(tx *sqldb.Tx) error {
+		_, err := tx.Get(`insert into journal (n, decisions) select coalesce(max(n), 0) + 1, cast($1 as text) from journal returning n`, []any{lines.String()}, &row)
+		return err
+	})
+	return row, err
+}
+
+// trim takes out of the journal what is stored.
+func (b *backlog) trim(ctx context.Context) error {
+	b.mu.Lock()
+	before, all := b.row, len(b.waiting) == 0
+	if !all {
+		before = b.waiting[0].row
+	}
+	b.mu.Unlock()
+	return b.journal.Write(ctx, func(tx *sqldb.Tx) error {
+		if _, err := tx.Exec(`delete from journal where n < $1`, before); err != nil || !all {
+			return err
+		}
+		_, err := tx.Exec(`update journal set decisions = '' where n = $1`, before)
+		return err
+	})
+}
+
+// ended lets an outcome be stored, with its decision where that waits too.
+func (b *backlog) ended(e ending) {
+	b.mu.Lock()
+	if n := b.by[e.body.DecisionID]; n != nil && n.end == nil {
+		n.end = &e
+		b.mu.Unlock()
+		return
+	}
+	b.mu.Unlock()
+	b.slots <- struct{}{}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ends = append(b.ends, e)
+	b.begin()
+}
+
+// len is how much is on its way.
+func (b *backlog) len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.waiting) + len(b.ends)
+}
+
+// begin lets what waits be stored soon. The caller has the lock.
+func (b *backlog) begin() {
+	if !b.storing {
+		b.storing = true
+		go b.run()
+	}
+	if len(b.waiting)+len(b.ends) >= manyAtOnce {
+		select {
+		case b.now <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// run stores what waits until nothing does.
+func (b *backlog) run() {
+	for more := true; more; {
+		t := time.NewTimer(gather)
+		select {
+		case <-t.C:
+		case <-b.now:
+		}
+		t.Stop()
+		err := b.store(context.Background())
+		if err == nil {
+			err = b.trim(context.Background())
+		}
+		over := errors.Is(err, sqldb.ErrClosed) || errors.Is(err, sqldb.ErrCrashed) // the next process finds it in the journal
+		if err != nil && !over {
+			slog.Error("decisions wait to be stored", "n", b.len(), "err", err)
+			time.Sleep(10 * gather)
+		}
+		b.mu.Lock()
+		more = len(b.waiting)+len(b.ends) > 0 && !over
+		b.storing = more
+		b.mu.Unlock()
+	}
+}
+
+// all gives what waits.
+func (b *backlog) all() (decisions []kept, ends []ending) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, n := range b.waiting {
+		decisions = append(decisions, kept{n, n.end})
+	}
+	return decisions, slices.Clone(b.ends)
+}
+
+// drop takes out what has been stored. An outcome that came meanwhile stays.
+func (b *backlog) drop(decisions []kept, ends []ending) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	gone := map[event.DecisionID]bool{}
+	for _, e := range ends {
+		gone[e.body.DecisionID] = true
+	}
+	left := len(b.waiting) + len(b.ends)
+	b.ends = slices.DeleteFunc(b.ends, func(e ending) bool { return gone[e.body.DecisionID] })
+	for _, k := range decisions {
+		if b.by[k.Decision] != k.noted {
+			continue
+		}
+		delete(b.by, k.Decision)
+		if k.noted.end != k.end {
+			b.ends = append(b.ends, *k.noted.end)
+		}
+	}
+	b.waiting = slices.DeleteFunc(b.waiting, func(n *noted) bool { return b.by[n.Decision] != n })
+	for range left - len(b.waiting) - len(b.ends) {
+		<-b.slots
+	}
+}

@@ -1,0 +1,9 @@
+-- records: journal. Decisions, until they are in the tables of the gateway.
+-- +goose Up
+
+-- One row for all decisions that became durable together; the newest stays, so that
+-- n only grows.
+create table journal (
+  n         bigint not null primary key,
+  decisions text   not null -- two lines each: a note, the body; '' once they are stored
+);
