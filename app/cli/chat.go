@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"rapport/app/client"
@@ -43,16 +44,31 @@ func (chatCmd) Help() string {
 }
 
 func (c chatCmd) Run(ctx context.Context, g *globals) error {
+	g.out = &together{w: g.out}
 	return g.with(ctx, func(s *session) error {
 		t := &talk{g: g, c: s.Client}
 		if err := t.open(ctx, c.Agent, c.Archetype); err != nil {
 			return err
 		}
 		follow, stop := context.WithCancel(ctx)
+		var listening sync.WaitGroup
+		defer listening.Wait()
 		defer stop()
-		go t.listen(follow)
+		listening.Go(func() { t.listen(follow) })
 		return t.loop(ctx)
 	})
+}
+
+// together lets an agent's words and those of the program come to one terminal.
+type together struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (t *together) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.w.Write(p)
 }
 
 // talk is one person at a terminal with one agent.
@@ -151,7 +167,10 @@ func (t *talk) listen(ctx context.Context) {
 				}
 				if json.Unmarshal(f.Data, &m) == nil && m.Author.AgentID == t.agent.ID && !told[m.ID] {
 					told[m.ID] = true
-					t.replies <- said{MessageID: m.ID, DecisionID: m.DecisionID, Text: m.Text, shown: shown[m.DecisionID] > 0}
+					select {
+					case t.replies <- said{MessageID: m.ID, DecisionID: m.DecisionID, Text: m.Text, shown: shown[m.DecisionID] > 0}:
+					case <-ctx.Done():
+					}
 				}
 			}
 			return false
