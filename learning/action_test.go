@@ -2,13 +2,47 @@ package learning
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"rapport/event"
 	"rapport/learning/fold"
 	"rapport/policy"
 )
+
+// TestLastActions: the newest ten decisions in the order of time, at most two of them
+// silences after what another agent said, whatever order they come in.
+func TestLastActions(t *testing.T) {
+	t.Parallel()
+	var said []event.ReplyGenerated
+	for i := range 30 {
+		p := event.ReplyGenerated{DecisionID: event.DecisionID(fmt.Sprintf("d%02d", i)), Action: "silence"}
+		switch i % 3 {
+		case 0:
+			p.Action, p.PersonID = "reply", "ann"
+		case 2:
+			p.PersonID = "ann"
+		}
+		said = append(said, p)
+	}
+	want := []string{"d18", "d20", "d21", "d23", "d24", "d25", "d26", "d27", "d28", "d29"}
+	for _, order := range []func(i int) int{func(i int) int { return i }, func(i int) int { return 29 - i }, func(i int) int { return i * 7 % 30 }} {
+		a := actions{Distribution: map[string]int64{}}
+		for i := range said {
+			p := said[order(i)]
+			a.note(event.Micros(order(i)), &p)
+		}
+		var got []string
+		for _, x := range a.Last {
+			got = append(got, string(x.DecisionID))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+	}
+}
 
 // TestAnActionWeightIsLearned: an owner whose talks in small groups are better the
 // less the agent says unasked; replies that nobody's weight decided say nothing.

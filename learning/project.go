@@ -135,19 +135,34 @@ type action struct {
 	DecisionID event.DecisionID `json:"decisionId"`
 	Action     string           `json:"action"`
 	Context    string           `json:"context"`
+	Aside      bool             `json:"aside,omitempty"` // a silence after what another agent said
 }
 
-// lastActions is how many are kept.
-const lastActions = 10
+// lastActions is how many are kept, lastAsides how many of them are asides: in a group
+// there is one for whatever another agent says, and they would leave no room for more.
+const (
+	lastActions = 10
+	lastAsides  = 2
+)
 
 // note adds a decision, in the order of time.
 func (a *actions) note(at event.Micros, p *event.ReplyGenerated) {
-	n := action{at, p.DecisionID, p.Action, p.Context}
+	n := action{at, p.DecisionID, p.Action, p.Context, p.Action == "silence" && p.PersonID == "" && p.Begins == ""}
 	i := len(a.Last)
 	for i > 0 && fold.Compare(n.At, string(n.DecisionID), a.Last[i-1].At, string(a.Last[i-1].DecisionID)) < 0 {
 		i--
 	}
 	a.Last = slices.Insert(a.Last, i, n)
+	asides := 0
+	for i, x := range slices.Backward(a.Last) {
+		if x.Aside {
+			asides++
+		}
+		if asides > lastAsides {
+			a.Last = slices.Delete(a.Last, i, i+1)
+			break
+		}
+	}
 	if len(a.Last) > lastActions {
 		a.Last = slices.Delete(a.Last, 0, len(a.Last)-lastActions)
 	}
