@@ -62,9 +62,9 @@ func behind(t testing.TB, f ailment) *world {
 	if f.config != nil {
 		f.config(&c, fake)
 	}
-	client := &http.Client{Transport: &http.Transport{}}
-	t.Cleanup(client.CloseIdleConnections)
-	c.Client = client
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	c.Transport = transport
 	real, err := openai.New(c)
 	if err != nil {
 		t.Fatal(err)

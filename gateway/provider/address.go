@@ -50,18 +50,14 @@ func allowed(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-func newHTTPClient() *http.Client {
-	return &http.Client{Transport: &http.Transport{
+// newTransport sends to where it is told and nowhere else: answers that lead to
+// another address are not followed with the key.
+func newTransport() *http.Transport {
+	return &http.Transport{
 		Proxy:       http.ProxyFromEnvironment,
 		DialContext: (&net.Dialer{Timeout: 5 * time.Second, Control: allowed}).DialContext, TLSHandshakeTimeout: 10 * time.Second,
 		MaxIdleConns: 64, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second, ForceAttemptHTTP2: true,
 		MaxResponseHeaderBytes: 64 << 10, DisableCompression: true,
-	}}
-}
-
-// stay is a client that follows nobody elsewhere with the key.
-func stay(c *http.Client) *http.Client {
-	own := *c
-	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &own
+		ReadBufferSize: 16 << 10, WriteBufferSize: 16 << 10, // a prompt is one write
+	}
 }

@@ -35,9 +35,9 @@ func TestPiecesArePassedOnAsTheyArrive(t *testing.T) {
 	t.Parallel()
 	for last, code := range map[string]string{"data: f\n\ndata: end\n\n": "", "data: f\n\ndata: broken\n\n": CodeBroken, "data: f\n\n": CodeBroken} {
 		out, in := io.Pipe()
-		c, err := NewClient(Config{Name: "p", BaseURL: "http://p.test", Client: &http.Client{Transport: answering(func(*http.Request) (*http.Response, error) {
+		c, err := NewClient(Config{Name: "p", BaseURL: "http://p.test", Transport: answering(func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: out}, nil
-		})}}, plainly{})
+		})}, plainly{})
 		if err != nil {
 			t.Fatal(err)
 		}

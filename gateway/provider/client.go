@@ -23,11 +23,11 @@ type Config struct {
 	KeyName string // where the key was configured, as OPENAI_API_KEY, for messages
 	NeedKey bool   // refuse to ask without a key
 
-	FirstByte time.Duration // until the first line of an answer, 60 s when 0
-	Idle      time.Duration // between two lines, 30 s when 0
-	Total     time.Duration // for one try, 180 s when 0
-	MaxText   int           // bytes of one reply, 1 MB when 0; a longer one ends there
-	Client    *http.Client  // one of its own when nil
+	FirstByte time.Duration     // until the first line of an answer, 60 s when 0
+	Idle      time.Duration     // between two lines, 30 s when 0
+	Total     time.Duration     // for one try, 180 s when 0
+	MaxText   int               // bytes of one reply, 1 MB when 0; a longer one ends there
+	Transport http.RoundTripper // one of its own when nil
 	Clock     func() time.Time
 }
 
@@ -35,7 +35,7 @@ type Config struct {
 // only and may be called from many goroutines.
 type Dialect interface {
 	// Request gives the path below the base URL, '' for a model whose name is none,
-	// and what to post as JSON, with streaming asked for.
+	// and what to post as JSON, with streaming asked for. A body may be an Appender.
 	Request(r Request, known Learned) (path string, body any)
 	// Authorize puts the key where the vendor looks for it.
 	Authorize(h http.Header, key string)
@@ -46,12 +46,19 @@ type Dialect interface {
 	Refusal(document []byte) Refusal
 }
 
+// Appender appends itself as encoding/json writes it with signs of HTML as they are,
+// but sooner; false when it has something that it leaves to encoding/json.
+type Appender interface {
+	AppendJSON(b []byte) ([]byte, bool)
+}
+
 // Client asks one server, once a call but for what heals.
 type Client struct {
 	cfg     Config
 	base    *url.URL
 	dialect Dialect
-	http    *http.Client
+	header  http.Header       // of every request; not changed
+	http    http.RoundTripper // follows nobody elsewhere with the key
 	memory  memory
 }
 
@@ -78,11 +85,16 @@ func NewClient(cfg Config, d Dialect) (*Client, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
-	if cfg.Client == nil {
-		cfg.Client = newHTTPClient()
+	if cfg.Transport == nil {
+		cfg.Transport = newTransport()
 	}
 	cfg.Key = strings.TrimSpace(cfg.Key)
-	return &Client{cfg: cfg, base: base, dialect: d, http: stay(cfg.Client), memory: memory{clock: cfg.Clock, known: map[string]recalled{}}}, nil
+	c := &Client{cfg: cfg, base: base, dialect: d, http: cfg.Transport, memory: memory{clock: cfg.Clock, known: map[string]recalled{}}}
+	c.header = http.Header{"Content-Type": {"application/json"}, "Accept": {"text/event-stream"}, "User-Agent": {"rapport"}}
+	if cfg.Key != "" && d != nil { // a Moderator needs none
+		d.Authorize(c.header, cfg.Key)
+	}
+	return c, nil
 }
 
 // heals bounds the tries of one call: each takes one parameter away.
@@ -95,8 +107,12 @@ func (c *Client) Stream(ctx context.Context, r Request, emit func(string) error)
 	if c.cfg.NeedKey && c.cfg.Key == "" {
 		return Result{}, &Error{Code: CodeUnauthorized, Provider: c.cfg.Name, Hint: c.keyHint()}
 	}
-	total, cancel := context.WithTimeout(ctx, c.cfg.Total)
-	defer cancel()
+	total := ctx
+	if end, ok := ctx.Deadline(); !ok || time.Until(end) > c.cfg.Total {
+		var cancel func()
+		total, cancel = context.WithTimeout(ctx, c.cfg.Total)
+		defer cancel()
+	}
 	for heal := 0; ; heal++ {
 		known := c.memory.of(r.Model)
 		sent := known.apply(r)
@@ -145,7 +161,7 @@ func (c *Client) once(ctx context.Context, r Request, known Learned, emit func(s
 	if err != nil {
 		return res, 0, err
 	}
-	resp, err := c.http.Do(req)
+	resp, err := c.http.RoundTrip(req)
 	if err != nil {
 		return res, 0, c.broken(ctx, err, false, CodeUnreachable)
 	}
@@ -168,23 +184,29 @@ func (c *Client) request(ctx context.Context, r Request, known Learned) (*http.R
 	if path == "" {
 		return nil, &Error{Code: CodeNoModel, Provider: c.cfg.Name}
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(body); err != nil {
-		return nil, &Error{Code: CodeRefused, Provider: c.cfg.Name}
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url(path), &b)
+	raw, err := encode(body)
 	if err != nil {
 		return nil, &Error{Code: CodeRefused, Provider: c.cfg.Name}
 	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "text/event-stream")
-	req.Header.Set("User-Agent", "rapport")
-	if c.cfg.Key != "" {
-		c.dialect.Authorize(req.Header, c.cfg.Key)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url(path), bytes.NewReader(raw))
+	if err != nil {
+		return nil, &Error{Code: CodeRefused, Provider: c.cfg.Name}
 	}
+	req.Header = c.header
 	return req, nil
+}
+
+func encode(body any) ([]byte, error) {
+	if a, ok := body.(Appender); ok {
+		if b, ok := a.AppendJSON(make([]byte, 0, 4<<10)); ok {
+			return b, nil
+		}
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(body)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // url joins the base with a path that may have a query, as the base may.

@@ -53,7 +53,7 @@ func (m *Moderator) Flagged(ctx context.Context, text string) (bool, error) {
 	if m.c.cfg.Key != "" {
 		req.Header.Set("Authorization", "Bearer "+m.c.cfg.Key)
 	}
-	resp, err := m.c.http.Do(req)
+	resp, err := m.c.http.RoundTrip(req)
 	if err != nil {
 		return false, m.c.broken(ctx, err, false, CodeUnreachable)
 	}

@@ -33,40 +33,6 @@ func (d dialect) Authorize(h http.Header, key string) {
 	h.Set("Authorization", "Bearer "+key)
 }
 
-type message struct {
-	Role    string `json:"role"`
-	Content string `json:"content"`
-}
-
-type body struct {
-	Model               string         `json:"model"`
-	Messages            []message      `json:"messages"`
-	Stream              bool           `json:"stream"`
-	StreamOptions       *streamOptions `json:"stream_options,omitempty"`
-	MaxTokens           int            `json:"max_tokens,omitempty"`
-	MaxCompletionTokens int            `json:"max_completion_tokens,omitempty"`
-	Temperature         *float64       `json:"temperature,omitempty"`
-	TopP                *float64       `json:"top_p,omitempty"`
-	PresencePenalty     *float64       `json:"presence_penalty,omitempty"`
-	FrequencyPenalty    *float64       `json:"frequency_penalty,omitempty"`
-	ReasoningEffort     string         `json:"reasoning_effort,omitempty"`
-	Verbosity           string         `json:"verbosity,omitempty"`
-	ResponseFormat      *format        `json:"response_format,omitempty"`
-}
-
-type streamOptions struct {
-	IncludeUsage bool `json:"include_usage"`
-}
-
-type format struct {
-	Type   string `json:"type"`
-	Schema struct {
-		Name   string          `json:"name"`
-		Strict bool            `json:"strict"`
-		Schema json.RawMessage `json:"schema"`
-	} `json:"json_schema"`
-}
-
 func (dialect) Request(r provider.Request, known provider.Learned) (string, any) {
 	p := r.Params
 	b := body{Model: r.Model, Stream: true, Messages: make([]message, 0, len(r.Messages)+1),

@@ -47,10 +47,10 @@ func TestAzure(t *testing.T) {
 	t.Parallel()
 	var asked *http.Request
 	p := client(t, provider.Config{Name: "a", BaseURL: "https://x.openai.azure.com/openai/deployments/d?api-version=2024-10-21", Key: "k",
-		Client: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			asked = r
 			return canned("data: [DONE]\n\n").RoundTrip(r)
-		})}})
+		})})
 	_, _ = p.Stream(t.Context(), providertest.Request(compile.VendorOpenAI, "gpt-4o"), func(string) error { return nil })
 	if asked.Header.Get("api-key") != "k" || asked.Header.Get("Authorization") != "" ||
 		asked.URL.String() != "https://x.openai.azure.com/openai/deployments/d/chat/completions?api-version=2024-10-21" {
@@ -66,7 +66,7 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 func BenchmarkStream(b *testing.B) {
 	answer := strings.Repeat(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"gpt-4o","choices":[{"index":0,"delta":{"content":"hello "},"finish_reason":null}]}`+"\n\n", 22) +
 		`data: {"id":"chatcmpl-1","model":"gpt-4o","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n"
-	p := client(b, provider.Config{Name: "b", BaseURL: "http://b.test/v1", Client: &http.Client{Transport: canned(answer)}})
+	p := client(b, provider.Config{Name: "b", BaseURL: "http://b.test/v1", Transport: canned(answer)})
 	r := providertest.Request(compile.VendorOpenAI, "gpt-4o")
 	b.ReportAllocs()
 	for b.Loop() {

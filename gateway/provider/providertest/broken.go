@@ -169,8 +169,8 @@ var brokens = []broken{
 		return err
 	})},
 	{"goes where it is sent with the key", "an address that answers with another", built(func(cfg *provider.Config) {
-		inner := cfg.Client.Transport
-		cfg.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		inner := cfg.Transport
+		cfg.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
 			resp, err := inner.RoundTrip(r)
 			if err != nil || resp.Header.Get("Location") == "" {
 				return resp, err
@@ -180,7 +180,7 @@ var brokens = []broken{
 			next.URL, _ = resp.Location()
 			next.Body = http.NoBody
 			return inner.RoundTrip(next)
-		})}
+		})
 	})},
 	{"does not see that it ended too early", "the stream dies in the middle", answered(func(_ provider.Config, _ provider.Request, _ *provider.Result, err error) error {
 		if provider.CodeOf(err) == provider.CodeBroken {

@@ -90,9 +90,9 @@ func newFake(vendor string, steps ...Step) *Fake {
 	return f
 }
 
-// client gives an HTTP client that reaches the fake without a network, so that
+// transport reaches the fake without a network, so that
 // time can be a test's own.
-func (f *Fake) client(t testing.TB) *http.Client {
+func (f *Fake) transport(t testing.TB) http.RoundTripper {
 	l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
 	s := &http.Server{Handler: f}
 	go func() { _ = s.Serve(l) }()
@@ -102,17 +102,16 @@ func (f *Fake) client(t testing.TB) *http.Client {
 		_ = s.Close()
 		synctest.Wait() // a test's own time ends with it
 	})
-	return &http.Client{Transport: tr}
+	return tr
 }
 
-// direct gives an HTTP client that calls the fake as a function; it sees the answer
-// when all of it is there.
-func (f *Fake) direct() *http.Client {
-	return &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+// direct calls the fake as a function; the answer comes when all of it is there.
+func (f *Fake) direct() http.RoundTripper {
+	return roundTrip(func(r *http.Request) (*http.Response, error) {
 		w := httptest.NewRecorder()
 		f.ServeHTTP(w, r)
 		return w.Result(), nil
-	})}
+	})
 }
 
 // pipes is a listener for connections within the process.

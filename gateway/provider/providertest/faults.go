@@ -86,13 +86,13 @@ var faults = []check{
 	{"an address that answers with another", func(b *bench) {
 		b.fake.Add(Step{Status: 307, Header: map[string]string{"Location": "http://fake.test/elsewhere"}})
 		stolen := ""
-		inner := b.cfg.Client
-		b.cfg.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		inner := b.cfg.Transport
+		b.cfg.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
 			if r.URL.Path == "/elsewhere" {
 				stolen = fmt.Sprint(r.Header)
 			}
-			return inner.Transport.RoundTrip(r)
-		})}
+			return inner.RoundTrip(r)
+		})
 		b.p = b.make(b, b.cfg)
 		_, _, err := b.ask(b.request())
 		if b.code(err, provider.CodeMoved); stolen != "" {
@@ -127,13 +127,13 @@ var faults = []check{
 	{"streams with a byte or two wrong", func(b *bench) {
 		rng := rand.New(rand.NewPCG(7, 7))
 		good := strings.Join(append(append(b.fake.wire.begin("m"), b.fake.wire.piece("Hello ")), b.fake.wire.end("m", Step{})...), "")
-		b.cfg.Client = &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+		b.cfg.Transport = roundTrip(func(*http.Request) (*http.Response, error) {
 			bad := []byte(good)
 			for range 1 + rng.IntN(3) {
 				bad[rng.IntN(len(bad))] = byte(rng.IntN(256))
 			}
 			return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: io.NopCloser(bytes.NewReader(bad[:rng.IntN(len(bad)+1)]))}, nil
-		})}
+		})
 		b.p = b.make(b, b.cfg)
 		for range 500 {
 			text, res, err := b.ask(b.request())
@@ -143,9 +143,9 @@ var faults = []check{
 		}
 	}},
 	{"a web page", func(b *bench) {
-		b.cfg.Client = &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+		b.cfg.Transport = roundTrip(func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/html; charset=utf-8"}}, Body: http.NoBody}, nil
-		})}
+		})
 		b.p = b.make(b, b.cfg)
 		_, _, err := b.ask(b.request())
 		if e := b.code(err, provider.CodeRefused); e.Hint == "" {
@@ -221,7 +221,7 @@ var faults = []check{
 		}
 	}},
 	{"nobody there", func(b *bench) {
-		b.cfg.Client = &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) { return nil, errors.New("dial: WORDS-FROM-OUTSIDE") })}
+		b.cfg.Transport = roundTrip(func(*http.Request) (*http.Response, error) { return nil, errors.New("dial: WORDS-FROM-OUTSIDE") })
 		b.p = b.make(b, b.cfg)
 		_, _, err := b.ask(b.request())
 		if e := b.code(err, provider.CodeUnreachable); !e.Retry {

@@ -111,7 +111,7 @@ func accepted(t *testing.T, vendor, model string, mk Make, r provider.Request) (
 func sent(t *testing.T, mk Make, r provider.Request, vendor string) (string, error) {
 	f := newFake(vendor)
 	var body []byte
-	p := mk(t, provider.Config{Name: "test", BaseURL: f.URL, Key: secretKey, Client: f.direct()})
+	p := mk(t, provider.Config{Name: "test", BaseURL: f.URL, Key: secretKey, Transport: f.direct()})
 	res, err := p.Stream(t.Context(), r, func(string) error { return nil })
 	if seen := f.Seen(); len(seen) > 0 {
 		body = seen[0].Body

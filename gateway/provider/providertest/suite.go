@@ -42,7 +42,7 @@ type bench struct {
 func newBench(t testing.TB, vendor string, mk Make) *bench {
 	b := &bench{TB: t, vendor: vendor, make: mk, fake: newFake(vendor)}
 	b.fake.Key = secretKey
-	b.cfg = provider.Config{Name: "test", BaseURL: b.fake.URL, Key: secretKey, KeyName: "TEST_API_KEY", Client: b.fake.client(t)}
+	b.cfg = provider.Config{Name: "test", BaseURL: b.fake.URL, Key: secretKey, KeyName: "TEST_API_KEY", Transport: b.fake.transport(t)}
 	b.p = mk(t, b.cfg)
 	return b
 }
