@@ -471,6 +471,11 @@ func TestBadActs(t *testing.T) {
 		"bounds into mockery": {func() (agent.Agent, error) {
 			return w.SetBounds(owner, r, map[string]policy.Range{"sarcasm": {Lo: .8, Hi: 1}})
 		}, "policy_refused"},
+		"comments": {func() (agent.Agent, error) {
+			a := policy.Default("a").ActionPolicy
+			a.CommentProbability = .5
+			return w.SetSettings(owner, r, agent.Settings{ActionPolicy: &a})
+		}, "invalid_settings"},
 		"pace":         {func() (agent.Agent, error) { return w.SetSettings(owner, r, agent.Settings{Pace: &slow}) }, "invalid_settings"},
 		"strategy":     {func() (agent.Agent, error) { return w.SetSettings(owner, r, agent.Settings{Strategy: &slow}) }, "policy_refused"},
 		"epsilon":      {func() (agent.Agent, error) { return w.SetSettings(owner, r, agent.Settings{Epsilon: &half}) }, "policy_refused"},
@@ -486,7 +491,7 @@ func TestBadActs(t *testing.T) {
 		"autonomy of a stranger": {func() (agent.Agent, error) { return w.SetSettings(owner, r, agent.Settings{AutonomyLevel: &three}) }, "not_trusted"},
 		"no such autonomy":       {func() (agent.Agent, error) { return w.SetSettings(owner, r, agent.Settings{AutonomyLevel: &minus}) }, "policy_refused"},
 		"action": {func() (agent.Agent, error) {
-			return w.SetSettings(owner, r, agent.Settings{ActionPolicy: &policy.ActionPolicy{PostProbability: 2}})
+			return w.SetSettings(owner, r, agent.Settings{ActionPolicy: &policy.ActionPolicy{PostProbability: 2, CommentProbability: .1}})
 		}, "policy_refused"},
 		"rollback to now":    {func() (agent.Agent, error) { return w.Rollback(owner, r, 1) }, "already_in_force"},
 		"rollback to never":  {func() (agent.Agent, error) { return w.Rollback(owner, r, 7) }, "version_unknown"},

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 	_ "time/tzdata" // owners' time zones, also where the machine has none
@@ -107,6 +108,9 @@ func (c Settings) apply(a *record) error {
 		a.doc.Exploration.HoldoutOff = *c.HoldoutOff
 	}
 	if c.ActionPolicy != nil {
+		if was := a.doc.ActionPolicy.CommentProbability; c.ActionPolicy.CommentProbability != was { // a setting that does nothing would be a promise
+			return bad(fmt.Sprintf("there are no posts to comment on; leave commentProbability at %g", was))
+		}
 		a.doc.ActionPolicy = *c.ActionPolicy
 	}
 	if c.Runtime != nil {

@@ -76,7 +76,7 @@ func TestAgentBegins(t *testing.T) {
 	set := func(quiet string) {
 		ada.must("PUT", luna.path("/settings"), map[string]any{"autonomyLevel": 3, "quiet": map[string]any{"zone": quiet, "from": 22, "to": 8},
 			"actionPolicy": map[string]any{"replyFrequency": map[string]any{"dmWithOwner": .9, "dmWithOthers": .6, "groupSmall": .7, "groupLarge": .4},
-				"postProbability": 0, "commentProbability": 0, "inviteProbability": 0, "startThreadProbability": 1, "maxAutonomousActionsPerDay": 1}}, nil)
+				"postProbability": 0, "commentProbability": 0.1, "inviteProbability": 0, "startThreadProbability": 1, "maxAutonomousActionsPerDay": 1}}, nil)
 		r.settle()
 	}
 	said := func() int { return len(luna.all().Messages) }
