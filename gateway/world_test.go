@@ -51,6 +51,7 @@ type world struct {
 	seq      map[event.RoomID]int64
 	n        int
 	hook     func(op string) error  // of the database; may be nil
+	options  func() sqldb.Options   // of the database
 	open     func()                 // opens the database again, as a new process
 	persona  func() compile.Persona // of all agents; may be nil
 	named    map[string]string      // by id of a person or agent
@@ -127,9 +128,13 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 		return h(op)
 	}
 	path := filepath.Join(t.TempDir(), "gateway.db")
-	w.open = func() {
+	w.options = func() sqldb.Options {
 		o := sqldbtest.Options(t, path, "gateway")
 		o.Hook = hook
+		return o
+	}
+	w.open = func() {
+		o := w.options()
 		db, err := sqldb.Open(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
