@@ -20,7 +20,8 @@
 // hangs on the session alone. No model is called inside a transaction. What people
 // wrote is neither stored here nor in events.
 //
-// Start reading at decide.go (one decision), then turn.go (messages of rooms),
+// Start reading at decide.go (one decision; what it is made from is in desk.go, how it
+// becomes durable and reaches the tables in backlog.go and file.go), then turn.go (messages of rooms),
 // openai.go and request.go (callers with the OpenAI dialect) and begin.go (what no
 // message asks for). The mathematics is in rule, compile and guard, the models in
 // provider, what is seen from outside in watch. The life of mapping rules is in rules.go
