@@ -66,7 +66,7 @@ func Start(ctx context.Context, version string) (*Telemetry, error) {
 		return nil, unreadable("OTEL_RESOURCE_ATTRIBUTES", "write name=value,name=value").Because(err)
 	}
 	if spans {
-		out, err := otlptracehttp.New(ctx)
+		out, err := newExporter(ctx, otlptracehttp.NewClient())
 		if err != nil {
 			return nil, err
 		}
