@@ -39,7 +39,7 @@ func (w *Watch) Call(ctx context.Context, r provider.Request) Call {
 		return c
 	}
 	model := clip(r.Model)
-	attrs := []attribute.KeyValue{semconv.GenAIOperationNameChat, semconv.GenAIProviderNameKey.String(c.vendor), semconv.GenAIRequestModel(model), semconv.GenAIRequestStream(true)}
+	attrs := append(make([]attribute.KeyValue, 0, 9), semconv.GenAIOperationNameChat, semconv.GenAIProviderNameKey.String(c.vendor), semconv.GenAIRequestModel(model), semconv.GenAIRequestStream(true))
 	if n := r.Params.MaxTokens; n > 0 {
 		attrs = append(attrs, semconv.GenAIRequestMaxTokens(n))
 	}
@@ -77,28 +77,30 @@ func (c *Call) Ended(res provider.Result, err error) {
 	if c.span == nil {
 		return
 	}
+	attrs := make([]attribute.KeyValue, 0, 8)
 	if res.Model != "" {
-		c.span.SetAttributes(semconv.GenAIResponseModel(clip(res.Model)))
+		attrs = append(attrs, semconv.GenAIResponseModel(clip(res.Model)))
 	}
 	if res.UpstreamID != "" {
-		c.span.SetAttributes(semconv.GenAIResponseID(clip(res.UpstreamID)))
+		attrs = append(attrs, semconv.GenAIResponseID(clip(res.UpstreamID)))
 	}
 	if res.PromptTokens > 0 || res.ReplyTokens > 0 {
-		c.span.SetAttributes(semconv.GenAIUsageInputTokens(res.PromptTokens), semconv.GenAIUsageOutputTokens(res.ReplyTokens))
+		attrs = append(attrs, semconv.GenAIUsageInputTokens(res.PromptTokens), semconv.GenAIUsageOutputTokens(res.ReplyTokens))
 	}
 	if res.Finish != "" {
-		c.span.SetAttributes(semconv.GenAIResponseFinishReasons(res.Finish))
+		attrs = append(attrs, semconv.GenAIResponseFinishReasons(res.Finish))
 	}
 	if c.first > 0 {
-		c.span.SetAttributes(semconv.GenAIResponseTimeToFirstChunk(c.first.Seconds()))
+		attrs = append(attrs, semconv.GenAIResponseTimeToFirstChunk(c.first.Seconds()))
 	}
 	if len(res.Dropped) > 0 {
-		c.span.SetAttributes(attribute.StringSlice("rapport.parameters.dropped", res.Dropped))
+		attrs = append(attrs, attribute.StringSlice("rapport.parameters.dropped", res.Dropped))
 	}
 	if failed(err) {
 		c.span.SetStatus(codes.Error, outcome)
-		c.span.SetAttributes(semconv.ErrorTypeKey.String(outcome))
+		attrs = append(attrs, semconv.ErrorTypeKey.String(outcome))
 	}
+	c.span.SetAttributes(attrs...)
 	c.span.End()
 }
 
