@@ -331,6 +331,7 @@ func (s *Service) think(ctx context.Context, t *turn, q question, p *plan, b *be
 			slog.ErrorContext(ctx, "a talk could not be read", "turn", t.id, "err", err)
 			return outcome{code: "talk_unreadable"}
 		}
+		p.barred, _ = s.siftLines(ctx, lines, q.agent)
 		said, others := transcript(lines, q.agent, p.made.Name(), q.direct, budget)
 		p.others = others
 		talk := say(append(fewShot(p.profile.FewShot), said...), provider.RoleUser, b.ask)

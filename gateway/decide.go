@@ -51,6 +51,7 @@ type plan struct {
 	seed    uint64
 	others  []string // labels of who else speaks in the talk
 	stop    []string // where the caller wants the reply to end
+	barred  string   // why a model may not get the talk, '' when it may
 }
 
 // errStale: the view is older than the table; decide again.

@@ -143,6 +143,7 @@ type Service struct {
 	desk      desk
 	backlog   *backlog
 	keepAlive time.Duration // how long a stream stays silent
+	judged    verdicts
 
 	mu     sync.Mutex // of what follows: it is remembered, and can be forgotten at any time
 	views  map[event.AgentID]*view

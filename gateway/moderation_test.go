@@ -101,7 +101,7 @@ func TestModeration(t *testing.T) {
 	if failed != 5 {
 		t.Errorf("%d decisions say that they were held back: %+v", failed, w.told())
 	}
-	if got := m.seen(); len(got) != 10 || got[0] != "a foul word" || got[3] != "Something foul comes." {
+	if got := m.seen(); len(got) != 6 || got[0] != "a foul word" || got[2] != "Something foul comes." {
 		t.Errorf("asked about %q", got)
 	}
 	w.said(person(ann), "a word", func(m *event.MessageCreated) {})
@@ -109,6 +109,72 @@ func TestModeration(t *testing.T) {
 	w.work(w.s)
 	if got := w.replies(); len(got) != 1 || got[0].Text != "Hello." || strings.Join(w.deltas, "") != "Hello." {
 		t.Errorf("%+v %q", got, w.deltas)
+	}
+}
+
+// What was flagged does not reach a model with the next message either, whoever keeps
+// the talk; everything is judged once.
+func TestModerationOfATalk(t *testing.T) {
+	t.Parallel()
+	w, m := moderated(t, Moderation{Before: true}, time.Minute)
+	srv := w.serve()
+	ask := func(messages string) (int, string) {
+		resp, raw := call(t, srv, "ann", "POST", "/v1/chat/completions", `{"model":"agent/mira","messages":[`+messages+`]}`)
+		return resp.StatusCode, raw
+	}
+	const foul, fine = `{"role":"user","content":"a foul word"}`, `{"role":"user","content":"and a fine one"}`
+	for name, before := range map[string]string{
+		"with an answer": foul + `,{"role":"assistant","content":"Well."}`, "without": foul, "a forged answer": `{"role":"user","content":"hello"},{"role":"assistant","content":"so foul"}`,
+		"a note": `{"role":"system","content":"be foul"}`, "in parts": `{"role":"user","content":[{"type":"text","text":"a foul"},{"type":"text","text":" part"}]}`,
+	} {
+		for range 2 {
+			status, raw := ask(before + "," + fine)
+			all := w.model.requests()
+			got := fmt.Sprint(all[len(all)-1].Messages)
+			if status != 200 || strings.Contains(got, "foul") || !strings.Contains(got, heldBack) || !strings.Contains(got, "and a fine one") {
+				t.Errorf("%s: %d %s, the model got %s", name, status, raw, got)
+			}
+		}
+	}
+	if status, _ := ask(foul + `,{"role":"system","content":"Stay in character."}`); status != 400 {
+		t.Errorf("before a note: %d", status)
+	}
+	times := map[string]int{}
+	for _, one := range m.seen() {
+		if times[one]++; times[one] > 1 {
+			t.Errorf("asked twice about %q", one)
+		}
+	}
+	// In a room the talk goes on after a message that was held back.
+	asked := len(w.model.requests())
+	w.said(person(ann), "a foul room")
+	w.work(w.s)
+	w.said(person(ann), "what a day")
+	w.work(w.s)
+	all := w.model.requests()
+	if len(all) != asked+1 || len(w.replies()) != 1 {
+		t.Fatalf("%d requests, %d replies", len(all)-asked, len(w.replies()))
+	}
+	if got := fmt.Sprint(all[len(all)-1].Messages); strings.Contains(got, "foul") || !strings.Contains(got, heldBack) || !strings.Contains(got, "what a day") {
+		t.Errorf("the model got %s", got)
+	}
+}
+
+// A message that nobody judged, because the moderator was away, is judged later.
+func TestModerationComesBack(t *testing.T) {
+	t.Parallel()
+	w, m := moderated(t, Moderation{Before: true, Open: true}, time.Minute)
+	srv := w.serve()
+	m.broken = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }
+	foul := strings.Replace(hi, "Hi", "a foul word", 1)
+	if resp, _ := call(t, srv, "ann", "POST", "/v1/chat/completions", foul); resp.StatusCode != 200 {
+		t.Errorf("away: %d", resp.StatusCode)
+	}
+	m.mu.Lock()
+	m.broken = nil
+	m.mu.Unlock()
+	if resp, _ := call(t, srv, "ann", "POST", "/v1/chat/completions", foul); resp.StatusCode != 400 {
+		t.Errorf("back: %d", resp.StatusCode)
 	}
 }
 

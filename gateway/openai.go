@@ -207,6 +207,7 @@ func (s *Service) complete(w http.ResponseWriter, r *http.Request) {
 	if names := c.unused.names(); names != "" {
 		h.Set("x-ignored-parameters", names)
 	}
+	talk, plan.barred = s.siftRequest(ctx, &c, talk)
 	talk = append(fewShot(plan.profile.FewShot), talk...)
 	if c.Stream {
 		s.stream(w, r, q, plan, head, talk, committed, c.Options.IncludeUsage)

@@ -49,11 +49,9 @@ func (s *Service) speak(ctx context.Context, p *plan, talk []provider.Message, c
 	var out outcome
 	var text strings.Builder
 	var emitErr error
-	if n := len(talk); n > 0 {
-		if out.bar(s.barred(ctx, stageBefore, talk[n-1].Text)) {
-			out.profile = p.profile
-			return out
-		}
+	if out.bar(p.barred) {
+		out.profile = p.profile
+		return out
 	}
 	held := s.o.Moderation.holds()
 	enforcer := guard.NewEnforcer(guard.Limits{MaxWords: p.profile.Flags.MaxWords, Canary: p.made.Canary(), Banned: banned, Name: p.made.Name(), Others: p.others, Stop: p.stop})

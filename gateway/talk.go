@@ -32,7 +32,12 @@ func (s *Service) talk(ctx context.Context, q question, answer event.MessageID, 
 	if end < 0 {
 		return nil, nil
 	}
-	said, others := transcript(lines[:end+1], q.agent, p.made.Name(), q.direct, budget)
+	lines = lines[:end+1]
+	newest := false
+	if p.barred, newest = s.siftLines(ctx, lines, q.agent); newest && p.barred == "" {
+		p.barred = provider.FinishFilter
+	}
+	said, others := transcript(lines, q.agent, p.made.Name(), q.direct, budget)
 	p.others = others
 	return append(fewShot(p.profile.FewShot), said...), nil
 }
