@@ -10,7 +10,7 @@ import (
 	"rapport/internal/sqldb"
 )
 
-// Messages and reactions come by the thousands. What a batch of them asks for is read
+// Messages and reactions come by the thousands, as decisions do (decided.go). What a batch of them asks for is read
 // before the first is applied, and what it leaves is written together, many rows a
 // statement: at the end of the batch, or when another event comes that may read or
 // change it (habits.sees). The rows and events are the same, whatever lay in a batch.
@@ -21,6 +21,8 @@ type gathered struct {
 	about  map[event.MessageID]looked // what was found about them
 	owners map[event.AgentID]ownership
 	means  map[event.PersonID]map[string]float64 // what emoji mean to owners
+
+	decisions []decided
 
 	fresh []any // rows of messages
 	parts []any // rows of participants
@@ -52,8 +54,8 @@ type finding struct {
 	status string // empty before it has a row
 }
 
-// foresee reads the payloads of a batch's messages and reactions, and at once what
-// they will ask for.
+// foresee reads the payloads of a batch's messages, reactions and decisions, and at
+// once what they will ask for.
 func (h *habits) foresee(events []event.Event) ([]event.Payload, error) {
 	read := make([]event.Payload, len(events))
 	people, texts := map[event.PersonID]bool{}, map[event.MessageID]bool{}
@@ -80,6 +82,12 @@ func (h *habits) foresee(events []event.Event) ([]event.Payload, error) {
 			if p.Consent && !p.Protected {
 				people[p.PersonID], texts[p.MessageID] = true, true
 			}
+		case event.ReplyGenerated{}.EventType():
+			p, err := event.As[event.ReplyGenerated](e)
+			if err != nil {
+				return nil, err
+			}
+			read[i] = p
 		}
 	}
 	for _, p := range read {
@@ -290,6 +298,9 @@ func (h *habits) sees() error {
 
 // tell writes what the batch holds, and emits what it found.
 func (h *habits) tell() error {
+	if err := h.decide(); err != nil {
+		return err
+	}
 	if _, err := h.tx.ExecMany(putSaid, saidColumns, ` on conflict do nothing`, h.fresh); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package feedback
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"rapport/event"
 	"rapport/internal/sqldb"
+	"rapport/policy"
 )
 
 // Whatever batches a talk comes in, the same signals are stored, with the same weights,
@@ -44,7 +46,7 @@ func TestSignalsDoNotDependOnBatches(t *testing.T) {
 		tell(event.AgentCreated{AgentState: state("luna", "ann")})
 		tell(event.SessionStarted{SessionID: "s1", AgentID: "luna", RoomID: "r1", StartedBy: "ann"})
 		tell(event.AccountCreated{PersonID: "ann"})
-		newest := 0
+		newest, waits := 0, 0
 		message := rapid.Custom(func(r *rapid.T) event.MessageID {
 			return event.MessageID(fmt.Sprint("m", rapid.IntRange(max(0, newest-2), newest+1).Draw(r, "m")))
 		})
@@ -53,7 +55,7 @@ func TestSignalsDoNotDependOnBatches(t *testing.T) {
 			switch rapid.IntRange(0, 19).Draw(r, "kind") {
 			case 0, 1, 2:
 				newest++
-				m := agentSays(fmt.Sprint("m", newest), int64(i), "")
+				m := agentSays(fmt.Sprint("m", newest), int64(i), rapid.SampledFrom([]string{"", "d0", "d1", "d2"}).Draw(r, "by"))
 				m.Imported = rapid.Bool().Draw(r, "imported")
 				tell(m)
 			case 5:
@@ -63,6 +65,35 @@ func TestSignalsDoNotDependOnBatches(t *testing.T) {
 				tell(event.MessageDeleted{RoomID: "r1", MessageID: message.Draw(r, "deleted")})
 			case 7:
 				tell(event.ReactionRemoved{RoomID: "r1", MessageID: message.Draw(r, "of"), PersonID: event.PersonID(who), Emoji: "👍"})
+			case 12:
+				a := state("luna", "ann")
+				doc := policy.Default("luna")
+				doc.Traits[0] = rapid.Float64Range(0, 1).Draw(r, "level")
+				a.Policy, _ = json.Marshal(doc)
+				tell(event.AgentUpdated{AgentState: a})
+			case 13, 14:
+				for range rapid.IntRange(1, 6).Draw(r, "decisions") {
+					var x policy.Traits
+					x[rapid.IntRange(0, policy.NTraits-1).Draw(r, "trait")] = rapid.Float64Range(0, 1).Draw(r, "level")
+					d := decision(fmt.Sprint("d", rapid.IntRange(0, 12).Draw(r, "decision")), rapid.SampledFrom([]string{"e1", "e2"}).Draw(r, "episode"), int64(i), x)
+					d.AgentID = rapid.SampledFrom([]event.AgentID{"luna", "luna", "nobody"}).Draw(r, "agent")
+					d.SessionID = rapid.SampledFrom([]event.SessionID{"s1", "s2", ""}).Draw(r, "session")
+					d.PersonID = event.PersonID(rapid.SampledFrom(append(people, "")).Draw(r, "person"))
+					d.Begins = rapid.SampledFrom([]string{"", "", "thread"}).Draw(r, "begins")
+					d.Action = rapid.SampledFrom([]string{"reply", "silence"}).Draw(r, "action")
+					d.Context = rapid.SampledFrom([]string{event.ContextDMWithOwner, event.ContextGroupSmall}).Draw(r, "context")
+					d.MessageID, d.Protected = message.Draw(r, "of"), rapid.IntRange(0, 9).Draw(r, "protected") == 0
+					tell(d)
+				}
+			case 15:
+				waits++ // for a decision that may come
+				d := draft{ID: event.FeedbackID(fmt.Sprint("f", waits)), Rater: event.PersonID(who), Channel: event.ChannelThumb, Value: "up",
+					Decision: event.DecisionID(fmt.Sprint("d", rapid.IntRange(0, 12).Draw(r, "awaited"))), Created: at.UnixMicro()}
+				for _, w := range []*world{one, many} {
+					if err := w.db.Write(t.Context(), func(tx *sqldb.Tx) error { return wait(tx, d, string(d.Decision)) }); err != nil {
+						r.Fatal(err)
+					}
+				}
 			case 8:
 				tell(event.AccountErased{PersonID: event.PersonID(who)})
 			case 3, 4, 9, 10, 11:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math"
 
 	"rapport/event"
 	"rapport/internal/erasure"
@@ -47,7 +46,14 @@ func (s *Service) handle(_ context.Context, tx *sqldb.Tx, events []event.Event) 
 }
 
 func (s *Service) apply(tx *sqldb.Tx, h *habits, e event.Event, read event.Payload) error {
+	if e.Type != (event.ReplyGenerated{}).EventType() {
+		if err := h.decide(); err != nil {
+			return err
+		}
+	}
 	switch p := read.(type) {
+	case event.ReplyGenerated:
+		return s.decided(h, e, p)
 	case event.MessageCreated:
 		return s.messageCreated(tx, h, e, p)
 	case event.ReactionAdded:
@@ -71,8 +77,6 @@ func (s *Service) apply(tx *sqldb.Tx, h *habits, e event.Event, read event.Paylo
 			_, err := tx.Exec(`update agents set retired = $1 where agent_id = $2`, true, p.AgentID)
 			return err
 		})
-	case event.ReplyGenerated{}.EventType():
-		return with(e, func(p event.ReplyGenerated) error { return s.decided(tx, h, e, p) })
 	case event.SessionStarted{}.EventType():
 		return with(e, func(p event.SessionStarted) error { return s.sessionStarted(tx, h, e, p) })
 	case event.SessionEnded{}.EventType():
@@ -129,65 +133,6 @@ func (s *Service) agentIs(tx *sqldb.Tx, h *habits, e event.Event, a event.AgentS
 		return err
 	}
 	return s.releaseAt(h, e, string(a.AgentID))
-}
-
-// lean is the least deviation from the policy that more or less can be about.
-const lean = .02
-
-func (s *Service) decided(tx *sqldb.Tx, h *habits, e event.Event, p event.ReplyGenerated) error {
-	trait, sign, tone, err := leaning(tx, p)
-	if err != nil {
-		return err
-	}
-	fresh, err := tx.Exec(`insert into decisions (decision_id, agent_id, session_id, episode_id, start, room_id, message_id, context, tags, protected, lean_trait, lean_sign, at, new_tone)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) on conflict do nothing`,
-		p.DecisionID, p.AgentID, p.SessionID, p.EpisodeID, p.EpisodeStart, p.RoomID, p.MessageID, p.Context, list(p.Tags), p.Protected, trait, sign, e.Time, tone)
-	if err != nil || fresh == 0 {
-		return err
-	}
-	if p.SessionID != "" {
-		if _, err := tx.Exec(`insert into sessions (session_id, agent_id, room_id, context, protected, imported, last_at) values ($1, $2, $3, $4, $5, $6, $7)
-			on conflict (session_id) do update set context = excluded.context, last_at = case when $8 then sessions.last_at else excluded.last_at end,
-				protected = (sessions.protected or excluded.protected)`,
-			p.SessionID, p.AgentID, p.RoomID, p.Context, p.Protected, false, e.Time, p.PersonID == "" && p.Begins == ""); err != nil {
-			return err
-		}
-		if p.Action == "reply" {
-			if _, err := tx.Exec(`insert into episodes (session_id, episode_id, start, messages) values ($1, $2, $3, 1)
-				on conflict (session_id, episode_id) do update set messages = episodes.messages + 1`, p.SessionID, p.EpisodeID, p.EpisodeStart); err != nil {
-				return err
-			}
-		}
-		if err := takesPart(tx, p.SessionID, p.PersonID); err != nil {
-			return err
-		}
-	}
-	return s.releaseAt(h, e, string(p.DecisionID), string(p.MessageID), string(p.SessionID))
-}
-
-// leaning is the trait that a decision rendered farthest from the policy, with the
-// sign and how far; none below lean.
-func leaning(tx *sqldb.Tx, p event.ReplyGenerated) (trait string, sign int, tone float64, err error) {
-	var levels string
-	ok, err := tx.Get(`select traits from agents where agent_id = $1`, []any{p.AgentID}, &levels)
-	if err != nil || !ok || len(p.Rendered) != policy.NTraits {
-		return "", 0, 0, err
-	}
-	var theta policy.Traits
-	if err := json.Unmarshal([]byte(levels), &theta); err != nil {
-		return "", 0, 0, err
-	}
-	far := lean - 1e-9
-	for i, x := range p.Rendered {
-		if d := x - theta[i]; math.Abs(d) >= far {
-			far, tone = math.Abs(d)+1e-9, math.Abs(d)
-			trait, sign = policy.Trait(i).String(), 1
-			if d < 0 {
-				sign = -1
-			}
-		}
-	}
-	return trait, sign, tone, nil
 }
 
 func (s *Service) sessionStarted(tx *sqldb.Tx, h *habits, e event.Event, p event.SessionStarted) error {
