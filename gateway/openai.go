@@ -172,7 +172,6 @@ func (s *Service) complete(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, watched := s.o.Watch.Reply(r.Context(), r.Header)
 	defer watched.End()
-	r = r.WithContext(ctx)
 	plan, committed, err := s.decide(ctx, q)
 	if err == nil {
 		plan.watched, plan.stop = watched.Decided(plan.body), stops
@@ -193,33 +192,33 @@ func (s *Service) complete(w http.ResponseWriter, r *http.Request) {
 		Fingerprint: "policy-" + strconv.FormatInt(plan.body.PolicyVersion, 10) + "-" + plan.body.CompileHash[:8]}
 	if isDemo(plan.body.Provider) {
 		head.Model = offline.Model
-		w.Header().Set("x-offline-demo", "true; not an AI model")
+		w.Header().Set("X-Offline-Demo", "true; not an AI model")
 	}
 	h := w.Header()
-	h.Set("x-request-id", string(q.decision))
-	h.Set("x-decision-id", string(q.decision))
-	h.Set("x-episode-id", string(plan.body.EpisodeID))
-	h.Set("x-session-id", string(plan.body.SessionID))
-	h.Set("x-policy-version", strconv.FormatInt(plan.body.PolicyVersion, 10))
+	h.Set("X-Request-Id", string(q.decision))
+	h.Set("X-Decision-Id", string(q.decision))
+	h.Set("X-Episode-Id", string(plan.body.EpisodeID))
+	h.Set("X-Session-Id", string(plan.body.SessionID))
+	h.Set("X-Policy-Version", strconv.FormatInt(plan.body.PolicyVersion, 10))
 	if len(plan.body.Dropped) > 0 {
-		h.Set("x-dropped-parameters", strings.Join(plan.body.Dropped, ","))
+		h.Set("X-Dropped-Parameters", strings.Join(plan.body.Dropped, ","))
 	}
 	if names := c.unused.names(); names != "" {
-		h.Set("x-ignored-parameters", names)
+		h.Set("X-Ignored-Parameters", names)
 	}
 	talk, plan.barred = s.siftRequest(ctx, &c, talk)
 	talk = append(fewShot(plan.profile.FewShot), talk...)
 	if c.Stream {
-		s.stream(w, r, q, plan, head, talk, committed, c.Options.IncludeUsage)
+		s.stream(ctx, w, q, plan, head, talk, committed, c.Options.IncludeUsage)
 		return
 	}
 	nothing := func() error { return nil } // nothing leaves before all of it is there
-	out := s.speak(r.Context(), plan, talk, nothing, func(string) error { return nil })
+	out := s.speak(ctx, plan, talk, nothing, func(string) error { return nil })
 	if err := committed(); err != nil {
 		writeOpenAI(w, err)
 		return
 	}
-	s.finishLater(r.Context(), q, plan, out)
+	s.finishLater(ctx, q, plan, out)
 	if out.code != "" {
 		writeOpenAI(w, failure(out))
 		return
@@ -251,17 +250,17 @@ func (s *Service) completeChore(w http.ResponseWriter, r *http.Request, p authz.
 }
 
 // stream answers piece by piece.
-func (s *Service) stream(w http.ResponseWriter, r *http.Request, q question, plan *plan, head completionAnswer, talk []provider.Message, committed func() error, includeUsage bool) {
+func (s *Service) stream(ctx context.Context, w http.ResponseWriter, q question, plan *plan, head completionAnswer, talk []provider.Message, committed func() error, includeUsage bool) {
 	e := newEvents(w, head)
-	ctx, quiet := context.WithCancel(r.Context())
+	beat, quiet := context.WithCancel(ctx)
 	var beating sync.WaitGroup
-	beating.Go(func() { e.beat(ctx, s.keepAlive, committed) })
-	out := s.speak(r.Context(), plan, talk, committed, e.say)
+	beating.Go(func() { e.beat(beat, s.keepAlive, committed) })
+	out := s.speak(ctx, plan, talk, committed, e.say)
 	quiet()
 	beating.Wait()
 	err := committed()
 	if err == nil {
-		s.finishLater(r.Context(), q, plan, out)
+		s.finishLater(ctx, q, plan, out)
 		if out.code != "" {
 			err = failure(out)
 		}

@@ -1,10 +1,10 @@
 package gateway
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,6 +14,7 @@ import (
 	"rapport/gateway/provider"
 	"rapport/internal/authz"
 	"rapport/internal/fault"
+	"rapport/internal/plainjson"
 )
 
 // completion is a request. How an agent speaks is its policy's to say: a caller's
@@ -73,17 +74,35 @@ func (g *given) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// names are those that were given.
-func (u unused) names() string {
-	var b strings.Builder
-	for _, f := range []struct {
+// all are the parameters by name, in an order.
+func (u *unused) all() [13]struct {
+	name string
+	is   *given
+} {
+	return [...]struct {
 		name string
-		is   given
+		is   *given
 	}{
-		{"temperature", u.Temperature}, {"top_p", u.TopP}, {"top_k", u.TopK}, {"min_p", u.MinP}, {"presence_penalty", u.PresencePenalty}, {"frequency_penalty", u.FrequencyPenalty},
-		{"seed", u.Seed}, {"logit_bias", u.LogitBias}, {"logprobs", u.Logprobs}, {"tools", u.Tools}, {"functions", u.Functions}, {"reasoning_effort", u.ReasoningEffort}, {"verbosity", u.Verbosity},
-	} {
-		if f.is {
+		{"temperature", &u.Temperature}, {"top_p", &u.TopP}, {"top_k", &u.TopK}, {"min_p", &u.MinP}, {"presence_penalty", &u.PresencePenalty}, {"frequency_penalty", &u.FrequencyPenalty},
+		{"seed", &u.Seed}, {"logit_bias", &u.LogitBias}, {"logprobs", &u.Logprobs}, {"tools", &u.Tools}, {"functions", &u.Functions}, {"reasoning_effort", &u.ReasoningEffort}, {"verbosity", &u.Verbosity},
+	}
+}
+
+// named is the parameter of a name, nil when there is none.
+func (u *unused) named(name []byte) *given {
+	for _, f := range u.all() {
+		if f.name == string(name) {
+			return f.is
+		}
+	}
+	return nil
+}
+
+// names are those that were given.
+func (u *unused) names() string {
+	var b strings.Builder
+	for _, f := range u.all() {
+		if *f.is {
 			if b.Len() > 0 {
 				b.WriteByte(',')
 			}
@@ -105,6 +124,10 @@ var marks = map[string]string{"image_url": "[a picture, not shown to you]", "inp
 // text reads a content: a string, or parts of which the texts count. seen is false
 // when it has parts and none of them is a text.
 func (m requestMessage) text() (s string, seen bool, err error) {
+	r := plainjson.New(m.Content)
+	if s = r.Text(""); r.Done() {
+		return s, true, nil
+	}
 	if len(m.Content) == 0 || string(m.Content) == "null" || json.Unmarshal(m.Content, &s) == nil {
 		return s, true, nil
 	}
@@ -149,14 +172,20 @@ func cannot(param, message string) error {
 // read takes a request in and checks all of it but the messages.
 func read(r *http.Request) (completion, error) {
 	var c completion
-	raw, err := io.ReadAll(r.Body)
+	var b bytes.Buffer
+	b.Grow(int(min(max(r.ContentLength, 0), maxBody)) + bytes.MinRead)
+	_, err := b.ReadFrom(r.Body)
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return c, fault.New(fault.TooLarge, "body_too_large", "The request is larger than %d bytes; send fewer messages.", maxBody)
 	}
 	if err != nil {
 		return c, invalid("", "The request could not be read.")
 	}
-	if err := json.Unmarshal(raw, &c); err != nil {
+	if !c.readPlain(b.Bytes()) {
+		c = completion{}
+		err = json.Unmarshal(b.Bytes(), &c)
+	}
+	if err != nil {
 		if odd, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && odd.Field != "" {
 			field, _, _ := strings.Cut(odd.Field, ".")
 			return c, invalid(field, "The field "+field+" has the wrong type.")
