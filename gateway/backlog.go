@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rapport/event"
@@ -56,11 +57,21 @@ type cause struct {
 // noted is a decision on its way to the tables.
 type noted struct {
 	entry
-	body    string
+	reply   event.ReplyGenerated
+	head    string   // entry, once it is written
+	body    string   // reply, too
 	episode *episode // that Episode is of; nil for none
 	row     int64    // of the journal
 	end     *ending  // its outcome, when that came first
 	durable chan error
+}
+
+// write writes the entry and the reply.
+func (n *noted) write() error {
+	head, err := json.Marshal(&n.entry)
+	body, err2 := json.Marshal(&n.reply)
+	n.head, n.body = string(head), string(body)
+	return errors.Join(err, err2)
 }
 
 // kept is a decision with its outcome, as they were at a moment.
@@ -70,17 +81,22 @@ type kept struct {
 }
 
 const (
-	maxWaiting = 8192                  // decisions and outcomes on their way; after that more wait
-	manyAtOnce = 256                   // are stored without waiting for more
-	maxRow     = 512                   // decisions in a row of the journal
-	gather     = 50 * time.Millisecond // what fewer wait for: nobody is in a hurry, and a commit costs more than its contents
+	maxWaiting = 8192                   // decisions and outcomes on their way; after that more wait
+	manyAtOnce = 256                    // are stored without waiting for more
+	maxRow     = 512                    // decisions in a row of the journal
+	siblings   = 4                      // callers beside whom a row waits for more decisions:
+	linger     = 250 * time.Microsecond // so long, while their models are being asked
+	rest       = time.Second            // without decisions, and who writes them goes
+	gather     = 50 * time.Millisecond  // what fewer wait for: nobody is in a hurry, and a commit costs more than its contents
 )
 
 // backlog is what is on its way to the tables.
 type backlog struct {
 	journal *sqldb.DB
 	slots   chan struct{} // one for each
-	now     chan struct{} // has something when they are not to wait for more
+	asking  atomic.Int64  // callers at work
+	more    chan struct{} // has something when there is more to write
+	now     chan struct{} // has something when what waits is not to wait for more
 
 	mu        sync.Mutex
 	unwritten []*noted // not durable yet
@@ -100,7 +116,7 @@ func openBacklog(ctx context.Context, journal *sqldb.DB, store func(context.Cont
 	if err == nil {
 		err = journal.Migrate(ctx, "journal", files)
 	}
-	return &backlog{journal: journal, slots: make(chan struct{}, maxWaiting), now: make(chan struct{}, 1), by: map[event.DecisionID]*noted{}, store: store}, err
+	return &backlog{journal: journal, slots: make(chan struct{}, maxWaiting), now: make(chan struct{}, 1), more: make(chan struct{}, 1), by: map[event.DecisionID]*noted{}, store: store}, err
 }
 
 // read gives what the journal holds.
@@ -132,35 +148,68 @@ func (b *backlog) read(ctx context.Context) (all []kept, err error) {
 	return all, err
 }
 
-// add makes a decision durable and lets it be stored; n.durable hears of it. Those that
-// come while one is being written share the next row.
-func (b *backlog) add(ctx context.Context, n *noted) {
+// add lets a decision become durable and be stored; n.durable hears of the first. Those
+// that come while one is being written share the next row.
+func (b *backlog) add(ctx context.Context, n *noted) error {
 	select {
 	case b.slots <- struct{}{}:
 	case <-ctx.Done():
-		n.durable <- ctx.Err()
-		return
+		return ctx.Err()
 	}
 	b.mu.Lock()
 	b.unwritten = append(b.unwritten, n)
-	lead := !b.writing
+	begin := !b.writing
 	b.writing = true
 	b.mu.Unlock()
-	for lead {
-		lead = b.write()
+	if begin {
+		go b.write()
+		return nil
+	}
+	select {
+	case b.more <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// write makes rows of decisions durable until none came for a while.
+func (b *backlog) write() {
+	for {
+		if b.asking.Load() > siblings {
+			time.Sleep(linger)
+		}
+		b.mu.Lock()
+		group := b.unwritten[:min(len(b.unwritten), maxRow)]
+		b.unwritten = b.unwritten[len(group):]
+		b.mu.Unlock()
+		if len(group) > 0 {
+			b.writeRow(group)
+			continue
+		}
+		select {
+		case <-b.more:
+			continue
+		case <-time.After(rest):
+		}
+		b.mu.Lock()
+		b.writing = len(b.unwritten) > 0
+		again := b.writing
+		b.mu.Unlock()
+		if !again {
+			return
+		}
 	}
 }
 
-// write makes a row of decisions durable; false when there were none.
-func (b *backlog) write() bool {
-	b.mu.Lock()
-	group := b.unwritten[:min(len(b.unwritten), maxRow)]
-	b.unwritten = b.unwritten[len(group):]
-	b.writing = len(group) > 0
-	b.mu.Unlock()
-	if len(group) == 0 {
-		return false
-	}
+func (b *backlog) writeRow(group []*noted) {
+	group = slices.DeleteFunc(group, func(n *noted) bool {
+		err := n.write()
+		if err != nil {
+			<-b.slots
+			n.durable <- err
+		}
+		return err != nil
+	})
 	row, err := b.append(group)
 	b.mu.Lock()
 	if err == nil {
@@ -178,19 +227,14 @@ func (b *backlog) write() bool {
 		}
 		n.durable <- err
 	}
-	return true
 }
 
 // append writes a row of the journal.
 func (b *backlog) append(group []*noted) (row int64, err error) {
 	var lines strings.Builder
 	for _, n := range group {
-		head, err := json.Marshal(&n.entry)
-		if err != nil {
-			return 0, err
-		}
-		lines.Grow(len(head) + len(n.body) + 2)
-		lines.Write(head)
+		lines.Grow(len(n.head) + len(n.body) + 2)
+		lines.WriteString(n.head)
 		lines.WriteByte('\n')
 		lines.WriteString(n.body)
 		lines.WriteByte('\n')

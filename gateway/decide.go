@@ -85,21 +85,10 @@ func (s *Service) decide(ctx context.Context, q question) (p *plan, committed fu
 		}
 		p, n, made = s.consider(q, v, seen, now)
 	}
-	go func(body event.ReplyGenerated) { // p is its user's from here on
-		if err := n.write(body); err != nil {
-			n.durable <- err
-			return
-		}
-		s.backlog.add(ctx, n)
-	}(p.body)
+	if err := s.backlog.add(ctx, n); err != nil {
+		return nil, nil, err
+	}
 	return p, sync.OnceValue(func() error { return <-n.durable }), nil
-}
-
-// write fills in the body.
-func (n *noted) write(body event.ReplyGenerated) error {
-	raw, err := json.Marshal(body)
-	n.body = string(raw)
-	return err
 }
 
 // decideTurn is decide for a turn. errLeaseLost when another worker has it.
@@ -162,9 +151,8 @@ func (s *Service) decideIn(tx *sqldb.Tx, q question, v *view, made func(*plan)) 
 	if !ok {
 		return errStale
 	}
-	body := p.body
 	made(p)
-	if err := n.write(body); err != nil {
+	if err := n.write(); err != nil {
 		return err
 	}
 	return s.file(tx, []kept{{n, nil}}, nil)
@@ -294,6 +282,7 @@ func (s *Service) consider(q question, v *view, seen sight, now event.Micros) (*
 	if n.Unasked {
 		d.unasked.put(q.agent, tally{now / day, unasked.on(now/day) + 1})
 	}
+	n.reply = p.body // p is its user's
 	return p, n, true
 }
 

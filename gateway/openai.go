@@ -170,6 +170,8 @@ func (s *Service) complete(w http.ResponseWriter, r *http.Request) {
 		writeOpenAI(w, err)
 		return
 	}
+	s.backlog.asking.Add(1)
+	defer s.backlog.asking.Add(-1)
 	ctx, watched := s.o.Watch.Reply(r.Context(), r.Header)
 	defer watched.End()
 	plan, committed, err := s.decide(ctx, q)
