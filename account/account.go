@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"rapport/event"
@@ -16,6 +15,7 @@ import (
 	"rapport/internal/httpapi"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
+	"rapport/internal/visible"
 )
 
 //go:embed migrations
@@ -360,8 +360,8 @@ const maxName = 80
 
 func cleanName(name string) (string, error) {
 	name = strings.TrimSpace(name)
-	if n := utf8.RuneCountInString(name); n == 0 || n > maxName || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
-		return "", fault.New(fault.Invalid, "name_invalid", "A name is 1 to %d characters without line breaks.", maxName)
+	if n := utf8.RuneCountInString(name); n == 0 || n > maxName || !utf8.ValidString(name) || !visible.Name(name) {
+		return "", fault.New(fault.Invalid, "name_invalid", "A name is 1 to %d characters that can be seen, in one line.", maxName)
 	}
 	return name, nil
 }

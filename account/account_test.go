@@ -234,6 +234,8 @@ func TestPeople(t *testing.T) {
 		"letters":          {w.admin, m{"handle": "adä", "name": "X"}, 422, "handle_invalid"},
 		"dash first":       {w.admin, m{"handle": "-ada", "name": "X"}, 422, "handle_invalid"},
 		"nameless":         {w.admin, m{"handle": "x1", "name": "   "}, 422, "name_invalid"},
+		"unseen":           {w.admin, m{"handle": "x1", "name": "\u200b\u2060"}, 422, "name_invalid"},
+		"turns round":      {w.admin, m{"handle": "x1", "name": "a\u202eb"}, 422, "name_invalid"},
 		"line break":       {w.admin, m{"handle": "x1", "name": "a\nb"}, 422, "name_invalid"},
 		"NUL":              {w.admin, m{"handle": "x1", "name": "a\x00b"}, 422, "name_invalid"},
 		"short password":   {w.admin, m{"handle": "x1", "name": "X", "password": "123456789"}, 422, "password_length"},

@@ -4,13 +4,13 @@ import (
 	"context"
 	"strings"
 	"sync"
-	"unicode"
 	"unicode/utf8"
 
 	"rapport/event"
 	"rapport/internal/fault"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
+	"rapport/internal/visible"
 )
 
 // Foreign is a person as a foreign platform knows them.
@@ -99,13 +99,16 @@ func (s *Service) foreigner(tx *sqldb.Tx, source, externalID, name string) (id e
 // cutName makes of any text what a name may be, or nothing.
 func cutName(name string) string {
 	name = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if visible.Tricks(r) {
 			return -1
 		}
 		return r
 	}, strings.ToValidUTF8(name, ""))
 	if r := []rune(strings.TrimSpace(name)); len(r) > maxName {
 		name = string(r[:maxName])
+	}
+	if visible.Empty(name) {
+		return ""
 	}
 	return strings.TrimSpace(name)
 }

@@ -42,6 +42,7 @@ func TestTokens(t *testing.T) {
 		"for nobody":              {w.admin, m{"name": "x", "scopes": []string{"chat"}, "person": "nobody"}, 404, "person_unknown"},
 		"no scope":                {session, m{"name": "x", "scopes": []string{}}, 422, "invalid_request"},
 		"invented scope":          {session, m{"name": "x", "scopes": []string{"everything"}}, 422, "scope_invalid"},
+		"a hidden name":           {session, m{"name": "a\U000e0041", "scopes": []string{"chat"}}, 422, "name_invalid"},
 		"no name":                 {session, m{"name": " ", "scopes": []string{"chat"}}, 422, "name_invalid"},
 		"expired":                 {session, m{"name": "x", "scopes": []string{"chat"}, "expiresAt": in(-time.Second)}, 422, "expiry_invalid"},
 		"ingest without source":   {w.admin, m{"name": "x", "scopes": []string{"ingest"}}, 422, "source_invalid"},
@@ -188,6 +189,11 @@ func TestPeopleFor(t *testing.T) {
 		t.Errorf("names %v %v", names, err)
 	}
 
+	for given, want := range map[string]string{"A\u202eda\U000e0041 ": "Ada", "\u200b\u3164": "", "\u0301": ""} {
+		if got := cutName(given); got != want {
+			t.Errorf("%q becomes %q", given, got)
+		}
+	}
 	for _, bad := range []Foreign{{"", "x"}, {strings.Repeat("u", 201), ""}, {"a\x00", ""}, {"\xff", ""}} {
 		if _, err := s.PeopleFor(ctx, "forum", []Foreign{{"fine", ""}, bad}); !fault.Is(err, "foreign_invalid") {
 			t.Errorf("%q: %v", bad.ID, err)

@@ -257,6 +257,8 @@ func TestCreateRefuses(t *testing.T) {
 	}{
 		"no name":        {agent.Draft{}, "invalid_texts"},
 		"blank name":     {agent.Draft{Texts: agent.Texts{Name: " \t"}}, "invalid_texts"},
+		"unseen name":    {agent.Draft{Texts: agent.Texts{Name: "\u200b\u3164"}}, "invalid_texts"},
+		"hiding name":    {agent.Draft{Texts: agent.Texts{Name: "Luna\u202e\U000e0041"}}, "invalid_texts"},
 		"long name":      {agent.Draft{Texts: agent.Texts{Name: strings.Repeat("é", 81)}}, "invalid_texts"},
 		"two lines":      {agent.Draft{Texts: agent.Texts{Name: "a\nb"}}, "invalid_texts"},
 		"NUL":            {agent.Draft{Texts: agent.Texts{Name: "a", Style: "b\x00"}}, "invalid_texts"},

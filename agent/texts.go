@@ -2,10 +2,10 @@ package agent
 
 import (
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"rapport/internal/fault"
+	"rapport/internal/visible"
 )
 
 // The most characters of each text, and the most of each list.
@@ -25,11 +25,11 @@ const (
 // tidy trims the texts and refuses those that are too long or hold what no text
 // holds. Fault invalid_texts.
 func (t Texts) tidy() (Texts, error) {
-	if t.Name = strings.TrimSpace(t.Name); t.Name == "" {
+	if t.Name = strings.TrimSpace(t.Name); visible.Empty(t.Name) {
 		return t, badText("name", "is empty")
 	}
-	if strings.ContainsFunc(t.Name, unicode.IsControl) {
-		return t, badText("name", "has line breaks or control characters")
+	if !visible.Name(t.Name) {
+		return t, badText("name", "has line breaks, or characters that cannot be seen")
 	}
 	if len(t.Examples) > maxExamples {
 		return t, badText("examples", "are more than 20")

@@ -16,6 +16,7 @@ import (
 	"rapport/internal/httpapi"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
+	"rapport/internal/visible"
 )
 
 // Limits of what can be said and gathered.
@@ -122,6 +123,14 @@ func caller(ctx context.Context) (authz.Principal, error) {
 		return p, errLogin
 	}
 	return p, nil
+}
+
+// checkTitle refuses what no title or theme may hold; there may be none.
+func checkTitle(title string) error {
+	if err := checkText(title, true); err != nil || title == "" || visible.Name(title) {
+		return err
+	}
+	return fault.New(fault.Invalid, "title_hides", "A title is one line of characters that can be seen; leave the others out.")
 }
 
 // checkText refuses what no message may hold.

@@ -2,7 +2,6 @@ package chat
 
 import (
 	"context"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -56,13 +55,13 @@ func (r *room) evening(now event.Micros) *Evening {
 // check refuses a theme that is none: faults theme_missing, theme_too_long,
 // text_not_utf8, text_has_nul.
 func (e *NewEvening) check() error {
-	if strings.TrimSpace(e.Theme) == "" {
+	if isBlank(e.Theme) {
 		return fault.New(fault.Invalid, "theme_missing", "Say in theme what the evening is about.")
 	}
 	if utf8.RuneCountInString(e.Theme) > MaxTheme {
 		return fault.New(fault.Invalid, "theme_too_long", "A theme has at most %d characters.", MaxTheme)
 	}
-	return checkText(e.Theme, false)
+	return checkTitle(e.Theme)
 }
 
 // begin makes a fresh room the evening that a pass opens. Faults: pass_unknown for one

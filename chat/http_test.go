@@ -104,6 +104,7 @@ func TestRoutes(t *testing.T) {
 
 		{"ada", "PUT", message + "/reactions/words", "", 422, "emoji_invalid"},
 		{"ada", "POST", in + "/messages", `{"text":""}`, 422, "text_empty"},
+		{"ada", "POST", in + "/messages", `{"text":"\u200b \u3164"}`, 422, "text_empty"},
 		{"ada", "POST", in + "/messages", `{"text":"a\u0000"}`, 422, "text_has_nul"},
 		{"ada", "POST", in + "/messages", `{"text":"` + strings.Repeat("x", 8001) + `"}`, 422, "text_too_long"},
 		{"ada", "POST", in + "/messages", `{"text":1}`, 422, "invalid_request"},

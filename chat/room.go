@@ -48,7 +48,7 @@ type NewRoom struct {
 // CreateRoom makes a group of the caller and whom they name. With a key, doing
 // it again gives the same room.
 //
-// Faults: title_too_long, text_not_utf8, text_has_nul, room_full,
+// Faults: title_too_long, title_hides, text_not_utf8, text_has_nul, room_full,
 // agent_unknown, person_unknown, idempotency_conflict; of an evening theme_missing,
 // theme_too_long, pass_unknown, pass_used.
 func (s *Service) CreateRoom(ctx context.Context, n NewRoom, key string) (Room, error) {
@@ -73,7 +73,7 @@ func (s *Service) CreateRoom(ctx context.Context, n NewRoom, key string) (Room, 
 			return Room{}, err
 		}
 	}
-	if err := checkText(n.Title, true); err != nil {
+	if err := checkTitle(n.Title); err != nil {
 		return Room{}, err
 	}
 	if err := s.mustKnow(ctx, n.Agents, n.People); err != nil {

@@ -84,6 +84,8 @@ func TestRoomRefusals(t *testing.T) {
 	create := func(n chat.NewRoom) error { _, err := w.CreateRoom(as(ada), n, ""); return err }
 	invite := func(p event.PersonID, m event.Member) error { _, err := w.Invite(as(p), r.ID, m); return err }
 
+	w.refused("title_hides", create(chat.NewRoom{Title: "Kitchen\u202e"}))
+	w.refused("title_hides", create(chat.NewRoom{Title: "\u200b"}))
 	w.refused("title_too_long", create(chat.NewRoom{Title: strings.Repeat("é", chat.MaxTitle+1)}))
 	w.must(create(chat.NewRoom{Title: strings.Repeat("é", chat.MaxTitle)}))
 	w.refused("text_has_nul", create(chat.NewRoom{Title: "a\x00"}))

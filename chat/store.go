@@ -12,10 +12,11 @@ import (
 	"rapport/event"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
+	"rapport/internal/visible"
 )
 
 func hasNUL(s string) bool  { return strings.IndexByte(s, 0) >= 0 }
-func isBlank(s string) bool { return strings.TrimSpace(s) == "" }
+func isBlank(s string) bool { return visible.Empty(s) }
 
 // act is one transaction that changes rooms: it opens each room once, collects
 // the events, and at its end stores the rooms' counters and live sessions.

@@ -11,6 +11,7 @@ import (
 	"rapport/internal/fault"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
+	"rapport/internal/visible"
 )
 
 // What a goal counts.
@@ -76,7 +77,7 @@ func (s *Service) CreateGoal(ctx context.Context, p authz.Principal, d GoalDraft
 func (d GoalDraft) check(now event.Micros) error {
 	refused := func(why string, args ...any) error { return fault.New(fault.Invalid, "goal_refused", why, args...) }
 	switch {
-	case strings.TrimSpace(d.Title) == "":
+	case !visible.Name(d.Title):
 		return refused("A goal needs a title that everybody understands.")
 	case d.Counts != goalHelpful && d.Counts != goalReviews:
 		return refused("counts must be helpful_notes or reviews.")

@@ -114,7 +114,7 @@ func TestGoalsRefused(t *testing.T) {
 	now := d.now().UnixMicro()
 	fine := GoalDraft{Title: "Together", Counts: goalReviews, Target: 50, EndsAt: now + 1e9, Effect: effectLook, Name: "ember"}
 	for what, change := range map[string]func(*GoalDraft){
-		"no title": func(g *GoalDraft) { g.Title = " " }, "counts of nothing": func(g *GoalDraft) { g.Counts = "likes" }, "for one": func(g *GoalDraft) { g.Target = 1 },
+		"no title": func(g *GoalDraft) { g.Title = " " }, "a title that hides": func(g *GoalDraft) { g.Title = "Together\u202e" }, "counts of nothing": func(g *GoalDraft) { g.Counts = "likes" }, "for one": func(g *GoalDraft) { g.Target = 1 },
 		"over already": func(g *GoalDraft) { g.EndsAt = now - 1 }, "ends before": func(g *GoalDraft) { g.StartsAt = now + 2e9 }, "of years": func(g *GoalDraft) { g.EndsAt = now + 4e13 },
 		"a look of none": func(g *GoalDraft) { g.Name = "gold" }, "no effect": func(g *GoalDraft) { g.Effect = "prize" }, "an archetype of no name": func(g *GoalDraft) { g.Effect, g.Name = effectArchetype, "" },
 	} {
