@@ -216,6 +216,9 @@ func (s *Service) connect() error {
 		if err != nil {
 			return fault.New(fault.Invalid, "invalid_setting", "%s.", err)
 		}
+		if hint := c.Lacks(); hint != "" { // better known now than at the first reply
+			slog.Warn("a model cannot be asked", "provider", m.Name, "hint", hint)
+		}
 		models[m.Name] = c
 	}
 	maps.Copy(models, s.o.Use)

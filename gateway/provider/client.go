@@ -104,8 +104,8 @@ const heals = 10
 // by asking again without it, and the model is remembered for a day. Anything else
 // that fails is the caller's to try again.
 func (c *Client) Stream(ctx context.Context, r Request, emit func(string) error) (Result, error) {
-	if c.cfg.NeedKey && c.cfg.Key == "" {
-		return Result{}, &Error{Code: CodeUnauthorized, Provider: c.cfg.Name, Hint: c.keyHint()}
+	if hint := c.Lacks(); hint != "" {
+		return Result{}, &Error{Code: CodeUnauthorized, Provider: c.cfg.Name, Hint: hint}
 	}
 	total := ctx
 	if end, ok := ctx.Deadline(); !ok || time.Until(end) > c.cfg.Total {
@@ -132,6 +132,15 @@ func (c *Client) Stream(ctx context.Context, r Request, emit func(string) error)
 			return res, e
 		}
 	}
+}
+
+// Lacks says what the administrator must set before the provider can be asked; empty for
+// nothing.
+func (c *Client) Lacks() string {
+	if c.cfg.NeedKey && c.cfg.Key == "" {
+		return c.keyHint()
+	}
+	return ""
 }
 
 func (c *Client) keyName() string {

@@ -16,8 +16,9 @@ import (
 	"rapport/gateway/provider"
 )
 
-// New makes a client of one server.
+// New makes a client of one server. OpenAI's own needs a key.
 func New(cfg provider.Config) (*provider.Client, error) {
+	cfg.NeedKey = cfg.NeedKey || strings.HasPrefix(cfg.BaseURL, "https://api.openai.com/")
 	return provider.NewClient(cfg, dialect{azure: strings.Contains(cfg.BaseURL, ".azure.com/")})
 }
 

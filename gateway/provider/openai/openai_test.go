@@ -81,3 +81,14 @@ type canned string
 func (c canned) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: io.NopCloser(strings.NewReader(string(c)))}, nil
 }
+
+// OpenAI is not asked without a key; other servers may need none.
+func TestKeyOfOpenAI(t *testing.T) {
+	t.Parallel()
+	for base, lacks := range map[string]string{"https://api.openai.com/v1": "set OPENAI_API_KEY", "https://proxy.example/v1": "", "http://127.0.0.1:8000/v1": ""} {
+		c, err := New(provider.Config{Name: "x", BaseURL: base, KeyName: "OPENAI_API_KEY"})
+		if err != nil || c.Lacks() != lacks {
+			t.Errorf("%s lacks %q, want %q, %v", base, c.Lacks(), lacks, err)
+		}
+	}
+}
