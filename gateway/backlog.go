@@ -210,7 +210,10 @@ func (b *backlog) writeRow(group []*noted) {
 		}
 		return err != nil
 	})
-	row, err := b.append(group)
+	b.mu.Lock()
+	row := b.row + 1
+	b.mu.Unlock()
+	err := b.append(row, group)
 	b.mu.Lock()
 	if err == nil {
 		b.row = row
@@ -230,7 +233,7 @@ func (b *backlog) writeRow(group []*noted) {
 }
 
 // append writes a row of the journal.
-func (b *backlog) append(group []*noted) (row int64, err error) {
+func (b *backlog) append(row int64, group []*noted) error {
 	var lines strings.Builder
 	for _, n := range group {
 		lines.Grow(len(n.head) + len(n.body) + 2)
@@ -239,11 +242,10 @@ func (b *backlog) append(group []*noted) (row int64, err error) {
 		lines.WriteString(n.body)
 		lines.WriteByte('\n')
 	}
-	err = b.journal.Write(context.Background(), func(tx *sqldb.Tx) error {
-		_, err := tx.Get(`insert into journal (n, decisions) select coalesce(max(n), 0) + 1, cast($1 as text) from journal returning n`, []any{lines.String()}, &row)
+	return b.journal.Write(context.Background(), func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(`insert into journal (n, decisions) values ($1, $2)`, row, lines.String())
 		return err
 	})
-	return row, err
 }
 
 // trim takes out of the journal what is stored.

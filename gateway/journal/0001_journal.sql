@@ -2,8 +2,8 @@
 -- +goose Up
 
 -- One row for all decisions that became durable together; the newest stays, so that
--- n only grows.
+-- n only grows. There are never many: an index would be written more than it is read.
 create table journal (
-  n         bigint not null primary key,
+  n         bigint not null,
   decisions text   not null -- two lines each: a note, the body; '' once they are stored
 );
