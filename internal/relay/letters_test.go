@@ -156,9 +156,9 @@ func TestReplayKeepsTheOrderOfTheKey(t *testing.T) {
 		p := pair{"a", n}
 		all = append(all, p)
 		w.mustGive(t, p)
-		_, records, err := newPublisher(w.relay, "feedback", w.feedback).front(t.Context())
+		rows, err := newPublisher(w.relay, "feedback", w.feedback).front(t.Context())
 		if err == nil {
-			err = w.log.Append(t.Context(), records)
+			err = w.log.Append(t.Context(), recordsOf(rows))
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -243,8 +243,8 @@ func TestLease(t *testing.T) {
 	if publish(b) {
 		t.Error("the second goes on without its lease")
 	}
-	if _, records, err := a.front(t.Context()); err != nil || len(records) != 1 || records[0].ID != "said-5" {
-		t.Errorf("the outbox holds %v, %v", records, err)
+	if rows, err := a.front(t.Context()); err != nil || len(rows) != 1 || rows[0].ID != "said-5" {
+		t.Errorf("the outbox holds %v, %v", rows, err)
 	}
 	if publish(b) || onLog() != 4 {
 		t.Error("the second published on")

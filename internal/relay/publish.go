@@ -34,7 +34,7 @@ func Emit(tx *sqldb.Tx, events ...event.Event) error {
 		return err
 	}
 	at := time.Now().UnixMicro()
-	args := make([]any, 0, 7*len(events))
+	args, rows := make([]any, 0, 7*len(events)), make([]row, 0, len(events))
 	for i, e := range events {
 		topic := e.Topic()
 		if e.ID == "" {
@@ -47,13 +47,21 @@ func Emit(tx *sqldb.Tx, events ...event.Event) error {
 		if err != nil {
 			return err
 		}
-		args = append(args, n+1+int64(i), e.ID, topic, e.Subject, string(e.Type), body, at)
+		r := row{n + 1 + int64(i), eventlog.Record{Topic: topic, Key: e.Subject, ID: e.ID, Type: string(e.Type), Value: body}}
+		rows = append(rows, r)
+		args = append(args, r.n, r.ID, r.Topic, r.Key, r.Type, r.Value, at)
 	}
 	if _, err := tx.ExecMany(`insert into outbox (n, id, topic, key, type, body, at) values `, 7, ``, args); err != nil {
 		return err
 	}
-	tx.OnCommit(func() { wake(db) })
+	tx.OnCommit(func() { hand(db, rows) })
 	return nil
+}
+
+// row is one of an outbox.
+type row struct {
+	n int64
+	eventlog.Record
 }
 
 // sleepers are the publishers of this process by the identity of their database.
@@ -62,10 +70,14 @@ var sleepers = struct {
 	of map[string][]*publisher
 }{of: map[string][]*publisher{}}
 
-func wake(db string) {
+// hand gives the publishers of a database what it has committed, and wakes them.
+func hand(db string, rows []row) {
 	sleepers.Lock()
 	defer sleepers.Unlock()
 	for _, p := range sleepers.of[db] {
+		if p.handed = append(p.handed, rows...); len(p.handed) > publishMax {
+			p.handed = nil // it does not keep up, and will read them
+		}
 		select {
 		case p.wake <- struct{}{}:
 		default:
@@ -89,6 +101,7 @@ type publisher struct {
 	holder string
 	until  time.Time // of the lease; zero without it
 	wake   chan struct{}
+	handed []row // committed in this process since the last look; under sleepers' lock
 
 	trouble trouble
 }
@@ -210,18 +223,25 @@ func dead(err error) bool {
 // before it looks, so that nobody else can have emptied what it saw, and filled it
 // with others of the same numbers, when it deletes.
 func (p *publisher) publish(ctx context.Context) (moved int, err error) {
-	if none, err := p.empty(ctx); err != nil || none {
-		return 0, err
+	rows := p.takeHanded()
+	if len(rows) == 0 {
+		if none, err := p.empty(ctx); err != nil || none {
+			return 0, err
+		}
 	}
 	if mine, err := p.hold(ctx); err != nil || !mine {
 		return 0, err
 	}
-	ns, records, err := p.front(ctx)
-	if err != nil || len(records) == 0 {
+	if front, err := p.areFront(ctx, rows); err != nil {
 		return 0, err
+	} else if !front {
+		if rows, err = p.front(ctx); err != nil || len(rows) == 0 {
+			return 0, err
+		}
 	}
+	records := recordsOf(rows)
 	if p.relay.flaw == flawDelete {
-		if err := p.remove(ctx, ns, records, nil); err != nil {
+		if err := p.remove(ctx, rows, nil); err != nil {
 			return 0, err
 		}
 		return len(records), p.relay.log.Append(ctx, records)
@@ -231,7 +251,7 @@ func (p *publisher) publish(ctx context.Context) (moved int, err error) {
 	if err != nil && conflict == nil {
 		return 0, err
 	}
-	if err := p.remove(ctx, ns, records, conflict); errors.Is(err, errLeaseLost) {
+	if err := p.remove(ctx, rows, conflict); errors.Is(err, errLeaseLost) {
 		return 0, nil
 	} else if err != nil {
 		return 0, err
@@ -239,8 +259,41 @@ func (p *publisher) publish(ctx context.Context) (moved int, err error) {
 	return len(records), nil
 }
 
-// front reads the rows to publish next, with their numbers.
-func (p *publisher) front(ctx context.Context) (ns []int64, records []eventlog.Record, err error) {
+func recordsOf(rows []row) []eventlog.Record {
+	records := make([]eventlog.Record, len(rows))
+	for i := range rows {
+		records[i] = rows[i].Record
+	}
+	return records
+}
+
+func (p *publisher) takeHanded() []row {
+	sleepers.Lock()
+	defer sleepers.Unlock()
+	rows := p.handed
+	p.handed = nil
+	return rows
+}
+
+// areFront says whether rows that were handed over are what front would read. Rows
+// leave an outbox in their order, so when the first is there, all are; and then
+// they are alone when there are no more up to the last.
+func (p *publisher) areFront(ctx context.Context, rows []row) (are bool, err error) {
+	if len(rows) == 0 {
+		return false, nil
+	}
+	first, last := rows[0], rows[len(rows)-1]
+	var n, there int
+	err = p.db.Read(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Get(`select count(*), coalesce(sum(case when n = $1 and id = $2 then 1 else 0 end), 0) from outbox where n <= $3`,
+			[]any{first.n, first.ID, last.n}, &n, &there)
+		return err
+	})
+	return n == len(rows) && there == 1, err
+}
+
+// front reads the rows to publish next.
+func (p *publisher) front(ctx context.Context) (out []row, err error) {
 	err = p.db.Read(ctx, func(tx *sqldb.Tx) error {
 		rows, err := tx.Query(`select n, id, topic, key, type, body from outbox order by n, id limit $1`, publishMax)
 		if err != nil {
@@ -248,21 +301,20 @@ func (p *publisher) front(ctx context.Context) (ns []int64, records []eventlog.R
 		}
 		defer rows.Close()
 		for rows.Next() {
-			var n int64
-			var r eventlog.Record
-			if err := rows.Scan(&n, &r.ID, &r.Topic, &r.Key, &r.Type, &r.Value); err != nil {
+			var r row
+			if err := rows.Scan(&r.n, &r.ID, &r.Topic, &r.Key, &r.Type, &r.Value); err != nil {
 				return err
 			}
-			ns, records = append(ns, n), append(records, r)
+			out = append(out, r)
 		}
 		return rows.Err()
 	})
-	return ns, records, err
+	return out, err
 }
 
 // remove deletes rows that are durable on the log, and keeps as dead letters those
 // that the log refused.
-func (p *publisher) remove(ctx context.Context, ns []int64, records []eventlog.Record, conflict *eventlog.IDConflict) error {
+func (p *publisher) remove(ctx context.Context, rows []row, conflict *eventlog.IDConflict) error {
 	refused := map[string]bool{}
 	if conflict != nil {
 		for _, id := range conflict.IDs {
@@ -278,14 +330,14 @@ func (p *publisher) remove(ctx context.Context, ns []int64, records []eventlog.R
 		} else if n == 0 {
 			return errLeaseLost
 		}
-		if err := deleteRows(tx, ns, records); err != nil {
+		if err := deleteRows(tx, rows); err != nil {
 			return err
 		}
-		for _, r := range records {
+		for _, r := range rows {
 			if !refused[r.ID] {
 				continue
 			}
-			l := letter{id: event.HashID("conflict", p.name, r.ID, string(r.Value)), group: p.name, Record: r, reason: reasonConflict}
+			l := letter{id: event.HashID("conflict", p.name, r.ID, string(r.Value)), group: p.name, Record: r.Record, reason: reasonConflict}
 			l.Partition = -1
 			if err := l.insert(tx, p.relay.now()); err != nil {
 				return err
@@ -303,17 +355,17 @@ func (p *publisher) remove(ctx context.Context, ns []int64, records []eventlog.R
 // deleteRows deletes the front of the outbox: all up to the last in one go, since who
 // emits takes a number behind all others. What somebody put between them by hand, or
 // took away, makes it go one by one.
-func deleteRows(tx *sqldb.Tx, ns []int64, records []eventlog.Record) error {
-	last, there := ns[len(ns)-1], 0
+func deleteRows(tx *sqldb.Tx, rows []row) error {
+	last, there := rows[len(rows)-1].n, 0
 	if _, err := tx.Get(`select count(*) from outbox where n <= $1`, []any{last}, &there); err != nil {
 		return err
 	}
-	if there == len(ns) {
+	if there == len(rows) {
 		_, err := tx.Exec(`delete from outbox where n <= $1`, last)
 		return err
 	}
-	for i, r := range records {
-		if _, err := tx.Exec(`delete from outbox where n = $1 and id = $2`, ns[i], r.ID); err != nil {
+	for _, r := range rows {
+		if _, err := tx.Exec(`delete from outbox where n = $1 and id = $2`, r.n, r.ID); err != nil {
 			return err
 		}
 	}
