@@ -37,6 +37,7 @@ var says = map[string]string{
 	provider.CodeQuota:        "its model has to be paid for; the administrator has to look at it",
 	provider.CodeMoved:        "its model is somewhere else now; the administrator has to look at it",
 	provider.CodeNoModel:      "its model does not exist any more; another one has to be named",
+	provider.CodeRefused:      "its model refuses to be asked like this; the administrator has to look at it",
 	provider.FinishFilter:     "the answer was held back by a filter",
 	codeUnchecked:             "what may be said cannot be checked now",
 	compile.ReasonKilled:      "it is stopped",

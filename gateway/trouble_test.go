@@ -102,3 +102,14 @@ func TestWaitingAndSilenceAreShown(t *testing.T) {
 		t.Errorf("silence shows %+v", w.troubles)
 	}
 }
+
+// Whatever a model does wrong is said in words.
+func TestTroubleHasWords(t *testing.T) {
+	t.Parallel()
+	for _, code := range []string{provider.CodeUnreachable, provider.CodeUnauthorized, provider.CodeQuota, provider.CodeNoModel, provider.CodeRefused, provider.CodeTooLong, provider.CodeRateLimited, provider.CodeUpstream,
+		provider.CodeMoved, provider.CodeTimeout, provider.CodeBroken, provider.CodeTooLarge, provider.CodeEmpty, provider.CodeResting, provider.CodeBudget, provider.FinishFilter, codeUnchecked} {
+		if says[code] == "" {
+			t.Errorf("%s: %s", code, saysUnknown)
+		}
+	}
+}
