@@ -98,6 +98,13 @@ func (a effects) Effects(ctx context.Context, id event.AgentID) (map[event.Feedb
 	return out, nil
 }
 
+// named answers learning's BySlug from agent.
+type named struct{ p *parts }
+
+func (n named) BySlug(ctx context.Context, ref string) (event.AgentID, error) {
+	return n.p.Agents.BySlug(ctx, ref)
+}
+
 // directory answers gateway's AgentsOf and BySlug from agent.
 type directory struct{ agents *agent.Service }
 

@@ -319,6 +319,11 @@ func TestTwoRateAtOnce(t *testing.T) {
 	}
 	var learned struct{ PositiveCount, NegativeCount int64 }
 	ada.must("GET", luna.path("/learning"), nil, &learned)
+	var byName struct{ AgentID event.AgentID }
+	if ada.must("GET", "/v1/agents/"+luna.Slug+"/learning", nil, &byName); byName.AgentID != luna.ID {
+		t.Errorf("by its slug: %+v", byName)
+	}
+	ada.must("GET", "/v1/agents/"+luna.Slug+"/explanation", nil, nil)
 	if learned.PositiveCount+learned.NegativeCount != 2 {
 		t.Errorf("learning counts %+v, want 2 in all", learned)
 	}

@@ -89,7 +89,7 @@ func (p *parts) open(ctx context.Context, dbs map[string]*sqldb.DB, cfg Config, 
 	if p.Accounts, err = account.New(ctx, dbs["account"], account.Options{Clock: cfg.Clock, Erased: p.erased}); err != nil {
 		return err
 	}
-	if p.Learning, err = learning.New(ctx, dbs["learning"], learning.Options{Sessions: tried{p}, Ran: p.ran}); err != nil {
+	if p.Learning, err = learning.New(ctx, dbs["learning"], learning.Options{Sessions: tried{p}, Finder: named{p}, Ran: p.ran}); err != nil {
 		return err
 	}
 	if p.Agents, err = agent.New(ctx, dbs["agent"], agent.Options{Clock: cfg.Clock, Starts: p.Learning, Places: cfg.Agents.Places, Clean: guard.Clean, Suggests: suggests{p}}); err != nil {

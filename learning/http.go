@@ -15,24 +15,26 @@ import (
 )
 
 type ofAgent struct {
-	AgentID event.AgentID `path:"agent" maxLength:"64"`
+	Agent string `path:"agent" maxLength:"200" doc:"The agent's id or slug."`
 }
 
 // Routes adds what owners can read of their agents' learning.
 func (s *Service) Routes(a *httpapi.API, now func() time.Time) {
 	httpapi.Get(a, "/v1/agents/{agent}/learning", httpapi.Op{Summary: "Read what is known of an agent's learning in numbers", Tag: "learning", Scope: authz.ScopeAgents},
 		func(ctx context.Context, in *ofAgent) (*AgentRLProjection, error) {
-			if err := s.mayRead(ctx, authz.Policy, in.AgentID); err != nil {
+			id, err := s.readable(ctx, authz.Policy, in.Agent)
+			if err != nil {
 				return nil, err
 			}
-			return s.Learning(ctx, in.AgentID, now().UnixMicro())
+			return s.Learning(ctx, id, now().UnixMicro())
 		})
 	httpapi.Get(a, "/v1/agents/{agent}/explanation", httpapi.Op{Summary: "Read what each rating did and why the agent is as it is", Tag: "learning", Scope: authz.ScopeAgents},
 		func(ctx context.Context, in *ofAgent) (*Explanation, error) {
-			if err := s.mayRead(ctx, authz.Explanation, in.AgentID); err != nil {
+			id, err := s.readable(ctx, authz.Explanation, in.Agent)
+			if err != nil {
 				return nil, err
 			}
-			return s.Explain(ctx, in.AgentID)
+			return s.Explain(ctx, id)
 		})
 	httpapi.Get(a, "/v1/archetypes", httpapi.Op{Summary: "List the kinds of owners that emerged", Tag: "learning", Scope: authz.ScopeAgents},
 		func(ctx context.Context, _ *struct{}) ([]Archetype, error) { return s.Archetypes(ctx) })
@@ -75,6 +77,16 @@ func byTrait(x *policy.Traits) map[string]float64 {
 		out[policy.Trait(j).String()] = wire.Micro(v)
 	}
 	return out
+}
+
+// readable is the agent of a name, when the principal may read k of it.
+func (s *Service) readable(ctx context.Context, k authz.Kind, ref string) (id event.AgentID, err error) {
+	if id = event.AgentID(ref); s.o.Finder != nil {
+		if id, err = s.o.Finder.BySlug(ctx, ref); err != nil {
+			return "", err
+		}
+	}
+	return id, s.mayRead(ctx, k, id)
 }
 
 func (s *Service) mayRead(ctx context.Context, k authz.Kind, agent event.AgentID) error {

@@ -28,7 +28,13 @@ type Service struct {
 // Options join the context to the rest.
 type Options struct {
 	Sessions Sessions  // nil: nothing is known of what was tried
+	Finder   Finder    // nil: agents are known by their ids alone
 	Ran      func(Run) // told of every run of a job, failed ones too; may be nil
+}
+
+// Finder asks agent for an agent by its slug or id. Fault of kind not_found.
+type Finder interface {
+	BySlug(ctx context.Context, ref string) (event.AgentID, error)
 }
 
 // Sessions gives those of an agent's sessions whose variation was drawn by chance
