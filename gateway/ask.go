@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"rapport/event"
@@ -46,7 +47,7 @@ func (s *Service) Ask(ctx context.Context, t Task) (Written, error) {
 	defer stop()
 	sum := s.mac("ask", t.Do, string(t.Schema))
 	data := guard.Quote("note_data", hex.EncodeToString(sum[:6]), t.About)
-	code := provider.CodeUnreachable
+	var failed error = &provider.Error{Code: provider.CodeUnreachable}
 	models := s.o.Models.Registry.Default
 	if t.Model.Provider != "" || t.Model.ID != "" && models[0].Vendor != compile.VendorOffline {
 		m := t.Model
@@ -76,10 +77,19 @@ func (s *Service) Ask(ctx context.Context, t Task) (Written, error) {
 		if err == nil {
 			return Written{Text: string(doc), Model: m.ID}, nil
 		}
-		switch code = provider.CodeOf(err); code {
+		failed = err
+		switch provider.CodeOf(err) {
 		case provider.CodeBroken, provider.CodeTooLarge, provider.CodeRefused, provider.CodeEmpty:
 			return Written{Model: m.ID}, nil
 		}
 	}
-	return Written{}, fault.New(fault.Unavailable, "model_unavailable", "No model answered (%s); try again in a moment.", code)
+	return Written{}, unavailable("The model", failed)
+}
+
+// unavailable says that a model did not answer, and what the administrator can do.
+func unavailable(model string, err error) error {
+	if e, ok := errors.AsType[*provider.Error](err); ok && e.Hint != "" {
+		return fault.New(fault.Unavailable, "model_unavailable", "%s did not answer (%s): %s.", model, e.Code, e.Hint)
+	}
+	return fault.New(fault.Unavailable, "model_unavailable", "%s did not answer (%s); try again in a moment.", model, provider.CodeOf(err))
 }

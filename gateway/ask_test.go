@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -39,10 +40,13 @@ func TestAsk(t *testing.T) {
 		"too long":  {[]string{`{"a":"`, strings.Repeat("a", 2<<20), `"}`}, nil, ""},
 		"refused":   {nil, &provider.Error{Code: provider.CodeRefused, Provider: "test"}, ""},
 		"no answer": {nil, &provider.Error{Code: provider.CodeTimeout, Provider: "test"}, "model_unavailable"},
-		"no rights": {nil, &provider.Error{Code: provider.CodeUnauthorized, Provider: "test"}, "model_unavailable"},
+		"no rights": {nil, &provider.Error{Code: provider.CodeUnauthorized, Provider: "test", Hint: "set TEST_API_KEY"}, "model_unavailable"},
 	} {
 		w.model.set(func(m *model) { m.say, m.fail = c.say, c.fail })
 		got, err := w.s.Ask(t.Context(), task)
+		if e, ok := c.fail.(*provider.Error); ok && c.code != "" && !strings.Contains(err.Error(), cmp.Or(e.Hint, "try again in a moment")) {
+			t.Errorf("%s: %v does not say what to do", name, err)
+		}
 		if c.code == "" && (err != nil || got.Text != "") || c.code != "" && !fault.Is(err, c.code) {
 			t.Errorf("%s: %+v %v", name, got, err)
 		}

@@ -181,7 +181,7 @@ func (s *Service) measure(ctx context.Context, rules *rule.Rules, v voice, t pol
 	}
 	wait.Wait()
 	if failed != nil {
-		return audible.Curve{}, fault.New(fault.Unavailable, "model_unavailable", "%s gave no reply (%s); try again in a moment.", v.model, provider.CodeOf(failed))
+		return audible.Curve{}, unavailable(v.model, failed)
 	}
 	return audible.Fit(t, levels, replies), nil
 }
