@@ -276,26 +276,31 @@ func (p *publisher) takeHanded() []row {
 }
 
 // areFront says whether rows that were handed over are what front would read. Rows
-// leave an outbox in their order, so when the first is there, all are; and then
-// they are alone when there are no more up to the last.
+// leave an outbox in their order, so when the first is there, all are; when it is the
+// outbox's first and no number is missing, they are alone up to the last.
 func (p *publisher) areFront(ctx context.Context, rows []row) (are bool, err error) {
-	if len(rows) == 0 {
+	if !unbroken(rows) {
 		return false, nil
 	}
-	first, last := rows[0], rows[len(rows)-1]
-	var n, there int
 	err = p.db.Read(ctx, func(tx *sqldb.Tx) error {
-		_, err := tx.Get(`select count(*), coalesce(sum(case when n = $1 and id = $2 then 1 else 0 end), 0) from outbox where n <= $3`,
-			[]any{first.n, first.ID, last.n}, &n, &there)
+		var first row
+		_, err := tx.Get(`select n, id from outbox order by n limit 1`, nil, &first.n, &first.ID)
+		are = first.n == rows[0].n && first.ID == rows[0].ID
 		return err
 	})
-	return n == len(rows) && there == 1, err
+	return are, err
+}
+
+// unbroken says that rows have all numbers from the first to the last, so that no
+// others lie between them.
+func unbroken(rows []row) bool {
+	return len(rows) > 0 && rows[len(rows)-1].n-rows[0].n == int64(len(rows)-1)
 }
 
 // front reads the rows to publish next.
 func (p *publisher) front(ctx context.Context) (out []row, err error) {
 	err = p.db.Read(ctx, func(tx *sqldb.Tx) error {
-		rows, err := tx.Query(`select n, id, topic, key, type, body from outbox order by n, id limit $1`, publishMax)
+		rows, err := tx.Query(`select n, id, topic, key, type, body from outbox order by n limit $1`, publishMax)
 		if err != nil {
 			return err
 		}
@@ -352,20 +357,15 @@ func (p *publisher) remove(ctx context.Context, rows []row, conflict *eventlog.I
 	return err
 }
 
-// deleteRows deletes the front of the outbox: all up to the last in one go, since who
-// emits takes a number behind all others. What somebody put between them by hand, or
-// took away, makes it go one by one.
+// deleteRows deletes rows in one go, since who emits takes a number behind all others.
+// Where numbers are missing, as some were taken away by hand, it goes one by one.
 func deleteRows(tx *sqldb.Tx, rows []row) error {
-	last, there := rows[len(rows)-1].n, 0
-	if _, err := tx.Get(`select count(*) from outbox where n <= $1`, []any{last}, &there); err != nil {
-		return err
-	}
-	if there == len(rows) {
-		_, err := tx.Exec(`delete from outbox where n <= $1`, last)
+	if unbroken(rows) {
+		_, err := tx.Exec(`delete from outbox where n between $1 and $2`, rows[0].n, rows[len(rows)-1].n)
 		return err
 	}
 	for _, r := range rows {
-		if _, err := tx.Exec(`delete from outbox where n = $1 and id = $2`, r.n, r.ID); err != nil {
+		if _, err := tx.Exec(`delete from outbox where n = $1`, r.n); err != nil {
 			return err
 		}
 	}
