@@ -83,13 +83,15 @@ type talk struct {
 	last    said
 }
 
-// said is a message of the agent.
+// said is a message of the agent, or why there is none.
 type said struct {
 	MessageID  string `json:"messageId"`
 	DecisionID string `json:"decisionId"`
 	SessionID  string `json:"sessionId,omitempty"`
 	Text       string `json:"text"`
 	shown      bool
+	replyTo    string // the message it answers, '' for what it began
+	trouble    string // why that one gets no answer
 }
 
 func (t *talk) open(ctx context.Context, name string, archetype int) error {
@@ -162,15 +164,31 @@ func (t *talk) listen(ctx context.Context) {
 				}
 			case "message":
 				var m struct {
-					ID, Text, DecisionID string
-					Author               struct{ AgentID string }
+					ID, Text, DecisionID, ReplyTo string
+					Author                        struct{ AgentID string }
 				}
 				if json.Unmarshal(f.Data, &m) == nil && m.Author.AgentID == t.agent.ID && !told[m.ID] {
 					told[m.ID] = true
 					select {
-					case t.replies <- said{MessageID: m.ID, DecisionID: m.DecisionID, Text: m.Text, shown: shown[m.DecisionID] > 0}:
+					case t.replies <- said{MessageID: m.ID, DecisionID: m.DecisionID, Text: m.Text, shown: shown[m.DecisionID] > 0, replyTo: m.ReplyTo}:
 					case <-ctx.Done():
 					}
+				}
+			case "trouble":
+				var m struct {
+					AgentID, MessageID, Says string
+					Wait                     int
+				}
+				if json.Unmarshal(f.Data, &m) != nil || m.AgentID != t.agent.ID {
+					break
+				}
+				if m.Wait > 0 {
+					t.note("%s answers later: %s; it is tried again in %d s", t.agent.Name, m.Says, m.Wait)
+					break
+				}
+				select {
+				case t.replies <- said{replyTo: m.MessageID, trouble: m.Says}:
+				case <-ctx.Done():
 				}
 			}
 			return false
@@ -201,6 +219,8 @@ func (t *talk) loop(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case m := <-t.replies:
+			t.unasked(ctx, m)
 		case line, ok := <-lines:
 			line = strings.TrimSpace(line)
 			if !ok || line == "/quit" {
@@ -266,34 +286,63 @@ func (t *talk) take(ctx context.Context, line string) error {
 const patience = 2 * time.Minute
 
 func (t *talk) say(ctx context.Context, text string) error {
-	if err := t.c.Do(ctx, http.MethodPost, "/v1/rooms/"+t.room+"/messages", map[string]string{"text": text}, nil); err != nil {
+	var posted struct{ ID string }
+	if err := t.c.Do(ctx, http.MethodPost, "/v1/rooms/"+t.room+"/messages", map[string]string{"text": text}, &posted); err != nil {
 		return err
 	}
 	wait := time.NewTimer(patience)
 	defer wait.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-wait.C:
-		return fault.New(fault.Unavailable, "no_reply", "%s did not answer; `rapport dead-letters` and the server's log may say why.", t.agent.Name)
-	case t.last = <-t.replies:
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-wait.C:
+			return fault.New(fault.Unavailable, "no_reply", "%s did not answer; `rapport dead-letters` and the server's log may say why.", t.agent.Name)
+		case m := <-t.replies:
+			switch {
+			case m.replyTo != posted.ID:
+				t.unasked(ctx, m)
+			case m.trouble != "":
+				return fault.New(fault.Unavailable, "no_reply", "%s could not answer: %s.", t.agent.Name, m.trouble)
+			default:
+				return t.show(ctx, m)
+			}
+		}
 	}
+}
+
+// unasked shows what the agent began: first words, or something of its own.
+func (t *talk) unasked(ctx context.Context, m said) {
+	if m.trouble != "" { // of a message that nobody waits for any more
+		return
+	}
+	if !t.g.JSON {
+		fmt.Fprintln(t.g.out)
+	}
+	if err := t.show(ctx, m); err != nil && ctx.Err() == nil {
+		report(t.g.out, t.g.JSON, err)
+	}
+}
+
+// show ends what an agent says; it is what thumbs are about from now on.
+func (t *talk) show(ctx context.Context, m said) error {
 	var d struct {
 		SessionID string `json:"sessionId"`
 	}
 	if err := retryMissing(ctx, func() error {
-		return t.c.Do(ctx, http.MethodGet, "/v1/decisions/"+url.PathEscape(t.last.DecisionID), nil, &d)
+		return t.c.Do(ctx, http.MethodGet, "/v1/decisions/"+url.PathEscape(m.DecisionID), nil, &d)
 	}); err != nil {
 		return err
 	}
-	t.last.SessionID = d.SessionID
+	m.SessionID = d.SessionID
+	t.last = m
 	switch {
 	case t.g.JSON:
-		return t.g.print(t.last)
-	case t.last.shown:
+		return t.g.print(m)
+	case m.shown:
 		fmt.Fprintln(t.g.out)
 	default:
-		fmt.Fprintf(t.g.out, "%s> %s\n", strings.ToLower(t.agent.Name), t.last.Text)
+		fmt.Fprintf(t.g.out, "%s> %s\n", strings.ToLower(t.agent.Name), m.Text)
 	}
 	return nil
 }
