@@ -183,7 +183,7 @@ func (s *Service) complete(w http.ResponseWriter, r *http.Request) {
 			err = s.silenced(plan.body.Reasons)
 		}
 		if err == nil {
-			err = fault.New(fault.Conflict, "agent_silenced", "This agent does not speak now (%s).", strings.Join(plan.body.Reasons, ", "))
+			err = fault.New(fault.Conflict, "agent_silenced", "This agent is stopped (%s); it speaks again when its owner or an operator lets it go on.", strings.Join(plan.body.Reasons, ", "))
 		}
 	}
 	if err != nil {

@@ -234,6 +234,8 @@ func TestRefusalsInOpenAIShape(t *testing.T) {
 		{"no model", "ann", `{"messages":[{"role":"user","content":"x"}]}`, 400, "invalid_value", "model"},
 		{"no messages", "ann", `{"model":"agent/mira","messages":[]}`, 400, "invalid_value", "messages"},
 		{"two answers", "ann", `{"n":2,` + hi[1:], 400, "invalid_value", "n"},
+		{"a long user", "ann", `{"user":"` + strings.Repeat("u", 257) + `",` + hi[1:], 400, "invalid_value", "user"},
+		{"a long session", "ann", `{"metadata":{"session_id":"` + strings.Repeat("u", 257) + `"},` + hi[1:], 400, "invalid_value", "metadata"},
 		{"a strange role", "ann", strings.Replace(hi, "user", "boss", 1), 400, "invalid_value", "messages"},
 		{"content of numbers", "ann", strings.Replace(hi, `"Hi"`, "7", 1), 400, "invalid_value", "messages"},
 		{"nothing said", "ann", strings.Replace(hi, "Hi", " ", 1), 400, "invalid_value", "messages"},
@@ -247,6 +249,9 @@ func TestRefusalsInOpenAIShape(t *testing.T) {
 		param := ""
 		if p.Error.Param != nil {
 			param = *p.Error.Param
+		}
+		if c.code == "agent_silenced" && !strings.Contains(p.Error.Message, "its owner") {
+			t.Errorf("%s: %s", c.name, raw)
 		}
 		if resp.StatusCode != c.status || p.Error.Code != c.code || param != c.param || p.Error.Message == "" || p.Error.Type == "" {
 			t.Errorf("%s: %d %s", c.name, resp.StatusCode, raw)

@@ -322,8 +322,11 @@ func (s *Service) completionQuestion(r *http.Request, p authz.Principal, c *comp
 	}
 	q := question{decision: event.DecisionID(event.NewID()), agent: id, person: p.Person, direct: true, addressed: true, consent: true}
 	given := c.session(r.Header)
-	if len(given) > 256 || len(c.User) > 256 {
-		return q, invalid("metadata", "A session id and a user have at most 256 bytes.")
+	if len(c.User) > 256 {
+		return q, invalid("user", "A user has at most 256 bytes.")
+	}
+	if len(given) > 256 {
+		return q, invalid("metadata", "A session id has at most 256 bytes.")
 	}
 	if given != "" {
 		q.session = event.SessionID(event.HashID("gateway", "session", string(p.Person), string(id), given))
