@@ -312,8 +312,11 @@ func (a *App) Backup(ctx context.Context, dir string) (BackupDone, error) {
 	if err := emptyDir(dir); err != nil {
 		return BackupDone{}, err
 	}
+	if err := a.Gateway.Settle(ctx); err != nil { // the journal is not copied
+		return BackupDone{}, err
+	}
 	done := BackupDone{Dir: dir}
-	for _, name := range databases {
+	for _, name := range contexts {
 		if err := a.dbs[name].Backup(ctx, filepath.Join(dir, name+".db")); err != nil {
 			return BackupDone{}, err
 		}
@@ -340,7 +343,7 @@ func (a *App) Backup(ctx context.Context, dir string) (BackupDone, error) {
 
 func backupFiles() []string {
 	var out []string
-	for _, name := range databases {
+	for _, name := range contexts {
 		out = append(out, name+".db")
 	}
 	return append(out, logFile, keyFile)
@@ -353,7 +356,7 @@ func Restore(ctx context.Context, from string, cfg Config) error {
 		return err
 	}
 	for _, name := range backupFiles() {
-		if _, err := os.Stat(filepath.Join(from, name)); err != nil && name != journal+".db" { // older backups have none
+		if _, err := os.Stat(filepath.Join(from, name)); err != nil {
 			return fault.New(fault.Invalid, "not_a_backup", "%s holds no backup: %s is missing.", from, name)
 		}
 	}
@@ -361,7 +364,7 @@ func Restore(ctx context.Context, from string, cfg Config) error {
 		return err
 	}
 	for _, name := range backupFiles() {
-		if err := copyFile(filepath.Join(from, name), filepath.Join(cfg.Data, name)); err != nil && !(name == journal+".db" && errors.Is(err, os.ErrNotExist)) {
+		if err := copyFile(filepath.Join(from, name), filepath.Join(cfg.Data, name)); err != nil {
 			return err
 		}
 	}

@@ -94,7 +94,7 @@ func (a *App) open(ctx context.Context) (err error) {
 	if a.log, err = a.openLog(ctx); err != nil {
 		return err
 	}
-	for _, name := range databases {
+	for _, name := range contexts {
 		if a.dbs[name], err = sqldb.Open(ctx, sqldb.Options{Path: a.path(name + ".db"), DSN: a.cfg.Postgres, Name: name}); err != nil {
 			return err
 		}
@@ -116,6 +116,9 @@ func (a *App) open(ctx context.Context) (err error) {
 		case a.erasing <- struct{}{}:
 		default:
 		}
+	}
+	if err := a.openJournal(ctx); err != nil {
+		return err
 	}
 	if err := a.makeContexts(ctx, key); err != nil {
 		return err
@@ -280,10 +283,13 @@ func (a *App) Close() error {
 		errs = append(errs, a.held.Release(ctx))
 		cancel()
 	}
-	for _, name := range databases {
+	for _, name := range contexts {
 		if db := a.dbs[name]; db != nil {
 			errs = append(errs, db.Close())
 		}
+	}
+	if a.journal.close != nil {
+		errs = append(errs, a.journal.close())
 	}
 	if a.log != nil {
 		errs = append(errs, a.log.Close())

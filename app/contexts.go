@@ -83,6 +83,8 @@ type parts struct {
 	ran    func(learning.Run) // told of every run of a job
 	erased func()             // told of every erasure of a person
 	watch  *watch.Watch       // told of every reply
+
+	journal opened // of the gateway; the zero one for a table of its own
 }
 
 func (p *parts) open(ctx context.Context, dbs map[string]*sqldb.DB, cfg Config, key []byte, models discover.Found) (err error) {
@@ -106,7 +108,7 @@ func (p *parts) open(ctx context.Context, dbs map[string]*sqldb.DB, cfg Config, 
 	if err != nil {
 		return err
 	}
-	p.Gateway, err = gateway.New(ctx, dbs["gateway"], gateway.Options{Clock: cfg.Clock, Journal: dbs[journal], Key: key, Models: models, Workers: cfg.Gateway.Workers, Replies: cfg.Agents.Replies,
+	p.Gateway, err = gateway.New(ctx, dbs["gateway"], gateway.Options{Clock: cfg.Clock, Journal: p.journal.Journal, Rows: p.journal.rows, Key: key, Models: models, Workers: cfg.Gateway.Workers, Replies: cfg.Agents.Replies,
 		Patience: cfg.Gateway.Patience, Budgets: cfg.budgets(), Prices: prices, RulesEvery: cfg.Gateway.RulesEvery,
 		Profiles: profiles{p.Agents}, Talks: room{p.Chat}, Poster: room{p.Chat}, Places: room{p.Chat}, Live: room{p.Chat}, Directory: directory{p.Agents}, Finder: directory{p.Agents}, Watch: p.watch, Moderation: judge})
 	if err != nil {
@@ -148,7 +150,6 @@ func (a *App) scratch(ctx context.Context, name string, db *sqldb.DB) (relay.Con
 		dbs[n] = live
 	}
 	dbs[name] = db
-	delete(dbs, journal) // what is on its way is the running one's
 	models, err := discover.Find(ctx, discover.Options{NoProbe: true})
 	if err != nil {
 		return relay.Consumer{}, nil, err

@@ -18,15 +18,9 @@ const (
 	keyFile   = "server-key" // seeds the draws of variations
 )
 
-// contexts have a database each; the log comes after them.
+// contexts are the databases of a data directory, in the order in which they
+// are backed up; the log comes last.
 var contexts = []string{"account", "agent", "chat", "feedback", "gateway", "learning"}
-
-// journal is the database of decisions that are on their way to gateway's.
-const journal = "journal"
-
-// databases are all of them, in the order in which they are backed up: what the journal
-// has no more is in the copy of gateway.
-var databases = append([]string{journal}, contexts...)
 
 // lockDir makes the data directory and takes it for this process alone:
 // data_dir_in_use when another one has it.

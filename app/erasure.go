@@ -56,10 +56,10 @@ func (a *App) finishErasures(ctx context.Context) (left int, err error) {
 			return 0, err
 		}
 	}
-	if err := a.Gateway.Settle(ctx); err != nil {
+	if done, err := a.Gateway.Scrub(ctx); err != nil || !done {
 		return len(people), err
 	}
-	for _, name := range databases {
+	for _, name := range contexts {
 		if done, err := a.dbs[name].Scrub(ctx); err != nil || !done {
 			return len(people), err
 		}

@@ -108,7 +108,7 @@ func (r *rig) finished(receipt string) (e account.Erasure) {
 // event of the log, in any file.
 func (r *rig) leftovers(words ...string) (found []string) {
 	r.t.Helper()
-	for _, name := range databases {
+	for _, name := range contexts {
 		dump, err := r.dbs[name].Dump(r.t.Context())
 		if err != nil {
 			r.t.Fatal(err)

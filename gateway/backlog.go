@@ -1,12 +1,11 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
-	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"rapport/event"
+	"rapport/internal/journal"
 	"rapport/internal/sqldb"
 )
 
@@ -22,9 +22,6 @@ import (
 // which nothing else writes to. From there decisions, and their outcomes with them, are
 // stored in the tables many at a time. What the journal has and the tables have not is
 // stored when the program starts.
-
-//go:embed journal/*.sql
-var journalMigrations embed.FS
 
 // entry is what the tables get of a decision beside its body. It stands for itself:
 // what an earlier entry has that may not be stored yet, it has too.
@@ -92,7 +89,7 @@ const (
 
 // backlog is what is on its way to the tables.
 type backlog struct {
-	journal *sqldb.DB
+	journal Journal
 	slots   chan struct{} // one for each
 	asking  atomic.Int64  // callers at work
 	more    chan struct{} // has something when there is more to write
@@ -101,51 +98,35 @@ type backlog struct {
 	mu        sync.Mutex
 	unwritten []*noted // not durable yet
 	writing   bool
-	waiting   []*noted // durable, in the order of the journal
+	lines     bytes.Buffer // of who writes
+	waiting   []*noted     // durable, in the order of the journal
 	by        map[event.DecisionID]*noted
 	ends      []ending // outcomes of what is stored
 	storing   bool
 	row       int64 // the newest of the journal
+	stored    int64 // the newest of which everything is stored
 
 	store func(context.Context) error // what waits
 }
 
-// openBacklog makes the journal's table. store stores what waits, and takes it out.
-func openBacklog(ctx context.Context, journal *sqldb.DB, store func(context.Context) error) (*backlog, error) {
-	files, err := fs.Sub(journalMigrations, "journal")
-	if err == nil {
-		err = journal.Migrate(ctx, "journal", files)
-	}
-	return &backlog{journal: journal, slots: make(chan struct{}, maxWaiting), now: make(chan struct{}, 1), more: make(chan struct{}, 1), by: map[event.DecisionID]*noted{}, store: store}, err
+// newBacklog goes on after a row. store stores what waits, and takes it out.
+func newBacklog(j Journal, row int64, store func(context.Context) error) *backlog {
+	return &backlog{journal: j, row: row, stored: row, slots: make(chan struct{}, maxWaiting), now: make(chan struct{}, 1), more: make(chan struct{}, 1),
+		by: map[event.DecisionID]*noted{}, store: store}
 }
 
-// read gives what the journal holds.
-func (b *backlog) read(ctx context.Context) (all []kept, err error) {
-	err = b.journal.Read(ctx, func(tx *sqldb.Tx) error {
-		rows, err := tx.Query(`select n, decisions from journal order by n`)
-		if err != nil {
-			return err
+// parse gives the decisions of a row.
+func parse(r journal.Row) (all []kept, err error) {
+	for lines := string(r.Data); lines != ""; {
+		n := &noted{row: r.N}
+		n.head, lines, _ = strings.Cut(lines, "\n")
+		n.body, lines, _ = strings.Cut(lines, "\n")
+		if err := json.Unmarshal([]byte(n.head), &n.entry); err != nil {
+			return nil, fmt.Errorf("row %d of the journal: %w", r.N, err)
 		}
-		defer rows.Close()
-		for rows.Next() {
-			var lines string
-			if err := rows.Scan(&b.row, &lines); err != nil {
-				return err
-			}
-			for lines != "" {
-				n := &noted{row: b.row}
-				var head string
-				head, lines, _ = strings.Cut(lines, "\n")
-				n.body, lines, _ = strings.Cut(lines, "\n")
-				if err := json.Unmarshal([]byte(head), &n.entry); err != nil {
-					return fmt.Errorf("row %d of the journal: %w", b.row, err)
-				}
-				all = append(all, kept{n, nil})
-			}
-		}
-		return rows.Err()
-	})
-	return all, err
+		all = append(all, kept{n, nil})
+	}
+	return all, nil
 }
 
 // add lets a decision become durable and be stored; n.durable hears of the first. Those
@@ -234,35 +215,22 @@ func (b *backlog) writeRow(group []*noted) {
 
 // append writes a row of the journal.
 func (b *backlog) append(row int64, group []*noted) error {
-	var lines strings.Builder
+	b.lines.Reset()
 	for _, n := range group {
-		lines.Grow(len(n.head) + len(n.body) + 2)
-		lines.WriteString(n.head)
-		lines.WriteByte('\n')
-		lines.WriteString(n.body)
-		lines.WriteByte('\n')
+		b.lines.WriteString(n.head)
+		b.lines.WriteByte('\n')
+		b.lines.WriteString(n.body)
+		b.lines.WriteByte('\n')
 	}
-	return b.journal.Write(context.Background(), func(tx *sqldb.Tx) error {
-		_, err := tx.Exec(`insert into journal (n, decisions) values ($1, $2)`, row, lines.String())
-		return err
-	})
+	return b.journal.Append(row, b.lines.Bytes())
 }
 
-// trim takes out of the journal what is stored.
-func (b *backlog) trim(ctx context.Context) error {
+// trim lets the journal forget what is stored.
+func (b *backlog) trim() {
 	b.mu.Lock()
-	before, all := b.row, len(b.waiting) == 0
-	if !all {
-		before = b.waiting[0].row
-	}
+	stored := b.stored
 	b.mu.Unlock()
-	return b.journal.Write(ctx, func(tx *sqldb.Tx) error {
-		if _, err := tx.Exec(`delete from journal where n < $1`, before); err != nil || !all {
-			return err
-		}
-		_, err := tx.Exec(`update journal set decisions = '' where n = $1`, before)
-		return err
-	})
+	b.journal.Trim(stored)
 }
 
 // ended lets an outcome be stored, with its decision where that waits too.
@@ -312,9 +280,7 @@ func (b *backlog) run() {
 		}
 		t.Stop()
 		err := b.store(context.Background())
-		if err == nil {
-			err = b.trim(context.Background())
-		}
+		b.trim()
 		over := errors.Is(err, sqldb.ErrClosed) || errors.Is(err, sqldb.ErrCrashed) // the next process finds it in the journal
 		if err != nil && !over {
 			slog.Error("decisions wait to be stored", "n", b.len(), "err", err)
@@ -325,6 +291,21 @@ func (b *backlog) run() {
 		b.storing = more
 		b.mu.Unlock()
 	}
+}
+
+// newest is the row of the last of decisions; 0 when none is of a row.
+func newest(decisions []kept) (row int64) {
+	for _, k := range decisions {
+		row = max(row, k.row)
+	}
+	return row
+}
+
+// reached takes in that everything up to a row is stored.
+func (b *backlog) reached(row int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stored = max(b.stored, row)
 }
 
 // all gives what waits.

@@ -11,31 +11,53 @@ import (
 
 	"rapport/event"
 	"rapport/internal/fault"
+	"rapport/internal/journal"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
 )
 
-// recover stores what an earlier process left in the journal.
-func (s *Service) recover(ctx context.Context) error {
-	all, err := s.backlog.read(ctx)
-	if err != nil || len(all) == 0 {
+// recover stores what an earlier process left in the journal, and goes on after it.
+func (s *Service) recover(ctx context.Context, j Journal, rows []journal.Row) error {
+	var last int64
+	if err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		if _, err := tx.Get(`select n from journaled where id = 1`, nil, &last); err != nil {
+			return err
+		}
+		var all []kept
+		for _, r := range rows {
+			if r.N <= last {
+				continue
+			}
+			some, err := parse(r)
+			if err != nil {
+				return err
+			}
+			all = append(all, some...)
+		}
+		last = max(last, newest(all))
+		s.backlog = newBacklog(j, last, s.settle)
+		return s.fileUpTo(tx, last, all, nil)
+	}); err != nil {
 		return err
 	}
-	if err := s.db.Write(ctx, func(tx *sqldb.Tx) error { return s.file(tx, all, nil) }); err != nil {
-		return err
-	}
-	return s.backlog.trim(ctx)
+	s.backlog.trim()
+	return nil
 }
 
 // Unsettled is the number of decisions and outcomes that are on their way to the tables.
 func (s *Service) Unsettled() int { return s.backlog.len() }
 
-// Settle stores what is on its way to the tables and empties the journal of it.
-func (s *Service) Settle(ctx context.Context) error {
+// Settle stores what is on its way to the tables.
+func (s *Service) Settle(ctx context.Context) error { return s.settle(ctx) }
+
+// Scrub stores what is on its way to the tables and takes it out of the journal, so that
+// nothing of it is left there; false when more came meanwhile: try again later.
+func (s *Service) Scrub(ctx context.Context) (done bool, err error) {
 	if err := s.settle(ctx); err != nil {
-		return err
+		return false, err
 	}
-	return s.backlog.trim(ctx)
+	s.backlog.trim()
+	return s.backlog.journal.Scrub()
 }
 
 // settle stores what waits. One thing that cannot be stored does not keep the others
@@ -87,6 +109,17 @@ func (s *Service) catchUp(tx *sqldb.Tx) error {
 	decisions, ends := s.backlog.all()
 	if len(decisions)+len(ends) == 0 {
 		return nil
+	}
+	return s.fileUpTo(tx, newest(decisions), decisions, ends)
+}
+
+// fileUpTo is file for everything that waits up to a row.
+func (s *Service) fileUpTo(tx *sqldb.Tx, row int64, decisions []kept, ends []ending) error {
+	if row > 0 {
+		if _, err := tx.Exec(`update journaled set n = $1 where id = 1 and n < $1`, row); err != nil {
+			return err
+		}
+		tx.OnCommit(func() { s.backlog.reached(row) })
 	}
 	return s.file(tx, decisions, ends)
 }

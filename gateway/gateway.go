@@ -26,6 +26,7 @@ import (
 	"rapport/gateway/watch"
 	"rapport/internal/erasure"
 	"rapport/internal/fault"
+	"rapport/internal/journal"
 	"rapport/internal/relay"
 	"rapport/internal/sqldb"
 	"rapport/policy"
@@ -116,7 +117,8 @@ type Options struct {
 
 	QuietFrom, QuietTo int // hours UTC in which nobody is answered unasked; equal for none
 
-	Journal *sqldb.DB // of decisions until they are stored, so that they wait for nothing else; nil for the context's own
+	Journal Journal       // of decisions until they are stored; nil for a table in the context's own database
+	Rows    []journal.Row // that it held when it was opened
 
 	Profiles  Profiles
 	Talks     Talks
@@ -190,13 +192,12 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 	s := &Service{db: db, o: o, wake: make(chan struct{}, 1), rulesWake: make(chan struct{}, 1),
 		views: map[event.AgentID]*view{}, loads: map[event.AgentID]*view{}, names: map[string]name{}, chores: map[event.PersonID]tally{}, keepAlive: keepAlive}
 	if o.Journal == nil {
-		s.o.Journal = db
+		var err error
+		if o.Journal, o.Rows, err = OpenTable(ctx, db); err != nil {
+			return nil, err
+		}
 	}
-	var err error
-	if s.backlog, err = openBacklog(ctx, s.o.Journal, s.settle); err != nil {
-		return nil, err
-	}
-	if err := s.recover(ctx); err != nil {
+	if err := s.recover(ctx, o.Journal, o.Rows); err != nil {
 		return nil, err
 	}
 	if err := s.loadSpending(ctx); err != nil {

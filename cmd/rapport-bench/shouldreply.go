@@ -15,6 +15,7 @@ import (
 	"rapport/gateway"
 	"rapport/gateway/compile"
 	"rapport/gateway/provider/discover"
+	"rapport/internal/journal"
 	"rapport/internal/sqldb"
 	"rapport/policy"
 )
@@ -61,13 +62,13 @@ func shouldReply(ctx context.Context) (metrics, error) {
 		return nil, err
 	}
 	defer db.Close()
-	journal, err := sqldb.Open(ctx, sqldb.Options{Path: filepath.Join(dir, "journal.db"), Name: "journal"})
+	kept, _, err := journal.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	defer journal.Close()
+	defer kept.Close()
 	all := quietTalk{}
-	s, err := gateway.New(ctx, db, gateway.Options{Journal: journal, Key: make([]byte, 32), Profiles: all, Talks: all, Poster: all, Directory: all, Finder: all,
+	s, err := gateway.New(ctx, db, gateway.Options{Journal: kept, Key: make([]byte, 32), Profiles: all, Talks: all, Poster: all, Directory: all, Finder: all,
 		Models: discover.Found{Registry: compile.Registry{Default: []compile.Model{{Provider: "none", ID: "none", Vendor: compile.VendorOllama}}}}})
 	if err != nil {
 		return nil, err

@@ -110,15 +110,15 @@ func Trace(t *testing.T, mode string, rejects bool) {
 }
 
 var (
-	walWrite = regexp.MustCompile(`^\d+ +pwrite\w*\(\d+<[^>]*-wal>`)
-	walSync  = regexp.MustCompile(`^\d+ +f(?:data)?sync\(\d+<[^>]*-wal>(.*)`)
+	walWrite = regexp.MustCompile(`^\d+ +pwrite\w*\(\d+<[^>]*(?:-wal|/journal-\d)>`)
+	walSync  = regexp.MustCompile(`^\d+ +f(?:data)?sync\(\d+<[^>]*(?:-wal|/journal-\d)>(.*)`)
 	ackWrite = regexp.MustCompile(`^\d+ +write\(1<[^>]*>, "ack (\d+)`)
 	resumed  = regexp.MustCompile(`^\d+ +<\.\.\. f(?:data)?sync resumed>(.*)`)
 )
 
 // CheckTrace reads what strace -f -y wrote of a helper and gives the number of
 // acks. It is an error when an ack after the first starts without a write to the
-// write-ahead log since the ack before, or before a sync of that log which began
+// write-ahead log, or to a journal, since the ack before, or before a sync of that log which began
 // after the write has ended well.
 func CheckTrace(calls string) (acks int, err error) {
 	wrote, dirty, syncing := false, false, false
