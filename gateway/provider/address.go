@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -50,14 +49,7 @@ func allowed(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// newTransport sends to where it is told and nowhere else: answers that lead to
-// another address are not followed with the key.
-func newTransport() *http.Transport {
-	return &http.Transport{
-		Proxy:       http.ProxyFromEnvironment,
-		DialContext: (&net.Dialer{Timeout: 5 * time.Second, Control: allowed}).DialContext, TLSHandshakeTimeout: 10 * time.Second,
-		MaxIdleConns: 64, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second, ForceAttemptHTTP2: true,
-		MaxResponseHeaderBytes: 64 << 10, DisableCompression: true,
-		ReadBufferSize: 16 << 10, WriteBufferSize: 16 << 10, // a prompt is one write
-	}
+// newTransport reaches models over the network.
+func newTransport() *Transport {
+	return NewTransport((&net.Dialer{Timeout: 5 * time.Second, Control: allowed}).DialContext)
 }

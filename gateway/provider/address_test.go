@@ -48,7 +48,7 @@ func TestForbiddenAddressesAreNotConnectedTo(t *testing.T) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
-	_, err := newTransport().DialContext(t.Context(), "tcp", "169.254.169.254:80")
+	_, err := newTransport().dial(t.Context(), "tcp", "169.254.169.254:80")
 	if op, ok := errors.AsType[*net.OpError](err); !ok || !errors.Is(op, errForbidden) {
 		t.Errorf("connected: %v", err)
 	}

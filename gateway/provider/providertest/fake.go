@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"rapport/gateway/compile"
+	"rapport/gateway/provider"
 )
 
 // Step is how a fake answers one request; the zero Step answers well.
@@ -96,7 +97,7 @@ func (f *Fake) transport(t testing.TB) http.RoundTripper {
 	l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
 	s := &http.Server{Handler: f}
 	go func() { _ = s.Serve(l) }()
-	tr := &http.Transport{DialContext: l.dial}
+	tr := provider.NewTransport(l.dial)
 	t.Cleanup(func() {
 		tr.CloseIdleConnections()
 		_ = s.Close()
