@@ -66,6 +66,7 @@ func Settings() []Setting {
 		{Key: "gateway.rules_every", Default: "0s", Doc: "how often a model is asked for other mapping rules, as a proposal that an operator decides on, as 168h; 0 for only when `rapport rules refresh` says so"},
 		{Key: "gateway.rules_model", Default: "", Doc: "model that is asked for them; empty: the provider's own"},
 		{Key: "gateway.rules_provider", Default: "", Doc: "who is asked for them, where it is not who replies: openai, anthropic or gemini, with the key in the environment"},
+		{Key: "provider.archetypes", Default: "", Doc: "models of archetypes, before the ordinary one and after what an agent's owner named, as mentor=my-lora,muse=anthropic/claude-haiku-5-5; a model alone is one of the first provider"},
 		{Key: "provider.base_url", Default: "", Doc: "address of a model server up to its version, as https://api.openai.com/v1; without it and provider.vendor the environment's keys, then local servers, then the offline demo are tried"},
 		{Key: "provider.key", Default: "", Doc: "key for provider.base_url; better in the environment than in a file", Secret: true},
 		{Key: "provider.model", Default: "", Doc: "model to ask for; openai, anthropic and gemini have one of their own"},
@@ -130,6 +131,7 @@ type Config struct {
 		Model   string `koanf:"model"`
 		Vendor  string `koanf:"vendor"`
 		Prices  string `koanf:"prices"`
+		Special string `koanf:"archetypes"`
 		Offline bool   `koanf:"offline"`
 	} `koanf:"provider"`
 
@@ -322,7 +324,7 @@ func (c Config) Effective() []Effective {
 		"kafka.brokers": c.Kafka.Brokers, "kafka.prefix": c.Kafka.Prefix, "kafka.tls": c.Kafka.TLS, "kafka.user": c.Kafka.User, "kafka.password": c.Kafka.Password,
 		"kafka.partitions": c.Kafka.Partitions, "kafka.replication": c.Kafka.Replication,
 		"provider.base_url": c.Provider.BaseURL, "provider.key": c.Provider.Key, "provider.model": c.Provider.Model, "provider.offline": c.Provider.Offline,
-		"provider.vendor": c.Provider.Vendor, "provider.prices": c.Provider.Prices,
+		"provider.vendor": c.Provider.Vendor, "provider.prices": c.Provider.Prices, "provider.archetypes": c.Provider.Special,
 	}
 	maps.Copy(values, c.moderation.values())
 	for key, v := range c.community.values() {

@@ -47,6 +47,9 @@ func (a *App) models(ctx context.Context) (discover.Found, error) {
 	if err != nil {
 		return found, fault.New(fault.Invalid, "invalid_setting", "provider.model is not set: say which model to ask for at the server of provider.base_url.").Because(err)
 	}
+	if found.Registry.Archetypes, err = a.cfg.archetypeModels(found.Registry); err != nil {
+		return found, err
+	}
 	return found, a.rulesModel(ctx, &found)
 }
 

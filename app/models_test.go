@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rapport/gateway"
+	"rapport/gateway/compile"
 	"rapport/gateway/provider/calling"
 	"rapport/gateway/provider/providertest"
 	"rapport/internal/fault"
@@ -23,6 +24,8 @@ func TestModelSettings(t *testing.T) {
 		{map[string]any{"provider.prices": "gpt-6-luna=1/-1"}, "provider.prices"},
 		{map[string]any{"provider.prices": "=1/1"}, "provider.prices"},
 		{map[string]any{"provider.prices": "m=NaN/1"}, "provider.prices"},
+		{map[string]any{"provider.archetypes": "mentor"}, "provider.archetypes"},
+		{map[string]any{"provider.archetypes": "mentor=a,mentor=b"}, "provider.archetypes"},
 		{map[string]any{"gateway.owner_cost": 2.5}, "say what the models cost"},
 		{map[string]any{"gateway.agent_tokens": -1}, "gateway.agent_tokens"},
 		{map[string]any{"gateway.patience": "0s"}, "gateway.patience"},
@@ -52,6 +55,29 @@ func TestModelSettings(t *testing.T) {
 	cfg.Provider.Vendor, cfg.Provider.BaseURL = "", "http://127.0.0.1:1/v1"
 	if _, err := (&App{cfg: cfg}).models(t.Context()); !fault.Is(err, "invalid_setting") {
 		t.Errorf("a server without a model: %v", err)
+	}
+}
+
+// Archetypes have models of their own, at the first provider or at one that is named.
+func TestModelsOfArchetypes(t *testing.T) {
+	t.Setenv("OPENAI_API_KEY", "sk-1")
+	t.Setenv("ANTHROPIC_API_KEY", "sk-2")
+	cfg, err := LoadConfig(map[string]any{"data": t.TempDir(), "provider.archetypes": "mentor = ft:gpt-4o:x, muse=anthropic/claude-haiku-5-5,sage=org/lora"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := (&App{cfg: cfg}).models(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]compile.Model{"mentor": {Provider: "openai", ID: "ft:gpt-4o:x", Vendor: compile.VendorOpenAI}, "muse": {Provider: "anthropic", ID: "claude-haiku-5-5", Vendor: compile.VendorAnthropic},
+		"sage": {Provider: "openai", ID: "org/lora", Vendor: compile.VendorOpenAI}}
+	if d := cmp.Diff(want, found.Registry.Archetypes); d != "" {
+		t.Error(d)
+	}
+	cfg.Provider.Offline = true
+	if _, err := (&App{cfg: cfg}).models(t.Context()); !fault.Is(err, "invalid_setting") {
+		t.Errorf("without a model server: %v", err)
 	}
 }
 

@@ -282,6 +282,7 @@ func TestRouter(t *testing.T) {
 		{policy.Runtime{Archetype: "unknown"}, a, RouteDefault, []Model{b}},
 		{policy.Runtime{PreferredProvider: "c", Archetype: "mentor"}, own, RouteExplicit, []Model{a, b}},
 		{policy.Runtime{PreferredProvider: "b", PreferredModel: "big"}, Model{"b", "big", VendorOllama}, RouteExplicit, []Model{a, b}},
+		{policy.Runtime{PreferredModel: "big", Archetype: "mentor"}, Model{"a", "big", VendorOpenAI}, RouteExplicit, []Model{a, b}},
 		{policy.Runtime{PreferredProvider: "gone", PreferredModel: "big"}, a, RouteDefault, []Model{b}},
 	} {
 		got := r.Choose(c.want)

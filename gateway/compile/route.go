@@ -37,7 +37,7 @@ type Route struct {
 
 // Router chooses the model: set explicitly → the archetype's → the default; all
 // of Default that remain are fallbacks. A provider that is not configured counts
-// as not set.
+// as not set; a model without a provider is one at the default's, where that has models.
 type Router struct{ Registry Registry }
 
 // Choose gives the route for an agent.
@@ -48,6 +48,9 @@ func (r Router) Choose(want policy.Runtime) Route {
 		if want.PreferredModel != "" {
 			out.ID = want.PreferredModel
 		}
+	} else if want.PreferredProvider == "" && want.PreferredModel != "" && len(r.Registry.Default) > 0 && r.Registry.Default[0].Vendor != VendorOffline {
+		out.Model, out.Reason = r.Registry.Default[0], RouteExplicit
+		out.ID = want.PreferredModel
 	} else if m, ok := r.Registry.Archetypes[want.Archetype]; ok && want.Archetype != "" {
 		out.Model, out.Reason = m, RouteArchetype
 	} else if len(r.Registry.Default) > 0 {

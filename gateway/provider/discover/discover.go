@@ -33,15 +33,14 @@ type Setting struct {
 
 // Options are what Find goes by.
 type Options struct {
-	Settings  []Setting
-	Getenv    func(string) string // environment; nothing is read when nil
-	NoProbe   bool                // don't look for servers on this machine
-	Loopback  string              // host that is probed, 127.0.0.1 when empty
-	Ollama    int                 // ports; 11434, 8080 and 8000 when 0
-	LlamaCPP  int
-	VLLM      int
-	Timeout   time.Duration // per probe, 200 ms when 0
-	Archetype map[string]compile.Model
+	Settings []Setting
+	Getenv   func(string) string // environment; nothing is read when nil
+	NoProbe  bool                // don't look for servers on this machine
+	Loopback string              // host that is probed, 127.0.0.1 when empty
+	Ollama   int                 // ports; 11434, 8080 and 8000 when 0
+	LlamaCPP int
+	VLLM     int
+	Timeout  time.Duration // per probe, 200 ms when 0
 }
 
 // Demo is the offline generator as a model. It is always among the registry's
@@ -151,7 +150,7 @@ func Find(ctx context.Context, o Options) (Found, error) {
 	def(&o.LlamaCPP, 8080)
 	def(&o.VLLM, 8000)
 
-	found := Found{Registry: compile.Registry{Archetypes: o.Archetype, Providers: map[string]compile.Model{Demo.Provider: Demo}}}
+	found := Found{Registry: compile.Registry{Providers: map[string]compile.Model{Demo.Provider: Demo}}}
 	settings, why := o.choose(ctx)
 	for _, s := range settings {
 		if s.Vendor == compile.VendorOffline {
