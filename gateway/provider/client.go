@@ -207,7 +207,7 @@ func (c *Client) request(ctx context.Context, r Request, known Learned) (*http.R
 
 func encode(body any) ([]byte, error) {
 	if a, ok := body.(Appender); ok {
-		if b, ok := a.AppendJSON(make([]byte, 0, 4<<10)); ok {
+		if b, ok := a.AppendJSON(nil); ok {
 			return b, nil
 		}
 	}
@@ -245,7 +245,11 @@ func (c *Client) broken(ctx context.Context, cause error, started bool, code str
 
 // isDocument says whether an answer is one JSON document instead of a stream.
 func isDocument(h http.Header) bool {
-	kind, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	said := h.Get("Content-Type")
+	if said == "text/event-stream" {
+		return false
+	}
+	kind, _, _ := mime.ParseMediaType(said)
 	return kind == "application/json"
 }
 

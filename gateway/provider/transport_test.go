@@ -85,8 +85,10 @@ func TestLinesAreUsedAgain(t *testing.T) {
 		} else if raw, err := io.ReadAll(resp.Body); err != nil || c.status == 200 && len(raw) != 100000 {
 			t.Fatalf("%s: %d bytes, %v", c.path, len(raw), err)
 		}
-		if resp.Body.Close() != nil || resp.Body.Close() != nil {
-			t.Error("cannot be closed")
+		for range 2 {
+			if err := resp.Body.Close(); err != nil {
+				t.Error(err)
+			}
 		}
 		if n, err := resp.Body.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 			t.Errorf("after its end: %d %v", n, err)

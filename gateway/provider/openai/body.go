@@ -2,6 +2,7 @@ package openai
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 
 	"rapport/internal/plainjson"
@@ -47,6 +48,11 @@ func (b body) AppendJSON(to []byte) ([]byte, bool) {
 	if b.ResponseFormat != nil {
 		return nil, false
 	}
+	size := 512
+	for _, m := range b.Messages {
+		size += 64 + len(m.Content) + len(m.Content)/16
+	}
+	to = slices.Grow(to, size)
 	text := func(name, s string) {
 		to = append(append(to, name...), ':')
 		to = plainjson.AppendText(to, s, false)
