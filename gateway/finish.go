@@ -90,6 +90,23 @@ func replied(from *event.Event, body event.ReplyGenerated, raw string, now event
 // gone.
 const orphan = 10 * time.Minute
 
+// sweep closes orphans until ctx ends: those of a process that died a moment ago are
+// not old enough when the next one starts.
+func (s *Service) sweep(ctx context.Context) {
+	tick := time.NewTicker(s.sweeping)
+	defer tick.Stop()
+	for {
+		if err := s.closeOrphans(ctx); err != nil && ctx.Err() == nil {
+			slog.ErrorContext(ctx, "decisions of callers that went away were not ended", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
 // closeOrphans ends decisions for callers that went away with an earlier process.
 func (s *Service) closeOrphans(ctx context.Context) error {
 	var bodies []string

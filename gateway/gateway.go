@@ -145,6 +145,7 @@ type Service struct {
 	desk      desk
 	backlog   *backlog
 	keepAlive time.Duration // how long a stream stays silent
+	sweeping  time.Duration // between two looks for orphans
 	judged    verdicts
 
 	mu     sync.Mutex // of what follows: it is remembered, and can be forgotten at any time
@@ -190,7 +191,7 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Service, error) {
 		o.Lease = 30 * time.Second
 	}
 	s := &Service{db: db, o: o, wake: make(chan struct{}, 1), rulesWake: make(chan struct{}, 1),
-		views: map[event.AgentID]*view{}, loads: map[event.AgentID]*view{}, names: map[string]name{}, chores: map[event.PersonID]tally{}, keepAlive: keepAlive}
+		views: map[event.AgentID]*view{}, loads: map[event.AgentID]*view{}, names: map[string]name{}, chores: map[event.PersonID]tally{}, keepAlive: keepAlive, sweeping: orphan}
 	if o.Journal == nil {
 		var err error
 		if o.Journal, o.Rows, err = OpenTable(ctx, db); err != nil {

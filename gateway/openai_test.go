@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -462,12 +463,18 @@ func TestOrphans(t *testing.T) {
 	if err := w.s.closeOrphans(t.Context()); err != nil || len(w.told()) != 0 {
 		t.Errorf("a young decision was ended: %v", err)
 	}
+	w.s.sweeping = time.Millisecond
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { _ = w.s.Run(ctx) })
+	time.Sleep(5 * time.Millisecond) // it has looked already
 	w.pass(11 * time.Minute)
-	for range 2 {
-		if err := w.s.closeOrphans(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+	for end := time.Now().Add(10 * time.Second); len(w.told()) == 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
 	}
+	time.Sleep(5 * time.Millisecond) // and looks again
+	stop()
+	running.Wait()
 	if told := w.told(); len(told) != 1 || told[0].Action != "failed" || told[0].Error != "interrupted" {
 		t.Errorf("%+v", told)
 	}

@@ -41,9 +41,6 @@ var errLeaseLost = errors.New("the lease was lost")
 
 // Run makes replies until ctx ends. Several processes may run it.
 func (s *Service) Run(ctx context.Context) error {
-	if err := s.closeOrphans(ctx); err != nil {
-		return err
-	}
 	var busy sync.WaitGroup
 	defer func() {
 		busy.Wait()
@@ -52,6 +49,7 @@ func (s *Service) Run(ctx context.Context) error {
 		}
 	}()
 	busy.Go(func() { s.runRules(ctx) })
+	busy.Go(func() { s.sweep(ctx) })
 	slots := make(chan struct{}, s.o.Workers)
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
