@@ -2,7 +2,7 @@
 // embedded and a Kafka implementation, and one suite (eventlogtest) that proves
 // each.
 //
-// Owns: Log, Reader, Record, Position. What one implementation cannot promise is
+// Owns: Log, Reader, Record, Memo, Position. What one implementation cannot promise is
 // not in the contract. Promised: order per key; at least once; durable when
 // Append returns; groups do not disturb each other. Not promised: order between
 // keys, an id once (internal/relay remembers ids and makes effects happen once).
@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 )
 
 // Position is a place in one partition. It grows along the partition, with
@@ -33,6 +34,23 @@ type Record struct {
 	// Set by the log on reading.
 	Partition int
 	Position  Position
+	Memo      *Memo // shared by all who were given the same record; nil otherwise
+}
+
+// Memo keeps what the readers of a record would each find out by themselves. A nil
+// one keeps nothing.
+type Memo struct {
+	once  sync.Once
+	found any
+}
+
+// Of gives what find found for the first who asked.
+func (m *Memo) Of(find func() any) any {
+	if m == nil {
+		return find()
+	}
+	m.once.Do(func() { m.found = find() })
+	return m.found
 }
 
 // Partition names one ordered part of a topic.

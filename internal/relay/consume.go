@@ -235,9 +235,9 @@ func (c *consumer) decode(records []eventlog.Record, items []item) batch {
 			}
 			continue
 		}
-		it.mark = markOf(rec)
-		if err := decode(rec, &it.event); err != nil {
-			it.fate, it.reason = fateAside, reasonOf(err)
+		k := know(rec)
+		if it.event, it.mark = k.event, k.mark; k.err != nil {
+			it.fate, it.reason = fateAside, reasonOf(k.err)
 		}
 		items = append(items, it)
 	}
@@ -315,6 +315,22 @@ func (c *consumer) at(ctx context.Context, p eventlog.Partition, last eventlog.P
 		return err
 	})
 	return max(at, saved), err
+}
+
+// known is what every group has to find out about a record.
+type known struct {
+	event event.Event
+	mark  mark
+	err   error // of decode
+}
+
+// know reads a record; groups that were given the same one do it once.
+func know(rec *eventlog.Record) *known {
+	return rec.Memo.Of(func() any {
+		k := &known{mark: markOf(rec)}
+		k.err = decode(rec, &k.event)
+		return k
+	}).(*known)
 }
 
 // decode reads the event of a record. An error is ErrMalformed or ErrUnknownType.

@@ -59,7 +59,8 @@ func Migrate(ctx context.Context, db *sqldb.DB) error {
 // the failing event, which meets its fate by fault.KindOf: Unavailable, Conflict and
 // RateLimited are retried with back-off, Internal (and a panic) parks the event's
 // key, every other kind (and the errors of event.As) is set aside. The slice is
-// used again after the call; the events in it are not.
+// used again after the call; the events in it are not, but other groups have them
+// too: their Data is not to be changed.
 type Handler func(ctx context.Context, tx *sqldb.Tx, events []event.Event) error
 
 // Each makes a handler of a function over single events.

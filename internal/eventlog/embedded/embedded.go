@@ -165,7 +165,7 @@ func (l *Log) grew(before eventlog.Position, records []eventlog.Record) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, r := range records {
-		r.Partition, r.Position = 0, before+eventlog.Position(i)+1
+		r.Partition, r.Position, r.Memo = 0, before+eventlog.Position(i)+1, new(eventlog.Memo)
 		n := l.newest[r.Topic]
 		if n == nil {
 			n = &newest{after: before}

@@ -15,9 +15,9 @@ type newest struct {
 	bytes   int
 }
 
-// newestBytes are kept of a topic at most: some thousand records. Who lags behind
-// them reads the file until it catches up.
-const newestBytes = 4 << 20
+// newestBytes are kept of a topic at most: about three thousand records. Who lags
+// behind them reads the file until it catches up.
+const newestBytes = 8 << 20
 
 // add takes in the topic's next record. When there are too many, the older half goes.
 func (n *newest) add(r eventlog.Record) {
@@ -45,5 +45,5 @@ func (n *newest) next(after eventlog.Position, most int) ([]eventlog.Record, boo
 	return n.records[i:end:end], true
 }
 
-// size is what a record takes, its strings and their headers included.
-func size(r *eventlog.Record) int { return 120 + len(r.Value) + len(r.ID) + len(r.Key) + len(r.Type) }
+// size is what a record takes, with as much again for what its readers find out.
+func size(r *eventlog.Record) int { return 2 * (150 + len(r.Value) + len(r.ID) + len(r.Key)) }
