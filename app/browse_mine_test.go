@@ -119,6 +119,9 @@ func browseMine(t *testing.T, ctx context.Context, r *rig) {
 	b.write("#token-name", "My program")
 	b.click("#token button")
 	b.until("the token's secret is shown", `document.querySelector("#made code")?.textContent.length > 20`)
+	if made := b.str(`document.querySelector("#made").textContent`); !strings.Contains(made, r.URL()+"/v1") {
+		t.Errorf("who made a token does not learn where to use it: %s", made)
+	}
 	if !strings.Contains(b.str(`document.querySelector("#made").textContent`), "once") {
 		t.Error("it does not say that it is shown once")
 	}

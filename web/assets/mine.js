@@ -28,7 +28,8 @@ token?.addEventListener('submit', once(token, async () => {
   try {
     const t = await call('POST', '/v1/tokens', { name: token.elements.name.value, scopes });
     token.reset();
-    made.replaceChildren('Shown this once: ', element('code', t.token));
+    made.replaceChildren('Shown this once: ', element('code', t.token),
+      ...(scopes.includes('chat') ? [element('br'), 'Programs that know OpenAI take it as their API key, with ', element('code', `${location.origin}/v1`), ' as base URL.'] : []));
   } catch (err) {
     tell(made, err);
   }
