@@ -52,6 +52,7 @@ func (s *Service) Routes(api *httpapi.API) {
 		return httpapi.Op{Summary: summary, Tag: "feedback", Scope: authz.ScopeFeedback}
 	}
 	give := op("Give feedback on an agent")
+	give.AnySite = true // who talks with an agent from another site's page gives feedback there, too
 	give.Status, give.Also, give.MaxBody, give.Errors = 201, []int{202}, 64<<10, []int{404, 409, 429}
 	httpapi.Post(api, "/v1/feedback", give, func(ctx context.Context, in *giveRequest) (Receipt, error) {
 		return s.Give(ctx, authz.From(ctx), in.IdempotencyKey, in.Body)

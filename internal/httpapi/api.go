@@ -46,7 +46,7 @@ type Op struct {
 	MaxBody int64          // bytes, 1 MiB when 0
 	Takes   map[string]any // of a plain handler: a value of the body's type by media type, for the description
 	Gives   any            // of a plain handler: a value of the JSON answer's type, for the description
-	AnySite bool           // of a plain handler: pages of other sites may call it, by a token and never by a cookie
+	AnySite bool           // pages of other sites may call it, by a token and never by a cookie
 	Errors  []int          // statuses beyond 401, 403, 404, 413, 415, 422, 503 that can happen
 }
 
@@ -199,6 +199,9 @@ func register[In, Out any](a *API, method, path string, op Op, h func(context.Co
 		}
 		return b, nil
 	})
+	if op.AnySite {
+		a.preflight(method, path)
+	}
 	answers := operationAt(a.huma.OpenAPI(), method, path).Responses
 	success := answers[strconv.Itoa(op.success())]
 	if op.success() == http.StatusNoContent {
@@ -339,10 +342,6 @@ func (a *API) Handle(pattern string, op Op, h http.Handler, describe func(*huma.
 		a.preflight(method, path)
 	}
 	a.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		if op.AnySite && r.Header.Get("Origin") != "" {
-			w.Header().Set("Access-Control-Allow-Origin", "*")
-			w.Header().Set("Access-Control-Expose-Headers", exposed)
-		}
 		if err := op.admit(r.Context()); err != nil {
 			WriteError(w, r, err)
 			return
@@ -400,7 +399,12 @@ func (a *API) Handler() http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
-		if err := guard.Check(r); err != nil && !a.forAnySite(r) {
+		open := r.Header.Get("Origin") != "" && a.anySite(r)
+		if open {
+			h.Set("Access-Control-Allow-Origin", "*")
+			h.Set("Access-Control-Expose-Headers", exposed)
+		}
+		if err := guard.Check(r); err != nil && !(open && withToken(r)) {
 			WriteError(x, x.r, fault.New(fault.Forbidden, "cross_origin", "This request came from another site's page; open the page on this site."))
 			return
 		}

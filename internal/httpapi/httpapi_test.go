@@ -455,3 +455,39 @@ func BenchmarkTypedRoute(b *testing.B) {
 		}
 	})
 }
+
+// A route that says so takes requests of other sites' pages with a token; what it refuses
+// can be read there, too. Other methods of its path stay closed.
+func TestAnySite(t *testing.T) {
+	t.Parallel()
+	a := New("1", tokens{"t": {Person: "ann"}})
+	Post(a, "/v1/notes", Op{Summary: "Write", Tag: "notes", AnySite: true}, func(context.Context, *struct{}) (Room, error) { return Room{ID: "n"}, nil })
+	Delete(a, "/v1/notes", Op{Summary: "Burn", Tag: "notes"}, func(context.Context, *struct{}) (Room, error) { return Room{}, nil })
+	srv := httptest.NewServer(a.Handler())
+	t.Cleanup(srv.Close)
+	for _, c := range []struct {
+		method, token string
+		status        int
+		open          string
+	}{
+		{"OPTIONS", "", 204, "*"}, {"POST", "Bearer t", 200, "*"}, {"POST", "Bearer wrong", 401, "*"}, {"POST", "", 403, "*"}, {"POST", "Basic t", 403, "*"}, {"DELETE", "Bearer t", 403, ""},
+	} {
+		r, err := http.NewRequest(c.method, srv.URL+"/v1/notes", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Origin", "https://front.example")
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+		if c.token != "" {
+			r.Header.Set("Authorization", c.token)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if h := resp.Header; resp.StatusCode != c.status || h.Get("Access-Control-Allow-Origin") != c.open || h.Get("Access-Control-Allow-Credentials") != "" || c.method == "OPTIONS" && h.Get("Access-Control-Allow-Methods") != "POST" {
+			t.Errorf("%s %s: %d %v", c.method, c.token, resp.StatusCode, h)
+		}
+	}
+}

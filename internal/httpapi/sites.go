@@ -32,14 +32,15 @@ func (a *API) preflight(method, path string) {
 	})
 }
 
-// forAnySite says whether a request of another site's page is to a route that takes
-// such, and comes with a token.
-func (a *API) forAnySite(r *http.Request) bool {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(token) == "" {
-		return false
-	}
+// anySite says whether a request is to a route that takes those of other sites' pages.
+func (a *API) anySite(r *http.Request) bool {
 	_, pattern := a.mux.Handler(r)
 	_, path, _ := strings.Cut(pattern, " ")
-	return a.sites[path] != nil
+	return slices.Contains(a.sites[path], r.Method)
+}
+
+// withToken says whether a request comes with a token.
+func withToken(r *http.Request) bool {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.EqualFold(scheme, "Bearer") && strings.TrimSpace(token) != ""
 }
