@@ -48,6 +48,8 @@ func (c *completion) readPlain(data []byte) bool {
 			c.Stop = bytes.Clone(r.Raw())
 		case "tool_choice":
 			c.ToolChoice = bytes.Clone(r.Raw())
+		case "function_call":
+			c.FunctionCall = bytes.Clone(r.Raw())
 		case "metadata", "modalities", "response_format":
 			r.Refuse()
 		default:

@@ -36,6 +36,7 @@ type completion struct {
 	Metadata            map[string]any  `json:"metadata"`
 
 	ToolChoice     json.RawMessage `json:"tool_choice"`
+	FunctionCall   json.RawMessage `json:"function_call"` // its name before there were tools
 	Modalities     []string        `json:"modalities"`
 	ResponseFormat struct {
 		Type string `json:"type"`
@@ -206,6 +207,8 @@ func read(r *http.Request) (completion, error) {
 		return c, invalid("n", "One answer at a time: n must be 1.")
 	case choice == `"required"` || strings.HasPrefix(choice, "{"):
 		return c, cannot("tool_choice", "Agents call no tools; leave tool_choice out, or send \"auto\" or \"none\".")
+	case strings.HasPrefix(string(c.FunctionCall), "{"):
+		return c, cannot("function_call", "Agents call no functions; leave function_call out, or send \"auto\" or \"none\".")
 	case c.ResponseFormat.Type != "" && c.ResponseFormat.Type != "text":
 		return c, cannot("response_format", "Agents answer as they speak, not in JSON; leave response_format out.")
 	case slices.Contains(c.Modalities, "audio"):
