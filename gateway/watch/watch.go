@@ -93,8 +93,9 @@ func (w *Watch) labels(r provider.Request) (vendor, model string) {
 
 // Reply is one reply on its way, or one silence; nil is one that nobody watches.
 type Reply struct {
-	w    *Watch
-	span trace.Span // nil when nobody traces
+	w     *Watch
+	span  trace.Span // nil when nobody traces
+	attrs []attribute.KeyValue
 }
 
 // Reply begins one; End must be called on it. header may carry the caller's trace
@@ -111,7 +112,7 @@ func (w *Watch) Reply(ctx context.Context, header http.Header) (context.Context,
 		ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(header))
 	}
 	ctx, span := w.o.Tracer.Start(ctx, "invoke_agent", trace.WithAttributes(semconv.GenAIOperationNameInvokeAgent))
-	return ctx, &Reply{w, span}
+	return ctx, &Reply{w: w, span: span, attrs: make([]attribute.KeyValue, 0, 9)}
 }
 
 // Decided says what was decided, and gives the reply back.
@@ -131,7 +132,7 @@ func (r *Reply) Decided(d event.ReplyGenerated) *Reply {
 	if r.span == nil {
 		return r
 	}
-	r.span.SetAttributes(
+	r.attrs = append(r.attrs,
 		semconv.GenAIAgentID(string(d.AgentID)), semconv.GenAIAgentVersion(strconv.FormatInt(d.PolicyVersion, 10)),
 		semconv.GenAIConversationID(string(d.SessionID)), semconv.GenAIResponseID(string(d.DecisionID)),
 		semconv.GenAIPromptName("mapping-rules/"+strconv.FormatInt(d.RulesVersion, 10)),
@@ -156,17 +157,18 @@ func (r *Reply) Ended(code, finish string) {
 		return
 	}
 	if finish != "" {
-		r.span.SetAttributes(semconv.GenAIResponseFinishReasons(finish))
+		r.attrs = append(r.attrs, semconv.GenAIResponseFinishReasons(finish))
 	}
 	if code != "" {
 		r.span.SetStatus(codes.Error, code)
-		r.span.SetAttributes(semconv.ErrorTypeKey.String(code))
+		r.attrs = append(r.attrs, semconv.ErrorTypeKey.String(code))
 	}
 }
 
 // End closes it.
 func (r *Reply) End() {
 	if r != nil && r.span != nil {
+		r.span.SetAttributes(r.attrs...)
 		r.span.End()
 	}
 }
