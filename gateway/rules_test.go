@@ -183,6 +183,7 @@ func TestBadRules(t *testing.T) {
 		{"nothing new", edited(t, func(*rule.Document) {}), "say what the rules in force say"},
 		{"a megabyte", json.RawMessage(`{"version":1,"note":"` + strings.Repeat("a", 1<<20) + `"}`), "bytes, at most"},
 		{"no document", json.RawMessage(`"drop table"`), "not a rules document"},
+		{"a list", json.RawMessage(`[1]`), "the whole is of the wrong type, a JSON array"},
 		{"unknown field", json.RawMessage(`{"version":1,"code":"x"}`), "not a rules document"},
 	} {
 		if _, err := w.s.ProposeRules(t.Context(), c.raw, ""); !fault.Is(err, "rules_invalid") || !strings.Contains(err.Error(), c.want) {

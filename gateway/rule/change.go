@@ -2,7 +2,9 @@ package rule
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -300,6 +302,9 @@ func Read(data []byte) (*Document, error) {
 	dec.DisallowUnknownFields()
 	var d Document
 	if err := dec.Decode(&d); err != nil {
+		if odd, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			return nil, fmt.Errorf("rules are not a rules document: %s is of the wrong type, a JSON %s", cmp.Or(odd.Field, "the whole"), odd.Value)
+		}
 		return nil, fmt.Errorf("rules are not a rules document: %w", err)
 	}
 	if _, err := dec.Token(); err != io.EOF {

@@ -3,6 +3,7 @@ package rule
 import (
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -302,6 +303,9 @@ func (r *Rules) addBands(t policy.Trait, bands []Band, claim func(string) error)
 			}
 			lines[s] = Line{Text: text, Rule: b.ID}
 		}
+	}
+	if len(bands) == 0 {
+		return errors.New("it has no bands; every trait needs some, from 0 to 1")
 	}
 	if next != Steps {
 		return fmt.Errorf("bands end at %v, not at 1", float64(next)/Steps)

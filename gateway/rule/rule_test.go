@@ -69,7 +69,7 @@ func TestRefusals(t *testing.T) {
 		{"overlap", func(d *Document) { d.TraitToPrompt["humor"][1].From = .15 }, "no gap or overlap"},
 		{"does not reach 1", func(d *Document) { d.TraitToPrompt["humor"] = d.TraitToPrompt["humor"][:4] }, "not at 1"},
 		{"off the grid", func(d *Document) { d.TraitToPrompt["humor"][0].To = .21 }, "multiples of .05"},
-		{"trait missing", func(d *Document) { delete(d.TraitToPrompt, "brevity") }, "bands end at 0"},
+		{"trait missing", func(d *Document) { delete(d.TraitToPrompt, "brevity") }, "traitToPrompt.brevity: it has no bands"},
 		{"unknown trait", func(d *Document) { d.TraitToPrompt["charm"] = nil }, `unknown trait "charm"`},
 		{"same text over .1", func(d *Document) {
 			d.TraitToPrompt["humor"][2].Text = "Joke sometimes."
