@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -73,6 +74,17 @@ func elsewhere(cfg Config) []string {
 	return append(os.Environ(), envPrefix+"POSTGRES="+cfg.Postgres, envPrefix+"KAFKA_BROKERS="+cfg.Kafka.Brokers, envPrefix+"KAFKA_PREFIX="+cfg.Kafka.Prefix)
 }
 
+// completed asks for an answer and gives its decision.
+func completed(c *client.Client, slug string) (event.DecisionID, error) {
+	resp, err := c.Send(context.Background(), "POST", "/v1/chat/completions", "application/json", strings.NewReader(`{"model":"agent/`+slug+`","messages":[{"role":"user","content":"How do tides work?"}]}`))
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	var answer struct{ ID event.DecisionID }
+	return answer.ID, json.NewDecoder(resp.Body).Decode(&answer)
+}
+
 func killed(t *testing.T, dir string, change func(*Config)) {
 	rounds, ratings := 6, 8
 	if testing.Short() {
@@ -118,7 +130,7 @@ func killed(t *testing.T, dir string, change func(*Config)) {
 	}
 
 	var mu sync.Mutex
-	acknowledged := map[event.FeedbackID]bool{}
+	acknowledged, answered := map[event.FeedbackID]bool{}, map[event.DecisionID]bool{}
 	for round := range rounds {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(elsewhere(cfg), childEnv+"="+dir)
@@ -143,6 +155,16 @@ func killed(t *testing.T, dir string, change func(*Config)) {
 			c := &client.Client{Base: base, Token: p.Token, HTTP: &http.Client{Transport: &http.Transport{}}}
 			wg.Go(func() {
 				for n := 0; ; n++ {
+					if n%3 == 0 { // an answer, whose decision was durable before it left
+						id, err := completed(c, luna.Slug)
+						if err != nil {
+							return
+						}
+						mu.Lock()
+						answered[id] = true
+						mu.Unlock()
+						given <- struct{}{}
+					}
 					body, _ := json.Marshal(map[string]string{"kind": "session", "value": []string{"loved", "good", "meh", "not_great"}[n%4], "sessionId": string(p.session)})
 					resp, err := c.Send(context.Background(), "POST", "/v1/feedback", "application/json", bytes.NewReader(body))
 					if err != nil {
@@ -180,12 +202,27 @@ func killed(t *testing.T, dir string, change func(*Config)) {
 		close(given)
 		_ = cmd.Wait()
 	}
+	if len(answered) < rounds {
+		t.Fatalf("only %d were answered", len(answered))
+	}
 	if len(acknowledged) < rounds*5 {
 		t.Fatalf("only %d were acknowledged", len(acknowledged))
 	}
 
 	r = run(t, dir, func(c *Config) { c.Clock = nil }, change)
 	r.settle()
+	decided := map[event.DecisionID]int{}
+	for line := range bytes.Lines(dump(t, r.App, "gateway", "decisions")) {
+		if rest, ok := bytes.CutPrefix(line, []byte(`decision_id="`)); ok {
+			id, _, _ := bytes.Cut(rest, []byte(`"`))
+			decided[event.DecisionID(id)]++
+		}
+	}
+	for id := range answered {
+		if decided[id] != 1 {
+			t.Errorf("decision %s was answered with and is stored %d times", id, decided[id])
+		}
+	}
 	stored, live := map[event.FeedbackID]int{}, 0
 	for line := range bytes.Lines(dump(t, r.App, "feedback", "feedback_events")) {
 		if rest, ok := bytes.CutPrefix(line, []byte(`feedback_id="`)); ok {

@@ -79,12 +79,13 @@ type kept struct {
 
 const (
 	maxWaiting = 8192                   // decisions and outcomes on their way; after that more wait
-	manyAtOnce = 256                    // are stored without waiting for more
+	manyAtOnce = 2048                   // are stored without waiting for more
 	maxRow     = 512                    // decisions in a row of the journal
 	siblings   = 4                      // callers beside whom a row waits for more decisions:
 	linger     = 250 * time.Microsecond // so long, while their models are being asked
 	rest       = time.Second            // without decisions, and who writes them goes
 	gather     = 50 * time.Millisecond  // what fewer wait for: nobody is in a hurry, and a commit costs more than its contents
+	gatherBusy = 200 * time.Millisecond // the same while callers are at work: the more come together, the less each costs
 )
 
 // backlog is what is on its way to the tables.
@@ -273,7 +274,11 @@ func (b *backlog) begin() {
 // run stores what waits until nothing does.
 func (b *backlog) run() {
 	for more := true; more; {
-		t := time.NewTimer(gather)
+		wait := gather
+		if b.asking.Load() > siblings {
+			wait = gatherBusy
+		}
+		t := time.NewTimer(wait)
 		select {
 		case <-t.C:
 		case <-b.now:
