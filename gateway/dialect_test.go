@@ -209,6 +209,21 @@ func TestSessionsOfChats(t *testing.T) {
 	}
 }
 
+// A client sends the pictures of a talk with every message; they are no reason to end it.
+func TestLargePictures(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.meet(mira)
+	picture := `{"type":"image_url","image_url":{"url":"data:image/png;base64,` + strings.Repeat("iVBORw0K", 1<<19) + `"}}`
+	resp, raw := call(t, w.serve(), "ann", "POST", "/v1/chat/completions", `{"model":"agent/mira","messages":[{"role":"user","content":[{"type":"text","text":"What is this?"},`+picture+`]},{"role":"assistant","content":"A picture?"},{"role":"user","content":"Yes."}]}`)
+	if resp.StatusCode != 200 {
+		t.Fatalf("%d %s", resp.StatusCode, raw)
+	}
+	if got := fmt.Sprint(w.model.requests()[0].Messages); !strings.Contains(got, "What is this?[a picture, not shown to you]") || strings.Contains(got, "iVBOR") {
+		t.Errorf("the model got %.300s", got)
+	}
+}
+
 // What no route of OpenAI's answers is refused in OpenAI's shape, with what to do.
 func TestRefusedAtTheDoor(t *testing.T) {
 	t.Parallel()

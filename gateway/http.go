@@ -48,7 +48,7 @@ func (s *Service) Routes(a *httpapi.API) {
 	// These speak the OpenAI dialect, errors too, so they check who asks themselves.
 	a.Dialect(atDoor)
 	open := func(summary string) httpapi.Op {
-		return httpapi.Op{Summary: summary, Tag: "openai", Public: true, AnySite: true, MaxBody: maxBody, Errors: []int{400, 401, 403, 404, 409, 413, 429, 502, 504}}
+		return httpapi.Op{Summary: summary, Tag: "openai", Public: true, AnySite: true, MaxBody: maxRequest, Errors: []int{400, 401, 403, 404, 409, 413, 429, 502, 504}}
 	}
 	a.Handle("GET /v1/models", open("List your agents and the platform's as OpenAI models"), http.HandlerFunc(s.listModels), nil)
 	a.Handle("GET /v1/models/{id}", open("Show an agent as an OpenAI model"), http.HandlerFunc(s.getModel), nil) // clients write agent%2Fmira

@@ -21,7 +21,8 @@ import (
 // name it.
 
 const (
-	maxBody     = 1 << 20
+	maxBody     = 1 << 20  // bytes of a request, pictures and recordings in it not counted
+	maxRequest  = 24 << 20 // with them: a client sends those of a talk with every message
 	maxMessages = 512
 	modelPrefix = "agent/"
 	maxTalk     = 96000 // bytes of a caller's messages that a model is given

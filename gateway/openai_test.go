@@ -243,6 +243,8 @@ func TestRefusalsInOpenAIShape(t *testing.T) {
 		{"the agent said the last word", "ann", strings.Replace(hi, `"user"`, `"assistant"`, 1), 400, "invalid_value", "messages"},
 		{"not JSON", "ann", `{"model"`, 400, "invalid_value", ""},
 		{"ten megabytes", "ann", strings.Replace(hi, "Hi", strings.Repeat("x", 10<<20), 1), 413, "body_too_large", ""},
+		{"too many pictures", "ann", strings.Replace(hi, `"Hi"`, `[{"type":"image_url","image_url":{"url":"data:image/png;base64,`+strings.Repeat("x", 25<<20)+`"}},{"type":"text","text":"Hi"}]`, 1), 413, "body_too_large", ""},
+		{"text in parts", "ann", strings.Replace(hi, `"Hi"`, `[{"type":"text","text":"`+strings.Repeat("x", 2<<20)+`"}]`, 1), 413, "body_too_large", ""},
 		{"the kill switch", "ann", strings.Replace(hi, "mira", "otto", 1), 409, "agent_silenced", ""},
 	} {
 		resp, raw := call(t, srv, c.who, "POST", "/v1/chat/completions", c.body)

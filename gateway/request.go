@@ -152,6 +152,16 @@ func (m requestMessage) text() (s string, seen bool, err error) {
 	return s, seen, nil
 }
 
+// unseen is how many bytes of the messages are no text: what agents cannot perceive.
+func (c *completion) unseen() (n int) {
+	for _, m := range c.Messages {
+		if text, _, err := m.text(); err == nil && len(m.Content) > 0 && m.Content[0] == '[' {
+			n += max(0, len(m.Content)-2*len(text)) // what is escaped is longer than its text
+		}
+	}
+	return n
+}
+
 // badParam is a request error that names its parameter.
 type badParam struct {
 	cause *fault.Error
@@ -177,7 +187,7 @@ func read(r *http.Request) (completion, error) {
 	b.Grow(int(min(max(r.ContentLength, 0), maxBody)) + bytes.MinRead)
 	_, err := b.ReadFrom(r.Body)
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return c, fault.New(fault.TooLarge, "body_too_large", "The request is larger than %d bytes; send fewer messages.", maxBody)
+		return c, fault.New(fault.TooLarge, "body_too_large", "The request is larger than %d bytes; send fewer pictures or messages.", maxRequest)
 	}
 	if err != nil {
 		return c, invalid("", "The request could not be read.")
@@ -192,6 +202,9 @@ func read(r *http.Request) (completion, error) {
 			return c, invalid(field, "The field "+field+" has the wrong type.")
 		}
 		return c, invalid("", "The request is not a chat completion in JSON.")
+	}
+	if b.Len() > maxBody && b.Len()-c.unseen() > maxBody {
+		return c, fault.New(fault.TooLarge, "body_too_large", "The request is larger than %d bytes without pictures; send fewer messages.", maxBody)
 	}
 	if c.User == "" {
 		c.User = c.SafetyID
