@@ -1,6 +1,7 @@
 package calling
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -114,6 +115,9 @@ func (d *Daily) Reserve(owner, agent string, most Amount) (func(Amount), error) 
 		limit := d.limits.Owner
 		if a.Kind == Agent {
 			limit = d.limits.Agent
+		}
+		if limit.Tokens > 0 && most.Tokens > limit.Tokens || limit.Cost > 0 && most.Cost > limit.Cost {
+			return nil, &provider.Error{Code: provider.CodeBudget, Hint: fmt.Sprintf("the %s's budget of a day is less than this one reply may need, %d tokens; the administrator has to raise it", a.Kind, most.Tokens)}
 		}
 		would := d.spent[a].plus(d.aside[a]).plus(most)
 		if limit.Tokens > 0 && would.Tokens > limit.Tokens || limit.Cost > 0 && would.Cost > limit.Cost {

@@ -376,6 +376,9 @@ func TestBudgetOfManyAtOnce(t *testing.T) {
 	if _, err := d.Reserve("ann", "mira", Amount{230, 0}); err != nil {
 		t.Error("230 beside 20 of 250")
 	}
+	if _, err := d.Reserve("bob", "otto", Amount{300, 0}); err == nil || !strings.Contains(err.Error(), "raise it") || err.(*provider.Error).RetryAfter != 0 {
+		t.Errorf("what never fits is said to fit tomorrow: %v", err)
+	}
 	if len(d.aside) != 2 {
 		t.Errorf("set aside: %v", d.aside)
 	}
