@@ -3,6 +3,7 @@ package embedded_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"reflect"
 	"testing"
@@ -148,6 +149,45 @@ func TestReadersHearWhatIsCommitted(t *testing.T) {
 			<-done
 		}
 	})
+}
+
+// Groups at the end find something out about a record once; who reads the file does
+// so alone.
+func TestReadersShareWhatTheyFind(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log.db")
+	found := 0
+	for opened := range 2 { // the second time everything is in the file
+		l, err := embedded.Open(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if opened == 0 {
+			err = l.Append(t.Context(), batch(5, 0, "rising"))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for group := range 3 {
+			r, err := l.Read(t.Context(), fmt.Sprint(group), []string{"agents"}, fromStart)
+			if err != nil {
+				t.Fatal(err)
+			}
+			records, err := r.Next(t.Context(), 10)
+			if err != nil || len(records) != 5 {
+				t.Fatal(records, err)
+			}
+			for _, rec := range records {
+				if got := rec.Memo.Of(func() any { found++; return rec.ID }); got != rec.ID {
+					t.Errorf("of %s is found %v", rec.ID, got)
+				}
+			}
+		}
+		if want := 5 + 15*opened; found != want {
+			t.Errorf("found out %d times, want %d", found, want)
+		}
+	}
 }
 
 // Who lags behind what memory holds meets the same records as who does not.
