@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -143,6 +144,7 @@ type echoReader struct{ eventlog.Reader }
 
 func (r echoReader) Next(ctx context.Context, max int) ([]eventlog.Record, error) {
 	records, err := r.Reader.Next(ctx, max)
+	records = slices.Clone(records) // others may read them, too
 	for i := range records {
 		records[i].ID, _, _ = strings.Cut(records[i].ID, echoMark)
 	}
