@@ -70,7 +70,7 @@ func (m *requestMessage) readPlain(r *plainjson.Reader) {
 		case "name":
 			setText(r, &m.Name)
 		case "content":
-			m.Content = bytes.Clone(r.Raw())
+			m.Content = r.Raw() // the request is nobody else's
 		default:
 			r.Raw()
 		}

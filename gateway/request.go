@@ -184,7 +184,7 @@ func cannot(param, message string) error {
 func read(r *http.Request) (completion, error) {
 	var c completion
 	var b bytes.Buffer
-	b.Grow(int(min(max(r.ContentLength, 0), maxBody)) + bytes.MinRead)
+	b.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead) // as far as it is said, not more than most have
 	_, err := b.ReadFrom(r.Body)
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return c, fault.New(fault.TooLarge, "body_too_large", "The request is larger than %d bytes; send fewer pictures or messages.", maxRequest)
