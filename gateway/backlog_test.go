@@ -312,3 +312,34 @@ func TestTheLimitCountsWhatIsOnItsWay(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// What was answered one after another is told in that order, however it was stored.
+func TestToldInOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.meet(mira)
+	seed := rand.Uint64()
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	var want, got []event.DecisionID
+	for i := range 200 {
+		q := asks(i, "a")
+		p, committed, err := w.s.decide(t.Context(), q)
+		if err != nil || committed() != nil {
+			t.Fatal(err)
+		}
+		if rnd.IntN(3) == 0 {
+			w.settle() // between a decision and its outcome
+		}
+		w.s.finishLater(t.Context(), q, p, outcome{finish: "stop"})
+		if rnd.IntN(9) == 0 {
+			w.settle()
+		}
+		want = append(want, q.decision)
+	}
+	for _, e := range w.told() {
+		got = append(got, e.DecisionID)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("seed %d: %s", seed, diff)
+	}
+}

@@ -125,9 +125,13 @@ func (s *Service) fileUpTo(tx *sqldb.Tx, row int64, decisions []kept, ends []end
 }
 
 // file stores decisions, and outcomes of decisions that are stored. What is stored
-// already changes nothing. It may be called again before the commit.
+// already changes nothing. It may be called again before the commit. What ended before
+// something else was decided is told before it.
 func (s *Service) file(tx *sqldb.Tx, decisions []kept, ends []ending) error {
-	var told []event.Event
+	told, err := s.fileEnds(tx, nil, ends)
+	if err != nil {
+		return err
+	}
 	fresh, err := insertDecisions(tx, decisions)
 	if err != nil {
 		return err
@@ -147,20 +151,25 @@ func (s *Service) file(tx *sqldb.Tx, decisions []kept, ends []ending) error {
 			}
 		}
 	}
-	ended, err := updateEnded(tx, append(endsOf(decisions, fresh), ends...))
-	if err != nil {
+	if told, err = s.fileEnds(tx, told, endsOf(decisions, fresh)); err != nil {
 		return err
-	}
-	for _, e := range ended {
-		if told, err = s.tellEnd(tx, told, e); err != nil {
-			return err
-		}
 	}
 	tx.OnCommit(func() {
 		s.desk.stored(decisions)
 		s.backlog.drop(decisions, ends)
 	})
 	return relay.Emit(tx, told...)
+}
+
+// fileEnds stores outcomes of decisions that are stored, and adds their events to told.
+func (s *Service) fileEnds(tx *sqldb.Tx, told []event.Event, all []ending) ([]event.Event, error) {
+	ended, err := updateEnded(tx, all)
+	for _, e := range all {
+		if err == nil && ended[e.body.DecisionID] {
+			told, err = s.tellEnd(tx, told, e)
+		}
+	}
+	return told, err
 }
 
 // endsOf gives the outcomes of decisions that were stored before.
@@ -247,22 +256,20 @@ func (s *Service) insertBeside(tx *sqldb.Tx, fresh []kept) error {
 	return nil
 }
 
-// updateEnded stores outcomes of decisions that are stored and open, and gives those.
-func updateEnded(tx *sqldb.Tx, all []ending) (ended []ending, err error) {
-	by := make(map[event.DecisionID]ending, len(all))
+// updateEnded stores outcomes of decisions that are stored and open, and says which.
+func updateEnded(tx *sqldb.Tx, all []ending) (map[event.DecisionID]bool, error) {
+	ended := make(map[event.DecisionID]bool, len(all))
 	args := make([]any, 0, 3*len(all))
 	for _, e := range all {
-		by[e.body.DecisionID] = e
 		args = append(args, string(e.body.DecisionID), e.body.Action, e.raw)
 	}
-	err = tx.QueryMany(`update decisions set state = 'done', action = e.column2, body = e.column3 from (values `, 3,
+	return ended, tx.QueryMany(`update decisions set state = 'done', action = e.column2, body = e.column3 from (values `, 3,
 		`) e where decision_id = e.column1 and state = 'open' returning decision_id`, args, func(rows *sql.Rows) error {
 			var id event.DecisionID
 			err := rows.Scan(&id)
-			ended = append(ended, by[id])
+			ended[id] = true
 			return err
 		})
-	return ended, err
 }
 
 // tellEnd adds the event of an outcome and stores what it cost.

@@ -1,12 +1,10 @@
 package gateway
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"rapport/event"
 	"rapport/gateway/compile"
 	"rapport/gateway/provider"
 	"rapport/gateway/provider/calling"
@@ -45,8 +43,8 @@ func TestBudgets(t *testing.T) {
 	if cost := w.count(`select cost from spending where kind = 'agent'`); cost != int64(n)*11 {
 		t.Errorf("cost %d", cost)
 	}
-	if !slices.ContainsFunc(w.told(), func(d event.ReplyGenerated) bool { return d.Action == "failed" && d.Error == provider.CodeBudget }) {
-		t.Error("the reply that was not made is not told")
+	if failed := w.told()[n]; failed.Action != "failed" || failed.Error != provider.CodeBudget {
+		t.Errorf("%+v", failed)
 	}
 	resp, raw := call(t, srv, "ann", "GET", "/v1/me/spending", "")
 	mine := into[Spending](t, raw)
