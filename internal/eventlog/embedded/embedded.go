@@ -168,7 +168,7 @@ func (l *Log) grew(before eventlog.Position, records []eventlog.Record) {
 		r.Partition, r.Position, r.Memo = 0, before+eventlog.Position(i)+1, new(eventlog.Memo)
 		n := l.newest[r.Topic]
 		if n == nil {
-			n = &newest{after: before}
+			n = newestAfter(before)
 			l.newest[r.Topic] = n
 		}
 		n.add(r)
@@ -184,7 +184,7 @@ func (l *Log) moved(ends map[string]eventlog.Position) {
 	defer l.mu.Unlock()
 	for topic, p := range ends {
 		l.ends[topic] = max(l.ends[topic], p)
-		l.newest[topic] = &newest{after: l.ends[topic]}
+		l.newest[topic] = newestAfter(l.ends[topic])
 	}
 	l.rouse(func(topic string) bool { return ends[topic] > 0 })
 }

@@ -169,10 +169,10 @@ func (r *reader) Next(ctx context.Context, most int) ([]eventlog.Record, error) 
 // none or memory has them.
 func (r *reader) read(ctx context.Context, topic string, most int) ([]eventlog.Record, error) {
 	after, mine := r.after[topic]
-	if end, ok := r.log.known(topic); !mine || ok && end <= after {
+	if !mine {
 		return nil, nil
 	}
-	out, here := r.log.recent(topic, after, most)
+	out, here := r.recent(topic, after, most)
 	if !here {
 		var err error
 		if out, err = r.log.stored(ctx, topic, after, most); err != nil {
@@ -187,10 +187,14 @@ func (r *reader) read(ctx context.Context, topic string, most int) ([]eventlog.R
 
 // recent gives up to most records of a topic beyond a position; false when the file
 // has to be asked.
-func (l *Log) recent(topic string, after eventlog.Position, most int) ([]eventlog.Record, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.newest[topic].next(after, most)
+func (r *reader) recent(topic string, after eventlog.Position, most int) (out []eventlog.Record, here bool) {
+	r.log.mu.Lock()
+	defer r.log.mu.Unlock()
+	if n := r.log.newest[topic]; n != nil && r.log.readers[r] {
+		out, here = n.next(r, after, most)
+	}
+	end, known := r.log.ends[topic]
+	return out, here || known && end <= after
 }
 
 // stored reads up to most records of a topic beyond a position from the file.
@@ -232,6 +236,9 @@ func (r *reader) Close() error {
 	r.log.mu.Lock()
 	open := r.log.readers[r]
 	delete(r.log.readers, r)
+	for _, n := range r.log.newest {
+		delete(n.asked, r)
+	}
 	r.log.mu.Unlock()
 	if open {
 		close(r.done)
