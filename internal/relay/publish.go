@@ -291,10 +291,15 @@ func (p *publisher) areFront(ctx context.Context, rows []row) (are bool, err err
 	return are, err
 }
 
-// unbroken says that rows have all numbers from the first to the last, so that no
-// others lie between them.
+// unbroken says that rows have all numbers from the first to the last in order, so
+// that no others lie between them. Two processes' rows may be handed over in another.
 func unbroken(rows []row) bool {
-	return len(rows) > 0 && rows[len(rows)-1].n-rows[0].n == int64(len(rows)-1)
+	for i, r := range rows {
+		if r.n != rows[0].n+int64(i) {
+			return false
+		}
+	}
+	return len(rows) > 0
 }
 
 // front reads the rows to publish next.

@@ -140,3 +140,22 @@ func TestHandedOver(t *testing.T) {
 		})
 	}
 }
+
+// Rows that are handed over out of their order, or with one missing, are read again.
+func TestUnbroken(t *testing.T) {
+	t.Parallel()
+	of := func(all ...int64) (rows []row) {
+		for _, n := range all {
+			rows = append(rows, row{n: n})
+		}
+		return rows
+	}
+	for _, c := range []struct {
+		rows []row
+		want bool
+	}{{of(), false}, {of(4), true}, {of(4, 5, 6), true}, {of(4, 6, 5, 7), false}, {of(4, 6), false}, {of(5, 4), false}} {
+		if unbroken(c.rows) != c.want {
+			t.Errorf("%v", c.rows)
+		}
+	}
+}
