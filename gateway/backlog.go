@@ -60,7 +60,14 @@ type noted struct {
 	episode *episode // that Episode is of; nil for none
 	row     int64    // of the journal
 	end     *ending  // its outcome, when that came first
-	durable chan error
+	wanted  bool     // somebody waits for it to be durable; the backlog's
+	said    chan said
+}
+
+// said is what who waits for a decision to be durable hears.
+type said struct {
+	lead bool // to write it
+	err  error
 }
 
 // write writes the entry and the reply.
@@ -83,7 +90,6 @@ const (
 	maxRow     = 512                    // decisions in a row of the journal
 	siblings   = 4                      // callers beside whom a row waits for more decisions:
 	linger     = 250 * time.Microsecond // so long, while their models are being asked
-	rest       = time.Second            // without decisions, and who writes them goes
 	gather     = 50 * time.Millisecond  // what fewer wait for: nobody is in a hurry, and a commit costs more than its contents
 	gatherBusy = 200 * time.Millisecond // the same while callers are at work: the more come together, the less each costs
 )
@@ -93,7 +99,6 @@ type backlog struct {
 	journal Journal
 	slots   chan struct{} // one for each
 	asking  atomic.Int64  // callers at work
-	more    chan struct{} // has something when there is more to write
 	now     chan struct{} // has something when what waits is not to wait for more
 
 	mu        sync.Mutex
@@ -112,7 +117,7 @@ type backlog struct {
 
 // newBacklog goes on after a row. store stores what waits, and takes it out.
 func newBacklog(j Journal, row int64, store func(context.Context) error) *backlog {
-	return &backlog{journal: j, row: row, stored: row, slots: make(chan struct{}, maxWaiting), now: make(chan struct{}, 1), more: make(chan struct{}, 1),
+	return &backlog{journal: j, row: row, stored: row, slots: make(chan struct{}, maxWaiting), now: make(chan struct{}, 1),
 		by: map[event.DecisionID]*noted{}, store: store}
 }
 
@@ -130,8 +135,7 @@ func parse(r journal.Row) (all []kept, err error) {
 	return all, nil
 }
 
-// add lets a decision become durable and be stored; n.durable hears of the first. Those
-// that come while one is being written share the next row.
+// add takes in a decision that is to become durable.
 func (b *backlog) add(ctx context.Context, n *noted) error {
 	select {
 	case b.slots <- struct{}{}:
@@ -139,78 +143,80 @@ func (b *backlog) add(ctx context.Context, n *noted) error {
 		return ctx.Err()
 	}
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.unwritten = append(b.unwritten, n)
-	begin := !b.writing
-	b.writing = true
-	b.mu.Unlock()
-	if begin {
-		go b.write()
-		return nil
-	}
-	select {
-	case b.more <- struct{}{}:
-	default:
-	}
 	return nil
 }
 
-// write makes rows of decisions durable until none came for a while.
-func (b *backlog) write() {
+// commit makes a decision durable, with all others that are there. It is called once
+// for each. While somebody writes, others wait, and the first of them writes next.
+func (b *backlog) commit(n *noted) error {
+	b.mu.Lock()
+	n.wanted = true
+	lead := !b.writing && slices.Contains(b.unwritten, n)
+	b.writing = b.writing || lead
+	b.mu.Unlock()
 	for {
-		if b.asking.Load() > siblings {
-			time.Sleep(linger)
+		if lead {
+			b.write()
 		}
-		b.mu.Lock()
-		group := b.unwritten[:min(len(b.unwritten), maxRow)]
-		b.unwritten = b.unwritten[len(group):]
-		b.mu.Unlock()
-		if len(group) > 0 {
-			b.writeRow(group)
-			continue
-		}
-		select {
-		case <-b.more:
-			continue
-		case <-time.After(rest):
-		}
-		b.mu.Lock()
-		b.writing = len(b.unwritten) > 0
-		again := b.writing
-		b.mu.Unlock()
-		if !again {
-			return
+		said := <-n.said
+		if lead = said.lead; !lead {
+			return said.err
 		}
 	}
 }
 
+// write writes one row, and lets the next write.
+func (b *backlog) write() {
+	if b.asking.Load() > siblings {
+		time.Sleep(linger)
+	}
+	b.mu.Lock()
+	group := b.unwritten[:min(len(b.unwritten), maxRow)]
+	b.unwritten = b.unwritten[len(group):]
+	b.mu.Unlock()
+	b.writeRow(group)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := slices.IndexFunc(b.unwritten, func(n *noted) bool { return n.wanted })
+	if b.writing = i >= 0; b.writing {
+		b.unwritten[i].said <- said{lead: true}
+	}
+}
+
+// writeRow makes decisions durable and lets them be stored.
 func (b *backlog) writeRow(group []*noted) {
-	group = slices.DeleteFunc(group, func(n *noted) bool {
+	failed := func(n *noted, err error) {
+		<-b.slots
+		n.said <- said{err: err}
+	}
+	group = slices.DeleteFunc(slices.Clone(group), func(n *noted) bool {
 		err := n.write()
 		if err != nil {
-			<-b.slots
-			n.durable <- err
+			failed(n, err)
 		}
 		return err != nil
 	})
 	b.mu.Lock()
 	row := b.row + 1
 	b.mu.Unlock()
-	err := b.append(row, group)
-	b.mu.Lock()
-	if err == nil {
-		b.row = row
-		b.waiting = append(b.waiting, group...)
+	if err := b.append(row, group); err != nil {
 		for _, n := range group {
-			n.row, b.by[n.Decision] = row, n
+			failed(n, err)
 		}
-		b.begin()
+		return
 	}
+	b.mu.Lock()
+	b.row = row
+	b.waiting = append(b.waiting, group...)
+	for _, n := range group {
+		n.row, b.by[n.Decision] = row, n
+	}
+	b.begin()
 	b.mu.Unlock()
 	for _, n := range group {
-		if err != nil {
-			<-b.slots
-		}
-		n.durable <- err
+		n.said <- said{}
 	}
 }
 

@@ -88,7 +88,7 @@ func (s *Service) decide(ctx context.Context, q question) (p *plan, committed fu
 	if err := s.backlog.add(ctx, n); err != nil {
 		return nil, nil, err
 	}
-	return p, sync.OnceValue(func() error { return <-n.durable }), nil
+	return p, sync.OnceValue(func() error { return s.backlog.commit(n) }), nil
 }
 
 // decideTurn is decide for a turn. errLeaseLost when another worker has it.
@@ -258,7 +258,7 @@ func (s *Service) consider(q question, v *view, seen sight, now event.Micros) (*
 	if !f.ShouldReply || q.opening != nil { // no model speaks
 		p.body.Provider, p.body.Model, p.body.Dropped = "", "", nil
 	}
-	n := &noted{durable: make(chan error, 1), entry: entry{
+	n := &noted{said: make(chan said, 2), entry: entry{
 		Decision: q.decision, Agent: q.agent, Session: q.session, At: now, Turn: q.turn, Lease: q.lease, Silence: !f.ShouldReply,
 		Unasked: (q.fromAgent || q.begins != "" && q.opening == nil) && f.ShouldReply, Tried: f.ShouldReply && rulesShare > 0, RulesTried: ep.rulesTried, RulesGot: ep.rulesGot,
 	}}

@@ -215,8 +215,7 @@ func (s *Service) complete(w http.ResponseWriter, r *http.Request) {
 		s.stream(ctx, w, q, plan, head, talk, committed, c.Options.IncludeUsage)
 		return
 	}
-	nothing := func() error { return nil } // nothing leaves before all of it is there
-	out := s.speak(ctx, plan, talk, nothing, func(string) error { return nil })
+	out := s.speakBeside(ctx, plan, talk, committed, func(string) error { return nil }) // nothing leaves before all of it is there
 	if err := committed(); err != nil {
 		writeOpenAI(w, err)
 		return
@@ -258,7 +257,7 @@ func (s *Service) stream(ctx context.Context, w http.ResponseWriter, q question,
 	beat, quiet := context.WithCancel(ctx)
 	var beating sync.WaitGroup
 	beating.Go(func() { e.beat(beat, s.keepAlive, committed) })
-	out := s.speak(ctx, plan, talk, committed, e.say)
+	out := s.speakBeside(ctx, plan, talk, committed, e.say)
 	quiet()
 	beating.Wait()
 	err := committed()

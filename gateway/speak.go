@@ -132,6 +132,25 @@ func (s *Service) speak(ctx context.Context, p *plan, talk []provider.Message, c
 	return out
 }
 
+// speakBeside is speak while this goroutine makes the decision durable: the model is
+// asked meanwhile.
+func (s *Service) speakBeside(ctx context.Context, p *plan, talk []provider.Message, committed func() error, emit func(string) error) outcome {
+	var out outcome
+	var panicked any
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() { panicked = recover() }() // it goes on in the caller
+		out = s.speak(ctx, p, talk, committed, emit)
+	}()
+	_ = committed() // speak hears of it, too
+	<-done
+	if panicked != nil {
+		panic(panicked)
+	}
+	return out
+}
+
 // bar ends a reply that may not be said, for a reason; it says whether there is one.
 func (o *outcome) bar(code string) bool {
 	if code == "" {
