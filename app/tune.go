@@ -2,14 +2,20 @@ package app
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
 )
 
 // Tune lets the heap grow to three times what is alive before it is collected,
 // instead of twice: little is alive, and collecting was a seventh of the time under
-// load. GOGC in the environment wins.
+// load. And it lets twice as many goroutines run as there are processors, since some
+// always wait for the disk, which the runtime notices late. GOGC and GOMAXPROCS in the
+// environment win.
 func Tune() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(200)
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(2 * runtime.GOMAXPROCS(0))
 	}
 }
