@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"rapport/event"
+	"rapport/internal/fault"
 	"rapport/internal/journal"
 	"rapport/internal/sqldb"
 )
@@ -229,7 +230,11 @@ func (b *backlog) append(row int64, group []*noted) error {
 		b.lines.WriteString(n.body)
 		b.lines.WriteByte('\n')
 	}
-	return b.journal.Append(row, b.lines.Bytes())
+	err := b.journal.Append(row, b.lines.Bytes())
+	if _, is := errors.AsType[*fault.Error](err); err == nil || is {
+		return err
+	}
+	return fault.New(fault.Unavailable, "journal_unavailable", "Decisions cannot be written down now, so nothing is answered: see that the disk has space and is writable, then start the program again.").Because(err)
 }
 
 // trim lets the journal forget what is stored.

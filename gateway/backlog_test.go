@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"rapport/event"
+	"rapport/internal/journal"
 	"rapport/internal/sqldb"
 )
 
@@ -341,5 +343,30 @@ func TestToldInOrder(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("seed %d: %s", seed, diff)
+	}
+}
+
+// full is a journal on a disk that is full.
+type full struct{}
+
+func (full) Append(int64, []byte) error    { return journal.ErrBroken }
+func (full) Trim(int64)                    {}
+func (full) Scrub() (done bool, err error) { return true, nil }
+
+// Where nothing can be written down nothing is said, and who asks reads why.
+func TestAJournalThatFails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *Options) { o.Journal = full{} })
+	w.meet(mira)
+	srv := w.serve()
+	for _, body := range []string{hi, strings.Replace(hi, "{", `{"stream":true,`, 1)} {
+		resp, raw := call(t, srv, "ann", "POST", "/v1/chat/completions", body)
+		if resp.StatusCode == 200 && !strings.Contains(body, "stream") || !strings.Contains(raw, "nothing is answered") || strings.Contains(raw, "Hello") {
+			t.Errorf("%d %s", resp.StatusCode, raw)
+		}
+	}
+	w.settle()
+	if n := w.count(`select count(*) from decisions`); n != 0 {
+		t.Errorf("%d decisions", n)
 	}
 }
