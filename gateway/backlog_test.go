@@ -64,7 +64,7 @@ func (w *world) busyUntilItDies(op int, rnd *rand.Rand) (acked []event.DecisionI
 				acked = append(acked, q.decision)
 				mu.Unlock()
 				if n == 4 {
-					_ = w.s.settle(w.t.Context())
+					_ = w.s.Settle(w.t.Context())
 				}
 			}
 		})
@@ -192,7 +192,7 @@ func TestTheJournalTellsAll(t *testing.T) {
 			w.mu.Lock()
 			w.hook = func(string) error { return errors.New("power is gone") }
 			w.mu.Unlock()
-			_ = w.s.settle(t.Context())
+			_ = w.s.Settle(t.Context())
 			_ = w.db.Close()
 			w.mu.Lock()
 			w.hook = nil
@@ -368,5 +368,29 @@ func TestAJournalThatFails(t *testing.T) {
 	w.settle()
 	if n := w.count(`select count(*) from decisions`); n != 0 {
 		t.Errorf("%d decisions", n)
+	}
+}
+
+// A press whose transaction failed is stored when it comes again.
+func TestSteerAgainAfterAFailure(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.meet(mira)
+	press := func() error {
+		return w.s.Steer(t.Context(), "f1", mira, "s1", ann, event.Direction{Trait: "humor", Sign: 1})
+	}
+	undone := errors.New("undone")
+	if err := w.db.Write(t.Context(), func(tx *sqldb.Tx) error {
+		return errors.Join(w.s.steer(tx, "f1", talk{mira, "s1"}, ann, event.Direction{Trait: "humor", Sign: 1}), undone)
+	}); !errors.Is(err, undone) || w.count(`select count(*) from episodes`) != 0 {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := press(); err != nil {
+			t.Fatal(err)
+		}
+		if n := w.count(`select count(*) from episodes where feedback_id = 'f1'`); n != 1 {
+			t.Errorf("%d episodes of the press", n)
+		}
 	}
 }

@@ -57,7 +57,7 @@ func (s *Service) Decision(ctx context.Context, id event.DecisionID) (Decided, e
 	var by event.PersonID
 	var commanded bool
 	var drawn string // the session's variation before the buttons
-	if err := s.settle(ctx); err != nil {
+	if err := s.Settle(ctx); err != nil {
 		return d, err
 	}
 	err := s.db.Read(ctx, func(tx *sqldb.Tx) error {

@@ -63,6 +63,8 @@ type allowance struct {
 // It must be more than maxWaiting.
 const remembered = 10000
 
+const _ = uint(remembered - maxWaiting - 1) // does not compile otherwise
+
 // lately remembers what was used: the newest of it, twice remembered at most.
 type lately[K comparable, V any] struct{ young, old map[K]V }
 

@@ -32,7 +32,7 @@ const MaxDrawn = 5000
 func (s *Service) Drawn(ctx context.Context, agent event.AgentID) (out []Drawn, err error) {
 	var same string // mixtures repeat: sessions without feedback share one
 	var mixture *policy.Mixture
-	if err := s.settle(ctx); err != nil {
+	if err := s.Settle(ctx); err != nil {
 		return nil, err
 	}
 	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {

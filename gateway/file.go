@@ -35,7 +35,7 @@ func (s *Service) recover(ctx context.Context, j Journal, rows []journal.Row) er
 			all = append(all, some...)
 		}
 		last = max(last, newest(all))
-		s.backlog = newBacklog(j, last, s.settle)
+		s.backlog = newBacklog(j, last, s.Settle)
 		return s.fileUpTo(tx, last, all, nil)
 	}); err != nil {
 		return err
@@ -47,22 +47,19 @@ func (s *Service) recover(ctx context.Context, j Journal, rows []journal.Row) er
 // Unsettled is the number of decisions and outcomes that are on their way to the tables.
 func (s *Service) Unsettled() int { return s.backlog.len() }
 
-// Settle stores what is on its way to the tables.
-func (s *Service) Settle(ctx context.Context) error { return s.settle(ctx) }
-
 // Scrub stores what is on its way to the tables and takes it out of the journal, so that
 // nothing of it is left there; false when more came meanwhile: try again later.
 func (s *Service) Scrub(ctx context.Context) (done bool, err error) {
-	if err := s.settle(ctx); err != nil {
+	if err := s.Settle(ctx); err != nil {
 		return false, err
 	}
 	s.backlog.trim()
 	return s.backlog.journal.Scrub()
 }
 
-// settle stores what waits. One thing that cannot be stored does not keep the others
+// Settle stores what is on its way to the tables. One thing that cannot be stored does not keep the others
 // from it.
-func (s *Service) settle(ctx context.Context) error {
+func (s *Service) Settle(ctx context.Context) error {
 	if s.backlog.len() == 0 {
 		return nil
 	}

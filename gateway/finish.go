@@ -110,7 +110,7 @@ func (s *Service) sweep(ctx context.Context) {
 // closeOrphans ends decisions for callers that went away with an earlier process.
 func (s *Service) closeOrphans(ctx context.Context) error {
 	var bodies []string
-	if err := s.settle(ctx); err != nil {
+	if err := s.Settle(ctx); err != nil {
 		return err
 	}
 	err := s.db.Read(ctx, func(tx *sqldb.Tx) error {

@@ -34,7 +34,7 @@ func (s *Service) RepliesOf(ctx context.Context) (r Replies, err error) {
 	if err := p.Check(authz.Points, authz.Read, authz.Self); err != nil {
 		return r, err
 	}
-	if err := s.settle(ctx); err != nil {
+	if err := s.Settle(ctx); err != nil {
 		return r, err
 	}
 	err = s.db.Read(ctx, func(tx *sqldb.Tx) (err error) {

@@ -42,14 +42,16 @@ func (s *Service) steer(tx *sqldb.Tx, id event.FeedbackID, of talk, person event
 	}
 	set := s.set.Load()
 	s.hush(v, set)
-	v.set = set
 	now := s.now()
 	s.desk.mu.Lock()
 	defer s.desk.mu.Unlock()
 	s.desk.episodes.add(of, stored)
 	old, _ := s.desk.episodes.get(of)
-	if old != nil && (old.protected || old.feedback == id) {
+	if old != nil && old.protected {
 		return nil
+	}
+	if old != nil && old.feedback == id { // its transaction failed: it is stored now
+		return s.storeEpisodes(tx, of, old)
 	}
 	if old == nil || old.ownerActs != v.ownerActs { // the press comes before the first decision of an episode
 		first := &episode{start: now}
@@ -70,17 +72,25 @@ func (s *Service) steer(tx *sqldb.Tx, id event.FeedbackID, of talk, person event
 	e.ordinal, e.start, e.commanded, e.person, e.feedback, e.x, e.density = old.ordinal+1, max(now, old.start+1), true, person, id, x, nil
 	e.mixture = ""
 	s.desk.open(of, &e)
-	rows := e.row().columns(nil, of)
-	if !old.stored && old.id != "" {
-		rows = old.row().columns(rows, of)
-	}
-	if _, err := tx.ExecMany(insertEpisodes, episodeColumns, ` on conflict do nothing`, rows); err != nil {
-		return err
+	return s.storeEpisodes(tx, of, old, &e)
+}
+
+// storeEpisodes stores those of a session that are not in the table. The caller has the
+// desk.
+func (s *Service) storeEpisodes(tx *sqldb.Tx, of talk, all ...*episode) error {
+	var rows []any
+	for _, e := range all {
+		if e.id != "" && !e.stored {
+			rows = e.row().columns(rows, of)
+		}
 	}
 	tx.OnCommit(func() {
 		s.desk.mu.Lock()
 		defer s.desk.mu.Unlock()
-		e.stored, old.stored = true, true
+		for _, e := range all {
+			e.stored = true
+		}
 	})
-	return nil
+	_, err := tx.ExecMany(insertEpisodes, episodeColumns, ` on conflict do nothing`, rows)
+	return err
 }

@@ -44,7 +44,7 @@ func (s *Service) Run(ctx context.Context) error {
 	var busy sync.WaitGroup
 	defer func() {
 		busy.Wait()
-		if err := s.settle(ctx); err != nil {
+		if err := s.Settle(ctx); err != nil {
 			slog.ErrorContext(ctx, "decisions are left to the next start", "n", s.Unsettled(), "err", err)
 		}
 	}()
@@ -84,7 +84,7 @@ func (s *Service) Run(ctx context.Context) error {
 
 // Idle waits until no turn is open, but those that come in their own time, and every outcome is stored: for tests and simulations.
 func (s *Service) Idle(ctx context.Context) error {
-	if err := s.settle(ctx); err != nil {
+	if err := s.Settle(ctx); err != nil {
 		return err
 	}
 	for {

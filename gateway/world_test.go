@@ -406,7 +406,7 @@ func (w *world) count(query string, args ...any) (n int64) {
 // settle waits until what was decided is in the tables.
 func (w *world) settle() {
 	w.t.Helper()
-	if err := w.s.settle(w.t.Context()); err != nil {
+	if err := w.s.Settle(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
 }
